@@ -1,0 +1,108 @@
+//! How a syscall looks in each ABI: numbers, argument widths, errno values, struct layouts.
+//!
+//! *Invariant:* pure data and arithmetic. This module never performs I/O, knows no credentials and
+//! holds no locks; the ABI is a run-time value taken from a stop, never a `cfg`.
+
+pub mod errno;
+
+pub use errno::Errno;
+
+/// What a syscall gives back: a value, or an errno.
+pub type SysResult = Result<u64, Errno>;
+
+/// The calling convention a syscall was made with, taken from the stop (`AUDIT_ARCH_*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Abi {
+    /// 64-bit `syscall` on x86.
+    X86_64,
+    /// `int 0x80` or `sysenter`: 32-bit programs, and 64-bit programs that enter this way.
+    I386,
+    /// `svc 0` on 64-bit Arm.
+    Aarch64,
+}
+
+impl Abi {
+    /// Every ABI in the syscall table.
+    pub const ALL: [Abi; 3] = [Abi::X86_64, Abi::I386, Abi::Aarch64];
+
+    /// The ABI of an `AUDIT_ARCH_*` value (linux/audit.h).
+    pub const fn from_audit_arch(arch: u32) -> Option<Abi> {
+        match arch {
+            0xC000_003E => Some(Abi::X86_64),
+            0x4000_0003 => Some(Abi::I386),
+            0xC000_00B7 => Some(Abi::Aarch64),
+            _ => None,
+        }
+    }
+
+    /// The `AUDIT_ARCH_*` value of this ABI.
+    pub const fn audit_arch(self) -> u32 {
+        match self {
+            Abi::X86_64 => 0xC000_003E,
+            Abi::I386 => 0x4000_0003,
+            Abi::Aarch64 => 0xC000_00B7,
+        }
+    }
+
+    /// Bytes of a pointer, `long` and `size_t`.
+    pub const fn word(self) -> usize {
+        match self {
+            Abi::I386 => 4,
+            Abi::X86_64 | Abi::Aarch64 => 8,
+        }
+    }
+}
+
+/// One operation's syscall number in every ABI; `None` where the ABI has no such call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    /// Number for [`Abi::X86_64`].
+    pub x86_64: Option<u32>,
+    /// Number for [`Abi::I386`].
+    pub i386: Option<u32>,
+    /// Number for [`Abi::Aarch64`].
+    pub aarch64: Option<u32>,
+}
+
+impl Numbers {
+    /// The number in `abi`.
+    pub const fn of(self, abi: Abi) -> Option<u32> {
+        match abi {
+            Abi::X86_64 => self.x86_64,
+            Abi::I386 => self.i386,
+            Abi::Aarch64 => self.aarch64,
+        }
+    }
+}
+
+/// A kernel call that remainroot makes a stopped tracee execute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelCall {
+    /// Its name in the manual.
+    pub name: &'static str,
+    /// Its numbers.
+    pub numbers: Numbers,
+}
+
+/// A syscall as the tracee made it. 32-bit arguments are zero-extended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// The convention it was made with.
+    pub abi: Abi,
+    /// The syscall number in that ABI.
+    pub number: u32,
+    /// The six argument registers, in order.
+    pub args: [u64; 6],
+}
+
+impl Call {
+    /// Argument `index` as the register holds it; 0 for an index past the sixth.
+    pub fn arg(&self, index: usize) -> u64 {
+        self.args.get(index).copied().unwrap_or(0)
+    }
+
+    /// Argument `index` as the C type `int`.
+    pub fn int(&self, index: usize) -> i32 {
+        self.arg(index) as u32 as i32
+    }
+}

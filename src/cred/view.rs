@@ -1,0 +1,60 @@
+//! How ids the kernel reports are shown to the guest.
+
+use super::{Credentials, Gid, Uid};
+
+/// One side of a user namespace's id map: which ids exist inside (`/proc/PID/uid_map`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IdMap(Vec<(u32, u32)>);
+
+impl IdMap {
+    /// Parses the text of `/proc/PID/uid_map` or `gid_map`; lines that are no extents are skipped.
+    pub fn parse(text: &str) -> IdMap {
+        let extent = |line: &str| {
+            let mut fields = line.split_whitespace();
+            let first = fields.next()?.parse().ok()?;
+            let count = fields.nth(1)?.parse().ok()?;
+            Some((first, count))
+        };
+        IdMap(text.lines().filter_map(extent).collect())
+    }
+
+    /// Whether the id exists inside the namespace.
+    pub fn contains(&self, id: u32) -> bool {
+        self.0.iter().any(|&(first, count)| id >= first && id - first < count)
+    }
+}
+
+/// What the kernel would report for the guest, and how that is shown to it.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The credentials the guest starts with; while they hold, the kernel's own answers are right
+    /// unless `translates`.
+    pub initial: Credentials,
+    /// The kernel's own id of the guest's root (0 inside a user namespace of ours).
+    pub kernel_uid: u32,
+    /// The kernel's own group id of the guest's root.
+    pub kernel_gid: u32,
+    /// User ids that exist in the namespace.
+    pub uids: IdMap,
+    /// Group ids that exist in the namespace.
+    pub gids: IdMap,
+}
+
+impl View {
+    /// A user id the kernel reported, as the guest is to see it: its own id and every id the
+    /// namespace does not map (the overflow id, `fs.overflowuid`) are root's.
+    pub fn show_uid(&self, kernel: u32) -> Uid {
+        if kernel == self.kernel_uid || !self.uids.contains(kernel) { Uid::ROOT } else { Uid(kernel) }
+    }
+
+    /// The same for a group id.
+    pub fn show_gid(&self, kernel: u32) -> Gid {
+        if kernel == self.kernel_gid || !self.gids.contains(kernel) { Gid::ROOT } else { Gid(kernel) }
+    }
+
+    /// Whether the kernel's ids are not the guest's even before anything changed: no namespace
+    /// could be made, so every stage is up from the start.
+    pub fn translates(&self) -> bool {
+        self.kernel_uid != 0 || self.kernel_gid != 0
+    }
+}

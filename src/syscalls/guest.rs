@@ -1,0 +1,70 @@
+//! The stopped task as a handler sees it.
+
+use std::sync::Arc;
+
+use super::Stage;
+use crate::abi::{Call, Errno, KernelCall, SysResult};
+use crate::cred::{Credentials, View};
+use crate::ownership::Ownership;
+
+/// One task stopped at a syscall.
+///
+/// If the task is killed meanwhile every method that reaches it fails with `ESRCH`; the handler then
+/// returns anything, since its verdict is dropped.
+pub trait Guest {
+    /// The call as the guest made it.
+    fn call(&self) -> &Call;
+
+    /// Fills `into` from the guest's memory at `address`.
+    ///
+    /// # Errors
+    /// `EFAULT` when not all of it can be read.
+    fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes exactly `bytes` to the guest's memory at `address`.
+    ///
+    /// # Errors
+    /// `EFAULT` when not all of it can be written; a part may have been.
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// The calling task's credentials.
+    fn credentials(&self) -> Arc<Credentials>;
+
+    /// Gives the calling task new credentials, and raises [`Stage::Identity`] for its process if
+    /// they differ from what the kernel reports.
+    fn commit(&mut self, new: Credentials);
+
+    /// The credentials of another traced task, by the id the guest knows it by; 0 is the caller.
+    fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>>;
+
+    /// How the kernel's ids are shown.
+    fn view(&self) -> &View;
+
+    /// The facts about inodes.
+    fn ownership(&self) -> &Ownership;
+
+    /// Makes the task execute one more syscall, which must not block, and gives its result. The
+    /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call.
+    ///
+    /// # Errors
+    /// The errno the kernel gave it.
+    fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult;
+
+    /// Address of [`SCRATCH_BYTES`] of the guest's memory that injected calls may use as they like;
+    /// only while this handler runs.
+    ///
+    /// # Errors
+    /// `ENOMEM` when none can be had.
+    fn scratch(&mut self) -> Result<u64, Errno>;
+
+    /// Whether the task runs under a seccomp filter of its own, so that an injected call might kill
+    /// it: then a handler must do without.
+    fn sandboxed(&self) -> bool;
+
+    /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] for all. Complete
+    /// before the handler's verdict takes effect.
+    fn raise(&mut self, stage: Stage);
+}
+
+/// Size of [`Guest::scratch`] in bytes; a path (`PATH_MAX`) and a `struct statx` fit side by side.
+pub const SCRATCH_BYTES: usize = 8192;

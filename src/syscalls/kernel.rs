@@ -1,0 +1,35 @@
+//! The kernel calls that remainroot makes a tracee execute in place of, or beside, its own.
+
+use crate::abi::{KernelCall, Numbers};
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal, $x86_64:literal, $i386:literal, $aarch64:literal;)*) => {
+        $($(#[$doc])* pub const $constant: KernelCall = KernelCall {
+            name: $name,
+            numbers: Numbers { x86_64: Some($x86_64), i386: Some($i386), aarch64: Some($aarch64) },
+        };)*
+    };
+}
+
+calls! {
+    /// statx(2).
+    STATX = "statx", 332, 383, 291;
+    /// fchownat(2).
+    FCHOWNAT = "fchownat", 260, 298, 54;
+    /// fchown(2); on i386 the 32-bit form.
+    FCHOWN = "fchown", 93, 207, 55;
+    /// fchmodat(2).
+    FCHMODAT = "fchmodat", 268, 306, 53;
+    /// fchmod(2).
+    FCHMOD = "fchmod", 91, 94, 52;
+    /// mknodat(2).
+    MKNODAT = "mknodat", 259, 297, 33;
+    /// mmap(2); on i386 `mmap2`.
+    MMAP = "mmap", 9, 192, 222;
+    /// seccomp(2).
+    SECCOMP = "seccomp", 317, 354, 277;
+    /// prctl(2).
+    PRCTL = "prctl", 157, 172, 167;
+    /// getpid(2): the call that does nothing.
+    GETPID = "getpid", 39, 20, 172;
+}

@@ -1,0 +1,15 @@
+//! What each syscall means under emulated credentials.
+//!
+//! *Invariant:* a handler sees only [`Guest`]: never a ptrace request, a thread or a channel. It is
+//! short, named after its syscall, and returns a [`Verdict`].
+
+mod guest;
+pub mod kernel;
+mod stage;
+pub mod table;
+mod verdict;
+
+pub use guest::Guest;
+pub use stage::{Stage, Stages, Test};
+pub use table::{Operation, TABLE};
+pub use verdict::{Finish, Verdict};

@@ -1,0 +1,117 @@
+//! Stages: which syscalls stop, and since when.
+
+/// A filter that is stacked on a process; see DESIGN, "Stages".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// From the start, every process: what the kernel would refuse or get wrong.
+    Base,
+    /// A process whose credentials differ from what the kernel reports, and its descendants.
+    Identity,
+    /// Every process, from the first fact that makes a stat lie.
+    Ownership,
+}
+
+impl Stage {
+    /// All stages in the order of their bits.
+    pub const ALL: [Stage; 3] = [Stage::Base, Stage::Identity, Stage::Ownership];
+
+    /// The set that holds only this stage.
+    pub const fn only(self) -> Stages {
+        Stages(1 << self as u8)
+    }
+}
+
+/// A set of stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Stages(u8);
+
+impl Stages {
+    /// No stage.
+    pub const NONE: Stages = Stages(0);
+    /// Every stage.
+    pub const ALL: Stages = Stages(7);
+
+    /// Whether the set holds `stage`.
+    pub const fn contains(self, stage: Stage) -> bool {
+        self.0 & stage.only().0 != 0
+    }
+
+    /// Both sets together.
+    pub const fn union(self, other: Stages) -> Stages {
+        Stages(self.0 | other.0)
+    }
+
+    /// What is in this set and not in `other`.
+    pub const fn minus(self, other: Stages) -> Stages {
+        Stages(self.0 & !other.0)
+    }
+
+    /// Whether it is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Which calls of an operation stop, decided by the filter from the argument registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Test {
+    /// Every call.
+    Always,
+    /// Calls in which either 32-bit id argument is neither 0 nor −1.
+    ForeignIds {
+        /// Index of the user id argument.
+        uid: u8,
+        /// Index of the group id argument.
+        gid: u8,
+    },
+    /// The same with 16-bit ids.
+    ForeignIds16 {
+        /// Index of the user id argument.
+        uid: u8,
+        /// Index of the group id argument.
+        gid: u8,
+    },
+    /// Calls whose 32-bit argument is one of these values.
+    AnyOf {
+        /// Index of the argument.
+        arg: u8,
+        /// The values.
+        values: &'static [u32],
+    },
+    /// Calls whose 32-bit argument has one of these bits.
+    AnyBits {
+        /// Index of the argument.
+        arg: u8,
+        /// The bits.
+        mask: u32,
+    },
+    /// mknod of a device: file type `S_IFCHR` or `S_IFBLK`, except the character device 0:0, a
+    /// whiteout, which needs no capability.
+    DeviceNode {
+        /// Index of the mode argument.
+        mode: u8,
+        /// Index of the device argument.
+        dev: u8,
+    },
+}
+
+impl Test {
+    /// Whether a call with these arguments stops: the definition that the filter is compiled to.
+    pub fn matches(&self, args: &[u64; 6]) -> bool {
+        let arg = |index: u8| args.get(usize::from(index)).map_or(0, |&value| value as u32);
+        match *self {
+            Test::Always => true,
+            Test::ForeignIds { uid, gid } => [uid, gid].iter().any(|&i| !matches!(arg(i), 0 | u32::MAX)),
+            Test::ForeignIds16 { uid, gid } => {
+                [uid, gid].iter().any(|&i| !matches!(arg(i) as u16, 0 | u16::MAX))
+            }
+            Test::AnyOf { arg: index, values } => values.contains(&arg(index)),
+            Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
+            Test::DeviceNode { mode, dev } => match arg(mode) & 0o170_000 {
+                0o020_000 => arg(dev) != 0,
+                0o060_000 => true,
+                _ => false,
+            },
+        }
+    }
+}
