@@ -3,21 +3,15 @@
 //! *Invariant:* pure. No I/O, no libc, no locks, no process: a rule takes an old [`Credentials`] and
 //! returns a new one or an errno. Ids are the guest's; −1 and the 16-bit forms were parsed before.
 
+mod caps;
 mod ids;
 mod view;
 
+pub use caps::{Cap, CapSet, Securebits};
 pub use ids::{Gid, Uid};
 pub use view::{IdMap, View};
 
 use std::sync::Arc;
-
-/// A set of capabilities: bit *n* is capability number *n* of capabilities(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct CapSet(pub u64);
-
-/// The securebits flags of capabilities(7), `SECBIT_*`; keepcaps is `SECBIT_KEEP_CAPS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Securebits(pub u32);
 
 /// What `struct cred` holds for one task, as the guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,4 +48,43 @@ pub struct Credentials {
     pub securebits: Securebits,
     /// `no_new_privs` as the guest has asked for it.
     pub no_new_privs: bool,
+}
+
+impl Credentials {
+    /// What root has after boot: every id 0, no groups, every capability.
+    pub fn root() -> Credentials {
+        Credentials {
+            uid: Uid::ROOT,
+            euid: Uid::ROOT,
+            suid: Uid::ROOT,
+            fsuid: Uid::ROOT,
+            gid: Gid::ROOT,
+            egid: Gid::ROOT,
+            sgid: Gid::ROOT,
+            fsgid: Gid::ROOT,
+            groups: Arc::from([]),
+            inheritable: CapSet::EMPTY,
+            permitted: CapSet::FULL,
+            effective: CapSet::FULL,
+            bounding: CapSet::FULL,
+            ambient: CapSet::EMPTY,
+            securebits: Securebits::default(),
+            no_new_privs: false,
+        }
+    }
+
+    /// Whether `cap` is effective (`capable`, `ns_capable`).
+    pub fn has(&self, cap: Cap) -> bool {
+        self.effective.has(cap)
+    }
+
+    /// Whether the task belongs to a group for file permissions (`in_group_p`).
+    pub fn in_group(&self, gid: Gid) -> bool {
+        gid == self.fsgid || self.groups.binary_search(&gid).is_ok()
+    }
+
+    /// The same with the effective group id in place of the filesystem's (`in_egroup_p`).
+    pub fn in_egroup(&self, gid: Gid) -> bool {
+        gid == self.egid || self.groups.binary_search(&gid).is_ok()
+    }
 }

@@ -3,13 +3,15 @@
 //! *Invariant:* a handler sees only [`Guest`]: never a ptrace request, a thread or a channel. It is
 //! short, named after its syscall, and returns a [`Verdict`].
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod guest;
 pub mod kernel;
 mod stage;
 pub mod table;
 mod verdict;
 
-pub use guest::Guest;
+pub use guest::{Guest, SCRATCH_BYTES};
 pub use stage::{Stage, Stages, Test};
 pub use table::{Operation, TABLE};
 pub use verdict::{Finish, Verdict};

@@ -1,0 +1,237 @@
+//! A guest for unit tests: sparse memory, credentials, and a kernel that answers by script.
+#![allow(dead_code)] // not every kind of handler needs every fixture
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Guest, SCRATCH_BYTES, Stage, Verdict, table};
+use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
+use crate::cred::{Credentials, IdMap, View};
+use crate::ownership::Ownership;
+
+/// What answers an injected call; it may read and write the guest's memory as the kernel would.
+type Kernel = Box<dyn FnMut(&mut Memory, &'static KernelCall, [u64; 6]) -> SysResult>;
+
+/// Byte-wise sparse memory: what was never mapped faults.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    bytes: BTreeMap<u64, u8>,
+    read_only: Vec<std::ops::Range<u64>>,
+}
+
+impl Memory {
+    /// Maps `bytes` at `address`, readable and writable.
+    pub(crate) fn map(&mut self, address: u64, bytes: &[u8]) {
+        self.bytes.extend((address..).zip(bytes.iter().copied()));
+    }
+
+    /// Maps `bytes` at `address` so that writes fault.
+    pub(crate) fn map_read_only(&mut self, address: u64, bytes: &[u8]) {
+        self.map(address, bytes);
+        self.read_only.push(address..address + bytes.len() as u64);
+    }
+
+    /// Fills `into` from `address`.
+    pub(crate) fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+        for (address, byte) in (address..).zip(into) {
+            *byte = *self.bytes.get(&address).ok_or(Errno::EFAULT)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` at `address`, up to the first byte that faults.
+    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        for (address, &byte) in (address..).zip(bytes) {
+            if self.read_only.iter().any(|area| area.contains(&address)) {
+                return Err(Errno::EFAULT);
+            }
+            *self.bytes.get_mut(&address).ok_or(Errno::EFAULT)? = byte;
+        }
+        Ok(())
+    }
+
+    /// The NUL-terminated string at `address`, without its NUL.
+    pub(crate) fn string(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        let mut text = Vec::new();
+        for address in address.. {
+            match self.bytes.get(&address) {
+                Some(0) => break,
+                Some(&byte) => text.push(byte),
+                None => return Err(Errno::EFAULT),
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// A [`Guest`] of values; every field is open to the test.
+pub(crate) struct FakeGuest {
+    pub(crate) call: Call,
+    pub(crate) memory: Memory,
+    pub(crate) credentials: Arc<Credentials>,
+    /// Other traced tasks, by id.
+    pub(crate) others: BTreeMap<i32, Arc<Credentials>>,
+    pub(crate) view: View,
+    pub(crate) ownership: Ownership,
+    /// Answers to injected calls in order; used before `kernel`.
+    pub(crate) results: VecDeque<SysResult>,
+    /// Answers injected calls once `results` is empty; without it such a call fails the test.
+    pub(crate) kernel: Option<Kernel>,
+    /// Every injected call.
+    pub(crate) injected: Vec<(&'static str, [u64; 6])>,
+    /// How often a handler committed credentials.
+    pub(crate) commits: usize,
+    /// Every stage raised, by a commit too.
+    pub(crate) raised: Vec<Stage>,
+    pub(crate) sandboxed: bool,
+    /// Where the scratch memory is; `None`: none can be had.
+    pub(crate) scratch: Option<u64>,
+}
+
+/// Where [`FakeGuest::new`] maps the scratch memory.
+pub(crate) const SCRATCH: u64 = 0x7000_0000;
+
+impl FakeGuest {
+    /// Root in a namespace that maps only 0, on x86_64, with nothing mapped but the scratch memory.
+    pub(crate) fn new() -> FakeGuest {
+        let initial = Credentials::root();
+        let only_root = IdMap::parse("0 1000 1");
+        let mut memory = Memory::default();
+        memory.map(SCRATCH, &[0; SCRATCH_BYTES]);
+        FakeGuest {
+            call: Call { abi: Abi::X86_64, number: 0, args: [0; 6] },
+            memory,
+            credentials: Arc::new(initial.clone()),
+            others: BTreeMap::new(),
+            view: View { initial, kernel_uid: 0, kernel_gid: 0, uids: only_root.clone(), gids: only_root },
+            ownership: Ownership::default(),
+            results: VecDeque::new(),
+            kernel: None,
+            injected: Vec::new(),
+            commits: 0,
+            raised: Vec::new(),
+            sandboxed: false,
+            scratch: Some(SCRATCH),
+        }
+    }
+
+    /// The same with other credentials.
+    pub(crate) fn with(credentials: Credentials) -> FakeGuest {
+        FakeGuest { credentials: Arc::new(credentials), ..FakeGuest::new() }
+    }
+
+    /// Makes the call `name` of the table in `abi` and gives the handler's verdict.
+    pub(crate) fn verdict(&mut self, abi: Abi, name: &str, args: &[u64]) -> Verdict {
+        let operation = table::TABLE.iter().find(|operation| operation.name == name);
+        let operation = operation.unwrap_or_else(|| panic!("{name} is not in the table"));
+        let number = operation.numbers.of(abi);
+        let number = number.unwrap_or_else(|| panic!("{abi:?} has no {name}"));
+        let mut all = [0; 6];
+        all.iter_mut().zip(args).for_each(|(slot, &arg)| *slot = arg);
+        self.call = Call { abi, number, args: all };
+        (operation.handler)(self)
+    }
+
+    /// The same for a handler that must reply.
+    pub(crate) fn reply(&mut self, abi: Abi, name: &str, args: &[u64]) -> SysResult {
+        match self.verdict(abi, name, args) {
+            Verdict::Reply(result) => result,
+            other => panic!("{name} did not reply but {other:?}"),
+        }
+    }
+
+    /// The same on x86_64.
+    pub(crate) fn sys(&mut self, name: &str, args: &[u64]) -> SysResult {
+        self.reply(Abi::X86_64, name, args)
+    }
+
+    /// Makes the call, lets the kernel give `result` where it runs anything, and returns what the
+    /// guest gets.
+    pub(crate) fn finish(&mut self, abi: Abi, name: &str, args: &[u64], result: SysResult) -> SysResult {
+        match self.verdict(abi, name, args) {
+            Verdict::Reply(reply) => reply,
+            Verdict::Run => result,
+            Verdict::Amend(finish) | Verdict::Replace(_, _, finish) => finish(self, result),
+        }
+    }
+}
+
+impl Guest for FakeGuest {
+    fn call(&self) -> &Call {
+        &self.call
+    }
+
+    fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+        self.memory.read(address, into)
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.memory.write(address, bytes)
+    }
+
+    fn credentials(&self) -> Arc<Credentials> {
+        self.credentials.clone()
+    }
+
+    fn commit(&mut self, new: Credentials) {
+        self.commits += 1;
+        if new != self.view.initial {
+            self.raised.push(Stage::Identity);
+        }
+        self.credentials = Arc::new(new);
+    }
+
+    fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>> {
+        match tid {
+            0 => Some(self.credentials.clone()),
+            _ => self.others.get(&tid).cloned(),
+        }
+    }
+
+    fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
+        self.injected.push((call.name, args));
+        if let Some(result) = self.results.pop_front() {
+            return result;
+        }
+        match self.kernel.as_mut() {
+            Some(kernel) => kernel(&mut self.memory, call, args),
+            None => panic!("nothing answers the injected {}{args:x?}", call.name),
+        }
+    }
+
+    fn scratch(&mut self) -> Result<u64, Errno> {
+        self.scratch.ok_or(Errno::ENOMEM)
+    }
+
+    fn sandboxed(&self) -> bool {
+        self.sandboxed
+    }
+
+    fn raise(&mut self, stage: Stage) {
+        self.raised.push(stage);
+    }
+}
+
+#[test]
+fn memory_faults_outside_what_is_mapped_and_keeps_what_was_written_before_the_fault() {
+    let mut memory = Memory::default();
+    memory.map(0x1000, &[1, 2, 3, 4]);
+    memory.map_read_only(0x2000, b"path\0");
+    let mut four = [0; 4];
+    assert_eq!(memory.read(0x1000, &mut four), Ok(()));
+    assert_eq!(four, [1, 2, 3, 4]);
+    assert_eq!(memory.read(0x1001, &mut four), Err(Errno::EFAULT));
+    assert_eq!(memory.write(0x1002, &[9, 9, 9]), Err(Errno::EFAULT));
+    assert_eq!(memory.read(0x1000, &mut four), Ok(()));
+    assert_eq!(four, [1, 2, 9, 9]);
+    assert_eq!(memory.write(0x2000, b"x"), Err(Errno::EFAULT));
+    assert_eq!(memory.string(0x2000), Ok(b"path".to_vec()));
+}
