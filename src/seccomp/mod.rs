@@ -1,3 +1,43 @@
 //! From the syscall table to a seccomp filter program.
 //!
 //! *Invariant:* pure code generation. It never loads a filter and knows no handler.
+//!
+//! A program looks at the architecture, then walks a binary tree over the syscall numbers. A number
+//! that never stops reaches its `ALLOW` without a look at the arguments, which lets the kernel cache
+//! the answer per number (`seccomp_is_const_allow`, kernel/seccomp.c): such a call costs nothing.
+
+mod compile;
+mod instruction;
+#[cfg(test)]
+mod interpreter;
+#[cfg(test)]
+mod tests;
+
+pub use instruction::{Instruction, bytes};
+
+use std::sync::OnceLock;
+
+use crate::abi::Abi;
+use crate::syscalls::{Stage, TABLE};
+
+/// The longest program the kernel takes (`BPF_MAXINSNS`, linux/bpf_common.h).
+pub const MAX_INSTRUCTIONS: usize = 4096;
+
+/// The ABIs a task of this machine can make syscalls with; a call of any other is refused.
+pub const ABIS: &[Abi] =
+    if cfg!(target_arch = "aarch64") { &[Abi::Aarch64] } else { &[Abi::X86_64, Abi::I386] };
+
+/// The filter that stops what `stage` stops; stacked on those of the stages before.
+///
+/// A stop is `SECCOMP_RET_TRACE` with the row's index in [`TABLE`] as `SECCOMP_RET_DATA`: a hint only,
+/// since a filter of the guest's own can forge it.
+pub fn program(stage: Stage) -> &'static [Instruction] {
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; 3] = [const { OnceLock::new() }; 3];
+    let [base, identity, ownership] = &PROGRAMS;
+    let slot = match stage {
+        Stage::Base => base,
+        Stage::Identity => identity,
+        Stage::Ownership => ownership,
+    };
+    slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
+}

@@ -1,0 +1,145 @@
+//! The compiler. A block is a piece of program every path of which ends in a return, so blocks are
+//! combined by putting them one after the other.
+
+use super::instruction::{
+    AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
+};
+use crate::abi::{Abi, Errno};
+use crate::syscalls::{Operation, Stage, Test};
+
+/// `SECCOMP_RET_TRACE`.
+pub const RET_TRACE: u32 = 0x7ff0_0000;
+/// `SECCOMP_RET_ALLOW`.
+pub const RET_ALLOW: u32 = 0x7fff_0000;
+/// `SECCOMP_RET_ERRNO`.
+pub const RET_ERRNO: u32 = 0x0005_0000;
+/// `__X32_SYSCALL_BIT`: numbers from here on are x32's, which no row describes.
+pub const X32_BIT: u32 = 0x4000_0000;
+
+type Block = Vec<Instruction>;
+
+/// The numbers from `first` up to the next leaf's, and what becomes of them.
+struct Leaf {
+    first: u32,
+    block: Block,
+}
+
+/// The filter of `table` for `stage` on a machine with these ABIs.
+pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
+    let refuse = || answer(if stage == Stage::Base { RET_ERRNO | Errno::ENOSYS.0 as u32 } else { RET_ALLOW });
+    let mut block = refuse();
+    for &abi in abis.iter().rev() {
+        let mut calls = tree(&mut leaves(table, abi, stage));
+        if abi == Abi::X86_64 {
+            calls = branch(JUMP_AT_LEAST, X32_BIT, refuse(), calls);
+        }
+        block = branch(JUMP_EQUAL, abi.audit_arch(), after(LOAD, NUMBER, calls), block);
+    }
+    after(LOAD, ARCH, block)
+}
+
+/// The numbers of `abi` as leaves in ascending order, without gaps from 0 on.
+fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
+    let stopping = |(index, operation): (usize, &Operation)| {
+        let tests: Vec<Test> =
+            operation.stops.iter().filter(|stop| stop.0 == stage).map(|stop| stop.1).collect();
+        let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;
+        let stop = answer(RET_TRACE | (index as u32 & 0xffff));
+        let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
+        Some(Leaf { first, block })
+    };
+    let mut stops: Vec<Leaf> = table.iter().enumerate().filter_map(stopping).collect();
+    stops.sort_by_key(|leaf| leaf.first);
+    let mut leaves = Vec::new();
+    let mut next = 0;
+    for stop in stops {
+        if stop.first > next {
+            leaves.push(Leaf { first: next, block: answer(RET_ALLOW) });
+        }
+        next = stop.first + 1;
+        leaves.push(stop);
+    }
+    leaves.push(Leaf { first: next, block: answer(RET_ALLOW) });
+    leaves
+}
+
+/// A balanced tree over the leaves, with the number in the accumulator; it takes the blocks away.
+fn tree(leaves: &mut [Leaf]) -> Block {
+    match leaves {
+        [] => answer(RET_ALLOW),
+        [leaf] => std::mem::take(&mut leaf.block),
+        _ => {
+            let (low, high) = leaves.split_at_mut(leaves.len() / 2);
+            let pivot = high.first().map_or(0, |leaf| leaf.first);
+            let high = tree(high);
+            branch(JUMP_AT_LEAST, pivot, high, tree(low))
+        }
+    }
+}
+
+/// Goes to `stop` when the arguments pass the test, else to `no`: [`Test::matches`] as a program.
+fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
+    let (stop, no) = (stop.clone(), no.clone());
+    match *test {
+        Test::Always => stop,
+        Test::ForeignIds { uid, gid } => {
+            let group = after(LOAD, argument(gid), among(&[0, u32::MAX], no, stop.clone()));
+            after(LOAD, argument(uid), among(&[0, u32::MAX], group, stop))
+        }
+        Test::ForeignIds16 { uid, gid } => {
+            let known = [0, u32::from(u16::MAX)];
+            let low = |index, block| after(LOAD, argument(index), after(AND, 0xffff, block));
+            let group = low(gid, among(&known, no, stop.clone()));
+            low(uid, among(&known, group, stop))
+        }
+        Test::AnyOf { arg, values } => after(LOAD, argument(arg), among(values, stop, no)),
+        Test::AnyBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, stop, no)),
+        Test::DeviceNode { mode, dev } => {
+            let character = after(LOAD, argument(dev), branch(JUMP_EQUAL, 0, no.clone(), stop.clone()));
+            let other = branch(JUMP_EQUAL, 0o060_000, stop, no);
+            let device = branch(JUMP_EQUAL, 0o020_000, character, other);
+            after(LOAD, argument(mode), after(AND, 0o170_000, device))
+        }
+    }
+}
+
+/// Goes to `yes` when the accumulator is one of `values`, else to `no`.
+fn among(values: &[u32], yes: Block, no: Block) -> Block {
+    match values {
+        [] => no,
+        [last] => branch(JUMP_EQUAL, *last, yes, no),
+        // Comparisons in a row share one `yes`, which is out of reach of none of them.
+        _ if values.len() + no.len() <= 255 => {
+            let mut block: Block = Vec::new();
+            for (index, &k) in values.iter().enumerate() {
+                let rest = values.len() - index - 1 + no.len();
+                block.push(Instruction { jt: rest as u8, ..Instruction::plain(JUMP_EQUAL, k) });
+            }
+            [block, no, yes].concat()
+        }
+        [first, rest @ ..] => branch(JUMP_EQUAL, *first, yes.clone(), among(rest, yes, no)),
+    }
+}
+
+/// Goes to `yes` when the condition holds, else to `no`. Conditional jumps reach 255 instructions; an
+/// unconditional one reaches the rest.
+fn branch(condition: u16, k: u32, yes: Block, no: Block) -> Block {
+    let jump = match u8::try_from(yes.len()) {
+        Ok(jf) => vec![Instruction { jf, ..Instruction::plain(condition, k) }],
+        Err(_) => vec![
+            Instruction { jt: 1, ..Instruction::plain(condition, k) },
+            Instruction::plain(JUMP, yes.len() as u32),
+        ],
+    };
+    [jump, yes, no].concat()
+}
+
+/// One instruction, then the block.
+fn after(code: u16, k: u32, block: Block) -> Block {
+    [vec![Instruction::plain(code, k)], block].concat()
+}
+
+/// The block that returns this action.
+fn answer(action: u32) -> Block {
+    vec![Instruction::plain(RETURN, action)]
+}

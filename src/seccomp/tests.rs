@@ -1,0 +1,227 @@
+//! The program means what the table says: compared by running it.
+
+use proptest::prelude::*;
+
+use super::compile::{RET_ALLOW, RET_ERRNO, RET_TRACE, X32_BIT};
+use super::interpreter::run;
+use super::{ABIS, Instruction, MAX_INSTRUCTIONS, bytes, compile, program};
+use crate::abi::{Abi, Numbers};
+use crate::syscalls::{Guest, Operation, Stage, TABLE, Test, Verdict};
+
+/// Argument values next to every edge a test knows.
+const EDGES: [u64; 14] = [
+    0,
+    1,
+    0x12,
+    0xfffe,
+    0xffff,
+    0x1_0000,
+    0xffff_ffff,
+    0xffff_ffff_ffff_ffff,
+    0x1_0000_0000,
+    0x5_0000_ffff,
+    0o020_644,
+    0o060_600,
+    0o100_644,
+    0x0080_0011,
+];
+
+fn nothing(_: &mut dyn Guest) -> Verdict {
+    Verdict::Run
+}
+
+const TESTS: [Test; 6] = [
+    Test::Always,
+    Test::ForeignIds { uid: 1, gid: 2 },
+    Test::ForeignIds16 { uid: 0, gid: 5 },
+    Test::AnyOf { arg: 0, values: &[1, 0x12, 0xffff, 0xffff_ffff] },
+    Test::AnyBits { arg: 3, mask: 0x0080_0000 },
+    Test::DeviceNode { mode: 1, dev: 2 },
+];
+
+const STOPS: [&[(Stage, Test)]; 8] = [
+    &[(Stage::Base, TESTS[0])],
+    &[(Stage::Base, TESTS[1]), (Stage::Ownership, TESTS[0])],
+    &[(Stage::Base, TESTS[2]), (Stage::Base, TESTS[4])],
+    &[(Stage::Base, TESTS[3]), (Stage::Identity, TESTS[5])],
+    &[(Stage::Identity, TESTS[4])],
+    &[(Stage::Base, TESTS[5]), (Stage::Base, TESTS[3]), (Stage::Base, TESTS[1])],
+    &[(Stage::Base, TESTS[5])],
+    &[],
+];
+
+/// A table that uses every test at these numbers; far larger than the real one where asked.
+fn sample(numbers: impl IntoIterator<Item = u32>) -> Vec<Operation> {
+    let row = |(index, number): (usize, u32)| Operation {
+        name: "sample",
+        numbers: Numbers { x86_64: Some(number), i386: Some(number ^ 1), aarch64: Some(number ^ 2) },
+        handler: nothing,
+        stops: STOPS[index % STOPS.len()],
+    };
+    numbers.into_iter().enumerate().map(row).collect()
+}
+
+/// What the table says of a call: the action, and whether the kernel may find it without arguments.
+fn defined(table: &[Operation], stage: Stage, abi: Abi, number: u32, args: &[u64; 6]) -> (u32, bool) {
+    if abi == Abi::X86_64 && number >= X32_BIT {
+        return (if stage == Stage::Base { RET_ERRNO | 38 } else { RET_ALLOW }, true);
+    }
+    let row = table.iter().position(|row| row.numbers.of(abi) == Some(number));
+    let tests: Vec<Test> = row
+        .iter()
+        .flat_map(|&row| table[row].stops)
+        .filter(|stop| stop.0 == stage)
+        .map(|stop| stop.1)
+        .collect();
+    let action = match row {
+        Some(row) if tests.iter().any(|test| test.matches(args)) => RET_TRACE | row as u32,
+        _ => RET_ALLOW,
+    };
+    (action, tests.is_empty() || tests.first() == Some(&Test::Always))
+}
+
+fn agree(table: &[Operation], program: &[Instruction], stage: Stage, abi: Abi, number: u32, args: &[u64; 6]) {
+    let outcome = run(program, abi.audit_arch(), number, args).expect("the program ends");
+    let expected = defined(table, stage, abi, number, args);
+    assert_eq!(
+        (outcome.action, outcome.constant),
+        expected,
+        "{stage:?} {abi:?} {number} {args:x?}: action {:#x}",
+        outcome.action
+    );
+}
+
+fn agree_everywhere(table: &[Operation], abis: &[Abi]) {
+    for stage in Stage::ALL {
+        let program = compile::program(table, abis, stage);
+        for &abi in abis {
+            for number in (0..600).chain([X32_BIT - 1, X32_BIT, X32_BIT + 59, u32::MAX]) {
+                for (index, &edge) in EDGES.iter().enumerate() {
+                    agree(table, &program, stage, abi, number, &[edge; 6]);
+                    let rotated = std::array::from_fn(|arg| EDGES[(index + arg * 5) % EDGES.len()]);
+                    agree(table, &program, stage, abi, number, &rotated);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_real_table_compiles_to_what_it_says() {
+    agree_everywhere(TABLE, ABIS);
+}
+
+#[test]
+fn every_test_and_every_stage_compile_to_what_they_say() {
+    agree_everywhere(&sample((0..500).step_by(7)), &[Abi::X86_64, Abi::I386]);
+    agree_everywhere(&sample((0..400).step_by(3)), &[Abi::Aarch64]);
+}
+
+#[test]
+fn jumps_farther_than_255_instructions_arrive() {
+    let table = sample(0..500);
+    assert!(compile::program(&table, &[Abi::X86_64, Abi::I386], Stage::Base).len() > 2 * 255);
+    agree_everywhere(&table, &[Abi::X86_64, Abi::I386]);
+}
+
+#[test]
+fn a_list_of_values_longer_than_a_jump_is_searched_to_its_end() {
+    const VALUES: [u32; 300] = {
+        let mut values = [0; 300];
+        let mut index = 0;
+        while index < 300 {
+            values[index] = 2 * index as u32;
+            index += 1;
+        }
+        values
+    };
+    let stops: &'static [(Stage, Test)] = &[(Stage::Base, Test::AnyOf { arg: 2, values: &VALUES })];
+    let table = [Operation { stops, ..sample([7])[0] }];
+    let program = compile::program(&table, &[Abi::X86_64], Stage::Base);
+    for value in 0..602 {
+        agree(&table, &program, Stage::Base, Abi::X86_64, 7, &[9, 9, value, 9, 9, 9]);
+    }
+}
+
+#[test]
+fn calls_of_an_unknown_architecture_are_not_implemented_in_base_and_left_alone_later() {
+    for (stage, action) in
+        [(Stage::Base, RET_ERRNO | 38), (Stage::Identity, RET_ALLOW), (Stage::Ownership, RET_ALLOW)]
+    {
+        for arch in [0, 0x4000_0028, Abi::X86_64.audit_arch() + 1, u32::MAX] {
+            let outcome = run(program(stage), arch, 59, &[0; 6]).expect("the program ends");
+            assert_eq!(outcome.action, action, "{stage:?} {arch:#x}");
+        }
+    }
+}
+
+#[test]
+fn programs_fit_into_the_kernel_and_are_walked_in_few_steps() {
+    for stage in Stage::ALL {
+        let program = program(stage);
+        assert!(program.len() <= MAX_INSTRUCTIONS, "{stage:?}: {} instructions", program.len());
+        let steps = |number| run(program, ABIS[0].audit_arch(), number, &[0; 6]).map(|outcome| outcome.steps);
+        let longest = (0..600).filter_map(steps).max().expect("some number");
+        assert!(longest <= 24, "{stage:?}: {longest} steps");
+        println!("{stage:?}: {} instructions, at most {longest} steps", program.len());
+    }
+}
+
+#[test]
+fn an_instruction_is_laid_out_as_the_kernel_reads_it() {
+    let instruction = Instruction { code: 0x0615, jt: 3, jf: 4, k: 0x0102_0304 };
+    assert_eq!(size_of::<Instruction>(), 8);
+    assert_eq!(instruction.to_bytes(), [0x15, 0x06, 3, 4, 4, 3, 2, 1]);
+    assert_eq!(bytes(&[instruction; 3]).len(), 24);
+}
+
+#[test]
+fn the_comparison_notices_a_program_that_is_wrong() {
+    let table = sample(0..20);
+    let right = compile::program(&table, &[Abi::X86_64], Stage::Base);
+    let differs = |program: &[Instruction]| {
+        (0..30).any(|number| {
+            EDGES.iter().any(|&edge| {
+                let found = run(program, Abi::X86_64.audit_arch(), number, &[edge; 6])
+                    .map(|outcome| (outcome.action, outcome.constant));
+                found != Some(defined(&table, Stage::Base, Abi::X86_64, number, &[edge; 6]))
+            })
+        })
+    };
+    assert!(!differs(&right));
+    let returns = right.iter().position(|at| at.k == RET_TRACE).expect("row 0 stops");
+    let mut wrong = right.clone();
+    wrong[returns].k = RET_ALLOW;
+    assert!(differs(&wrong));
+}
+
+fn argument_value() -> impl Strategy<Value = u64> {
+    prop_oneof![prop::sample::select(EDGES.to_vec()), any::<u64>(), (0u64..0x2_0000)]
+}
+
+proptest! {
+    #[test]
+    fn any_call_gets_what_the_table_says(
+        number in 0u32..600,
+        args in prop::array::uniform6(argument_value()),
+        stage in prop::sample::select(Stage::ALL.to_vec()),
+        abi in prop::sample::select(ABIS.to_vec()),
+    ) {
+        agree(TABLE, program(stage), stage, abi, number, &args);
+    }
+
+    #[test]
+    fn any_table_compiles_to_what_it_says(
+        numbers in prop::collection::btree_set(0u32..600, 0..120),
+        calls in prop::collection::vec((0u32..600, prop::array::uniform6(argument_value())), 200),
+        stage in prop::sample::select(Stage::ALL.to_vec()),
+    ) {
+        let table = sample(numbers);
+        let program = compile::program(&table, &Abi::ALL, stage);
+        for (number, args) in &calls {
+            for abi in Abi::ALL {
+                agree(&table, &program, stage, abi, *number, args);
+            }
+        }
+    }
+}
