@@ -1,0 +1,305 @@
+//! Runs programs natively, in a one-id namespace, and under remainroot in one; always with a deadline.
+//!
+//! ```ignore
+//! let native = Run::new(How::Native, ["id", "-u"]).output();
+//! let ours = Run::new(How::Remainroot, ["id", "-u"]).output();
+//! assert_eq!(native, ours);
+//! ```
+//!
+//! Tests that need real root begin with `if !common::needs_root() { return }`, which says why they skip.
+#![allow(dead_code, unused_imports)] // not every test file needs everything
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::print_stderr)]
+
+mod scratch;
+mod tree;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub use scratch::{Scratch, compile};
+
+/// The user that plays "an unprivileged user" when the tests run as root.
+pub const NOBODY: u32 = 65534;
+
+/// Who runs a program, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As the tests themselves run: real root, for what [`needs_root`] guards.
+    Native,
+    /// By an unprivileged user in a user namespace that maps only that user, to 0.
+    Namespace,
+    /// The same under remainroot.
+    Remainroot,
+    /// By an unprivileged user under remainroot, which makes the namespace itself.
+    Alone,
+}
+
+/// Whether the tests run as real root; says on stderr that a test is skipped when not.
+pub fn needs_root() -> bool {
+    let root = nix::unistd::geteuid().is_root() && maps_every_id();
+    if !root {
+        eprintln!("skipped: compares with real root, and this is not real root");
+    }
+    root
+}
+
+/// Whether this is the initial user namespace, or one as wide.
+fn maps_every_id() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().nth(2).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0) > 65_536
+}
+
+/// The built binary, where an unprivileged user can execute it.
+pub fn remainroot() -> &'static Path {
+    scratch::reachable(Path::new(env!("CARGO_BIN_EXE_remainroot")))
+}
+
+/// A program to be run.
+#[derive(Debug)]
+pub struct Run {
+    how: How,
+    options: Vec<OsString>,
+    words: Vec<OsString>,
+    input: Vec<u8>,
+    directory: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    deadline: Duration,
+}
+
+/// What came of it. Two of them are equal when status and both outputs are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code or signal.
+    pub status: ExitStatus,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The exit code; fails the test when the program died of a signal.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("died of signal {:?}: {self:?}", self.status.signal()))
+    }
+
+    /// stdout of a program that must have succeeded.
+    pub fn success(self) -> String {
+        assert!(self.status.success(), "it failed: {self:?}");
+        self.stdout
+    }
+}
+
+impl Run {
+    /// A command and its arguments; it gets half a minute, no input, and `/` as directory.
+    pub fn new<W: AsRef<OsStr>>(how: How, words: impl IntoIterator<Item = W>) -> Run {
+        Run {
+            how,
+            options: Vec::new(),
+            words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
+            input: Vec::new(),
+            directory: PathBuf::from("/"),
+            environment: Vec::new(),
+            deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// A line for `sh -c`.
+    pub fn shell(how: How, script: &str) -> Run {
+        Run::new(how, ["sh", "-c", script])
+    }
+
+    /// An option for remainroot itself; ignored where it does not run.
+    pub fn option(mut self, option: &str) -> Run {
+        self.options.push(option.into());
+        self
+    }
+
+    /// What it reads from stdin.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Run {
+        self.input = input.into();
+        self
+    }
+
+    /// Where it runs.
+    pub fn directory(mut self, directory: &Path) -> Run {
+        self.directory = directory.to_owned();
+        self
+    }
+
+    /// A variable beside `PATH`, `HOME` and `LC_ALL`.
+    pub fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Run {
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// How long it may take.
+    pub fn seconds(mut self, seconds: u64) -> Run {
+        self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Runs it to its end and until both its pipes are closed. At the deadline everything it started
+    /// is killed and the test fails.
+    pub fn output(self) -> Output {
+        self.start().finish()
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Running {
+        let mark = mark();
+        let mut command = self.command(&mark);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        let input = self.input;
+        std::thread::spawn(move || stdin.write_all(&input));
+        let (events, received) = channel();
+        let pid = child.id();
+        let stdout = gather(child.stdout.take().expect("stdout is a pipe"), events.clone());
+        let stderr = gather(child.stderr.take().expect("stderr is a pipe"), events.clone());
+        let reaped = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&reaped);
+        std::thread::spawn(move || wait(child, &ended, &events));
+        let until = Instant::now() + self.deadline;
+        Running { pid, reaped, mark, until, what: format!("{command:?}"), stdout, stderr, received }
+    }
+
+    fn command(&self, mark: &str) -> Command {
+        let mut words: Vec<&OsStr> = Vec::new();
+        if matches!(self.how, How::Namespace | How::Remainroot) {
+            words.extend(["unshare", "-Ur", "--"].map(OsStr::new));
+        }
+        if matches!(self.how, How::Remainroot | How::Alone) {
+            words.push(remainroot().as_os_str());
+            words.extend(self.options.iter().map(OsString::as_os_str));
+            words.push(OsStr::new("--"));
+        }
+        words.extend(self.words.iter().map(OsString::as_os_str));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).current_dir(&self.directory).env_clear();
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("HOME", "/").env("LC_ALL", "C").env(tree::MARK, mark);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.how != How::Native && nix::unistd::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY); // std drops the supplementary groups with them
+        }
+        command
+    }
+}
+
+/// A value of [`tree::MARK`] that no other run has.
+fn mark() -> String {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A program that runs; dropping it kills everything it started.
+#[derive(Debug)]
+pub struct Running {
+    pid: u32,
+    /// From then on the id may be another process's.
+    reaped: Arc<AtomicBool>,
+    mark: String,
+    until: Instant,
+    what: String,
+    stdout: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    received: Receiver<Event>,
+}
+
+/// What the threads around a child report.
+#[derive(Debug)]
+enum Event {
+    Closed,
+    Ended(ExitStatus),
+}
+
+fn gather(mut from: impl Read + Send + 'static, events: Sender<Event>) -> Arc<Mutex<Vec<u8>>> {
+    let gathered = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&gathered);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65536];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            into.lock().unwrap().extend_from_slice(&buffer[..count]);
+        }
+        let _ = events.send(Event::Closed); // nobody listens after a deadline
+    });
+    gathered
+}
+
+fn wait(mut child: Child, reaped: &AtomicBool, events: &Sender<Event>) {
+    if let Ok(status) = child.wait() {
+        reaped.store(true, Ordering::Release);
+        let _ = events.send(Event::Ended(status)); // nobody listens after a deadline
+    }
+}
+
+impl Running {
+    /// The process id the caller of the program sees.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it has written to stdout so far.
+    pub fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.stdout.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until stdout so far contains `text`; the deadline is the program's.
+    pub fn until(&self, text: &str) {
+        while !self.so_far().contains(text) {
+            if Instant::now() > self.until {
+                self.fail(&format!("wrote no {text:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn root(&self) -> Option<u32> {
+        (!self.reaped.load(Ordering::Acquire)).then_some(self.pid)
+    }
+
+    /// Every process it started that still lives, remainroot's own included.
+    pub fn processes(&self) -> Vec<u32> {
+        tree::marked(&self.mark, self.root())
+    }
+
+    /// Waits for its end and for both pipes to close.
+    pub fn finish(self) -> Output {
+        let (mut status, mut open) = (None, 2);
+        while status.is_none() || open > 0 {
+            let left = self.until.saturating_duration_since(Instant::now());
+            match self.received.recv_timeout(left) {
+                Ok(Event::Closed) => open -= 1,
+                Ok(Event::Ended(ended)) => status = Some(ended),
+                Err(_) if status.is_some() => self.fail("ended, but something keeps its pipes open"),
+                Err(_) => self.fail("did not end"),
+            }
+        }
+        let text = |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
+        Output { status: status.expect("it ended"), stdout: text(&self.stdout), stderr: text(&self.stderr) }
+    }
+
+    fn fail(&self, how: &str) -> ! {
+        let stderr = String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned();
+        let living = tree::describe(&self.processes());
+        tree::kill(&self.mark, self.root());
+        let stdout = self.so_far();
+        panic!("{}\n{how} by its deadline\nstdout: {stdout}\nstderr: {stderr}\n{living}", self.what);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        tree::kill(&self.mark, self.root());
+    }
+}
