@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn any_table_compiles_to_what_it_says(
         numbers in prop::collection::btree_set(0u32..600, 0..120),
-        calls in prop::collection::vec((0u32..600, prop::array::uniform6(argument_value())), 200),
+        calls in prop::collection::vec((0u32..600, prop::array::uniform6(argument_value())), 40),
         stage in prop::sample::select(Stage::ALL.to_vec()),
     ) {
         let table = sample(numbers);

@@ -8,6 +8,9 @@ macro_rules! calls {
             name: $name,
             numbers: Numbers { x86_64: Some($x86_64), i386: Some($i386), aarch64: Some($aarch64) },
         };)*
+
+        /// All of them.
+        pub const ALL: &[KernelCall] = &[$($constant),*];
     };
 }
 

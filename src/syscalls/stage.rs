@@ -1,5 +1,7 @@
 //! Stages: which syscalls stop, and since when.
 
+use std::fmt;
+
 /// A filter that is stacked on a process; see DESIGN, "Stages".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -15,9 +17,24 @@ impl Stage {
     /// All stages in the order of their bits.
     pub const ALL: [Stage; 3] = [Stage::Base, Stage::Identity, Stage::Ownership];
 
+    /// The name DESIGN gives it.
+    const fn name(self) -> &'static str {
+        match self {
+            Stage::Base => "base",
+            Stage::Identity => "identity",
+            Stage::Ownership => "ownership",
+        }
+    }
+
     /// The set that holds only this stage.
     pub const fn only(self) -> Stages {
         Stages(1 << self as u8)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -112,6 +129,23 @@ impl Test {
                 0o060_000 => true,
                 _ => false,
             },
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Test::Always => f.write_str("always"),
+            Test::ForeignIds { uid, gid } | Test::ForeignIds16 { uid, gid } => {
+                write!(f, "argument {uid} or {gid} is neither 0 nor -1")
+            }
+            Test::AnyOf { arg, values } => {
+                let values: Vec<String> = values.iter().map(u32::to_string).collect();
+                write!(f, "argument {arg} is one of {}", values.join(" "))
+            }
+            Test::AnyBits { arg, mask } => write!(f, "argument {arg} has a bit of {mask:#x}"),
+            Test::DeviceNode { mode, .. } => write!(f, "argument {mode} is the mode of a device"),
         }
     }
 }

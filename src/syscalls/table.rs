@@ -43,7 +43,46 @@ pub const TABLE: &[Operation] = &[
     // Sandboxes and what is refused.
 ];
 
-/// The operation with this number in this ABI.
+/// The operation with this number in this ABI, in constant time.
 pub fn lookup(abi: Abi, number: u32) -> Option<&'static Operation> {
-    TABLE.iter().find(|operation| operation.numbers.of(abi) == Some(number))
+    static ROWS: [[u16; NUMBERS]; 3] = [rows(Abi::X86_64), rows(Abi::I386), rows(Abi::Aarch64)];
+    let [x86_64, i386, aarch64] = &ROWS;
+    let rows = match abi {
+        Abi::X86_64 => x86_64,
+        Abi::I386 => i386,
+        Abi::Aarch64 => aarch64,
+    };
+    TABLE.get(usize::from(*rows.get(number as usize)?))
 }
+
+/// Numbers the index has room for; the build fails when a row's is higher.
+const NUMBERS: usize = 512;
+
+/// For every number of `abi` the row that describes it, or one past the last.
+#[expect(clippy::indexing_slicing, reason = "runs when the crate is built, and fails the build")]
+const fn rows(abi: Abi) -> [u16; NUMBERS] {
+    let mut rows = [TABLE.len() as u16; NUMBERS];
+    let mut row = TABLE.len();
+    while row > 0 {
+        row -= 1;
+        if let Some(number) = TABLE[row].numbers.of(abi) {
+            rows[number as usize] = row as u16;
+        }
+    }
+    rows
+}
+
+/// The table for people: a line per operation with its numbers, and which calls stop in which stage.
+pub fn listing() -> String {
+    let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let mut text = format!("{:<22}{:>7}{:>6}{:>9}  {}\n", "operation", "x86_64", "i386", "aarch64", "stops");
+    for Operation { name, numbers, stops, .. } in TABLE {
+        let stops: Vec<String> = stops.iter().map(|(stage, test)| format!("{stage}: {test}")).collect();
+        let [x86_64, i386, aarch64] = [numbers.x86_64, numbers.i386, numbers.aarch64].map(number);
+        text += &format!("{name:<22}{x86_64:>7}{i386:>6}{aarch64:>9}  {}\n", stops.join("; "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
