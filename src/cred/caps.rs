@@ -142,3 +142,38 @@ impl CapSet {
 /// The securebits flags of capabilities(7), `SECBIT_*`; keepcaps is `SECBIT_KEEP_CAPS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Securebits(pub u32);
+
+impl Securebits {
+    /// `SECBIT_NOROOT`: uid 0 gains nothing at exec.
+    pub const NOROOT: Securebits = Securebits(1 << 0);
+    /// `SECBIT_NO_SETUID_FIXUP`: changes of user ids leave the capabilities alone.
+    pub const NO_SETUID_FIXUP: Securebits = Securebits(1 << 2);
+    /// `SECBIT_KEEP_CAPS`: leaving uid 0 keeps the permitted set; cleared at exec.
+    pub const KEEP_CAPS: Securebits = Securebits(1 << 4);
+    /// `SECBIT_KEEP_CAPS_LOCKED`.
+    pub const KEEP_CAPS_LOCKED: Securebits = Securebits(1 << 5);
+    /// `SECBIT_NO_CAP_AMBIENT_RAISE`.
+    pub const NO_CAP_AMBIENT_RAISE: Securebits = Securebits(1 << 6);
+    /// `SECURE_ALL_BITS` of Linux 6.14 and newer: the four above and the two `SECBIT_EXEC_*`.
+    pub const ALL: Securebits = Securebits(0x555);
+    /// `SECURE_ALL_LOCKS`: each bit's lock is the next higher bit.
+    pub const LOCKS: Securebits = Securebits(Securebits::ALL.0 << 1);
+    /// What a task may change without privilege: `SECBIT_EXEC_RESTRICT_FILE`,
+    /// `SECBIT_EXEC_DENY_INTERACTIVE` and their locks (`SECURE_ALL_UNPRIVILEGED`).
+    pub const UNPRIVILEGED: Securebits = Securebits(0x500 | 0x500 << 1);
+
+    /// Whether any of `bits` is set.
+    pub const fn has(self, bits: Securebits) -> bool {
+        self.0 & bits.0 != 0
+    }
+
+    /// With `bits`.
+    pub const fn with(self, bits: Securebits) -> Securebits {
+        Securebits(self.0 | bits.0)
+    }
+
+    /// Without `bits`.
+    pub const fn without(self, bits: Securebits) -> Securebits {
+        Securebits(self.0 & !bits.0)
+    }
+}

@@ -4,10 +4,15 @@
 //! returns a new one or an errno. Ids are the guest's; −1 and the 16-bit forms were parsed before.
 
 mod caps;
+mod capset;
+mod exec;
 mod ids;
+mod setid;
 mod view;
 
 pub use caps::{Cap, CapSet, Securebits};
+pub use capset::CapSets;
+pub use exec::{ExecFile, Execed, FileCaps};
 pub use ids::{Gid, Uid};
 pub use view::{IdMap, View};
 
