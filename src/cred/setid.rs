@@ -57,7 +57,7 @@ impl Credentials {
         let privileged = self.has(Cap::SETUID);
         let real_allowed = ruid.is_none_or(|id| [self.uid, self.euid].contains(&id));
         let effective_allowed = euid.is_none_or(|id| self.has_uid(id));
-        if !privileged && !(real_allowed && effective_allowed) {
+        if !(privileged || real_allowed && effective_allowed) {
             return Err(Errno::EPERM);
         }
         let mut new = self.clone();
@@ -79,7 +79,7 @@ impl Credentials {
         let privileged = self.has(Cap::SETGID);
         let real_allowed = rgid.is_none_or(|id| [self.gid, self.egid].contains(&id));
         let effective_allowed = egid.is_none_or(|id| self.has_gid(id));
-        if !privileged && !(real_allowed && effective_allowed) {
+        if !(privileged || real_allowed && effective_allowed) {
             return Err(Errno::EPERM);
         }
         let mut new = self.clone();

@@ -35,4 +35,6 @@ calls! {
     PRCTL = "prctl", 157, 172, 167;
     /// getpid(2): the call that does nothing.
     GETPID = "getpid", 39, 20, 172;
+    /// gettid(2): the task's id in its own pid namespace.
+    GETTID = "gettid", 186, 224, 178;
 }

@@ -3,10 +3,14 @@
 //! *Invariant:* a handler sees only [`Guest`]: never a ptrace request, a thread or a channel. It is
 //! short, named after its syscall, and returns a [`Verdict`].
 
+mod capabilities;
 #[cfg(test)]
 pub(crate) mod fake;
+mod groups;
 mod guest;
+mod ids;
 pub mod kernel;
+mod prctl;
 mod stage;
 pub mod table;
 mod verdict;

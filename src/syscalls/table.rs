@@ -1,6 +1,7 @@
 //! The one table of operations: number in every ABI, handler, and which calls stop in which stage.
 
-use super::{Guest, Stage, Test, Verdict};
+use super::ids::{Narrow, Wide};
+use super::{Guest, Stage, Test, Verdict, capabilities, groups, ids, prctl};
 use crate::abi::{Abi, Numbers};
 
 /// One syscall that remainroot answers.
@@ -17,7 +18,6 @@ pub struct Operation {
 }
 
 /// A row; −1 stands for "this ABI has no such call".
-#[allow(dead_code)]
 const fn row(
     name: &'static str,
     [x86_64, i386, aarch64]: [i32; 3],
@@ -31,12 +31,53 @@ const fn row(
     Operation { name, numbers, handler, stops }
 }
 
+/// Stops from the start.
+const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
+
+/// Stops once the process's credentials differ from what the kernel reports.
+const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
+
 /// Every operation.
 #[rustfmt::skip]
 pub const TABLE: &[Operation] = &[
     // User and group ids.
+    row("setuid", [105, 213, 146], ids::setuid::<Wide>, BASE),
+    row("setuid16", [-1, 23, -1], ids::setuid::<Narrow>, BASE),
+    row("setgid", [106, 214, 144], ids::setgid::<Wide>, BASE),
+    row("setgid16", [-1, 46, -1], ids::setgid::<Narrow>, BASE),
+    row("setreuid", [113, 203, 145], ids::setreuid::<Wide>, BASE),
+    row("setreuid16", [-1, 70, -1], ids::setreuid::<Narrow>, BASE),
+    row("setregid", [114, 204, 143], ids::setregid::<Wide>, BASE),
+    row("setregid16", [-1, 71, -1], ids::setregid::<Narrow>, BASE),
+    row("setresuid", [117, 208, 147], ids::setresuid::<Wide>, BASE),
+    row("setresuid16", [-1, 164, -1], ids::setresuid::<Narrow>, BASE),
+    row("setresgid", [119, 210, 149], ids::setresgid::<Wide>, BASE),
+    row("setresgid16", [-1, 170, -1], ids::setresgid::<Narrow>, BASE),
+    row("setfsuid", [122, 215, 151], ids::setfsuid::<Wide>, BASE),
+    row("setfsuid16", [-1, 138, -1], ids::setfsuid::<Narrow>, BASE),
+    row("setfsgid", [123, 216, 152], ids::setfsgid::<Wide>, BASE),
+    row("setfsgid16", [-1, 139, -1], ids::setfsgid::<Narrow>, BASE),
+    row("getuid", [102, 199, 174], ids::getuid::<Wide>, IDENTITY),
+    row("getuid16", [-1, 24, -1], ids::getuid::<Narrow>, IDENTITY),
+    row("geteuid", [107, 201, 175], ids::geteuid::<Wide>, IDENTITY),
+    row("geteuid16", [-1, 49, -1], ids::geteuid::<Narrow>, IDENTITY),
+    row("getgid", [104, 200, 176], ids::getgid::<Wide>, IDENTITY),
+    row("getgid16", [-1, 47, -1], ids::getgid::<Narrow>, IDENTITY),
+    row("getegid", [108, 202, 177], ids::getegid::<Wide>, IDENTITY),
+    row("getegid16", [-1, 50, -1], ids::getegid::<Narrow>, IDENTITY),
+    row("getresuid", [118, 209, 148], ids::getresuid::<Wide>, IDENTITY),
+    row("getresuid16", [-1, 165, -1], ids::getresuid::<Narrow>, IDENTITY),
+    row("getresgid", [120, 211, 150], ids::getresgid::<Wide>, IDENTITY),
+    row("getresgid16", [-1, 171, -1], ids::getresgid::<Narrow>, IDENTITY),
     // Groups.
+    row("setgroups", [116, 206, 159], groups::setgroups::<Wide>, BASE),
+    row("setgroups16", [-1, 81, -1], groups::setgroups::<Narrow>, BASE),
+    row("getgroups", [115, 205, 158], groups::getgroups::<Wide>, BASE),
+    row("getgroups16", [-1, 80, -1], groups::getgroups::<Narrow>, BASE),
     // Capabilities and prctl.
+    row("capset", [126, 185, 91], capabilities::capset, BASE),
+    row("capget", [125, 184, 90], capabilities::capget, BASE),
+    row("prctl", [157, 172, 167], prctl::prctl, prctl::STOPS),
     // Owners of files.
     // Attributes of files.
     // New files.
