@@ -215,6 +215,10 @@ impl Guest for FakeGuest {
         self.sandboxed
     }
 
+    fn set_sandboxed(&mut self) {
+        self.sandboxed = true;
+    }
+
     fn raise(&mut self, stage: Stage) {
         self.raised.push(stage);
     }

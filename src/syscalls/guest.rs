@@ -61,6 +61,10 @@ pub trait Guest {
     /// it: then a handler must do without.
     fn sandboxed(&self) -> bool;
 
+    /// The task has loaded a seccomp filter of its own; from now on its process and what it forks
+    /// are [`sandboxed`](Guest::sandboxed).
+    fn set_sandboxed(&mut self);
+
     /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] for all. Complete
     /// before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);

@@ -29,6 +29,8 @@ calls! {
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.
     MMAP = "mmap", 9, 192, 222;
+    /// clone(2).
+    CLONE = "clone", 56, 120, 220;
     /// seccomp(2).
     SECCOMP = "seccomp", 317, 354, 277;
     /// prctl(2).

@@ -11,6 +11,8 @@ mod guest;
 mod ids;
 pub mod kernel;
 mod prctl;
+mod refused;
+mod sandbox;
 mod stage;
 pub mod table;
 mod verdict;

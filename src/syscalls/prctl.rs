@@ -2,7 +2,7 @@
 //! security/commoncap.c, and `no_new_privs` in kernel/sys.c.
 
 use super::ids::adopt;
-use super::{Guest, Stage, Test, Verdict};
+use super::{Guest, Stage, Test, Verdict, sandbox};
 use crate::abi::Errno;
 use crate::cred::{Cap, Credentials, Securebits};
 
@@ -35,6 +35,8 @@ pub const STOPS: &[(Stage, Test)] = &[
                 SET_NO_NEW_PRIVS,
                 GET_NO_NEW_PRIVS,
                 CAP_AMBIENT,
+                sandbox::PRCTL_OPTIONS[0],
+                sandbox::PRCTL_OPTIONS[1],
             ],
         },
     ),
@@ -51,6 +53,9 @@ enum Outcome {
 pub fn prctl(guest: &mut dyn Guest) -> Verdict {
     let old = guest.credentials();
     let [option, rest @ ..] = guest.call().args;
+    if sandbox::PRCTL_OPTIONS.contains(&(option as u32)) {
+        return sandbox::prctl_seccomp(guest);
+    }
     match answer(&old, option as u32, rest) {
         None => Verdict::Run,
         Some(Ok(Outcome::Value(value))) => Verdict::Reply(Ok(value)),

@@ -1,7 +1,7 @@
 //! The one table of operations: number in every ABI, handler, and which calls stop in which stage.
 
 use super::ids::{Narrow, Wide};
-use super::{Guest, Stage, Test, Verdict, capabilities, groups, ids, prctl};
+use super::{Guest, Stage, Test, Verdict, capabilities, groups, ids, prctl, refused, sandbox};
 use crate::abi::{Abi, Numbers};
 
 /// One syscall that remainroot answers.
@@ -82,6 +82,9 @@ pub const TABLE: &[Operation] = &[
     // Attributes of files.
     // New files.
     // Sandboxes and what is refused.
+    row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS),
+    row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),
+    row("io_uring_setup", [425, 425, 425], refused::io_uring_setup, BASE),
 ];
 
 /// The operation with this number in this ABI, in constant time.
