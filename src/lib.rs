@@ -19,6 +19,7 @@ pub mod abi;
 pub mod cli;
 pub mod cred;
 pub mod ownership;
+pub mod ptrace;
 pub mod seccomp;
 #[allow(unsafe_code)]
 pub mod sys;

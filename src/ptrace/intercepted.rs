@@ -1,0 +1,262 @@
+//! A tracee stopped at a syscall that can be answered, changed, or made to execute others first.
+//!
+//! At the entry (a seccomp stop, or the entry stop of PTRACE_SYSCALL) the number and arguments are
+//! exchanged for those of the injected call and the tracee runs to its exit stop. To get back to the
+//! entry it is *rewound*: its own registers again, the program counter back on its entry instruction,
+//! all signals blocked, and it stops at the same entry once more. Nothing but the kernel ever runs in
+//! between, and the last step restores registers and mask.
+
+use std::marker::PhantomData;
+
+use super::failure::{Lost, Traced, TracerError, traced};
+use super::placement::here;
+use super::registers::{self, NO_SYSCALL, NUMBER_OFFSET, RESULT_OFFSET};
+use super::stop::{Report, Stop, SyscallStop, decode};
+use crate::abi::{Abi, Call};
+use crate::sys::ptrace::{Registers, cont, syscall};
+use crate::sys::{self, Tid};
+
+/// How the tracee came to its entry, and comes there again when rewound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// By the filter: any resumption stops there.
+    Seccomp,
+    /// By PTRACE_SYSCALL, before any filter has seen the call.
+    Syscall,
+}
+
+/// What must be remembered while the kernel runs a call whose result will be corrected.
+#[derive(Debug)]
+pub struct Suspended {
+    call: Call,
+    /// The guest's own registers, where the call was replaced.
+    original: Option<Box<Registers>>,
+    deferred: Option<i32>,
+}
+
+/// See the module.
+#[derive(Debug)]
+#[must_use]
+pub struct Intercepted {
+    tid: Tid,
+    call: Call,
+    entry: Entry,
+    /// Whether it stands at the entry (else after a call that has run).
+    at_entry: bool,
+    /// Its registers at the entry; read when first needed.
+    original: Option<Box<Registers>>,
+    /// Its own signal mask, while all signals are blocked.
+    mask: Option<u64>,
+    /// A stop signal that came meanwhile and must be sent again.
+    deferred: Option<i32>,
+    /// The result that stands in the tracee's registers, all of which are its own.
+    standing: Option<i64>,
+    thread_bound: PhantomData<*const ()>,
+}
+
+type Request = fn(Tid, i32) -> sys::Result<()>;
+
+impl Intercepted {
+    /// Takes a stop at the entry of a call; gives the stop back when it is no entry, or of an ABI
+    /// that is not in the table.
+    pub fn at_entry(stop: SyscallStop, entry: Entry) -> Traced<Result<Intercepted, SyscallStop>> {
+        let tid = stop.tid();
+        let info = traced("reading the syscall", tid, sys::ptrace::syscall_info(tid))?;
+        let (Some(abi), Some((number, args))) =
+            (Abi::from_audit_arch(info.arch), sys::ptrace::entry_of(&info))
+        else {
+            return Ok(Err(stop));
+        };
+        let call = Call { abi, number: number as u32, args };
+        Ok(Ok(Intercepted {
+            tid,
+            call,
+            entry,
+            at_entry: true,
+            original: None,
+            mask: None,
+            deferred: None,
+            standing: None,
+            thread_bound: PhantomData,
+        }))
+    }
+
+    /// Takes the exit stop of a call resumed with [`Self::run_to_exit`] or [`Self::replace`], and the
+    /// kernel's raw result; `None` when the kernel is about to restart the call: then the registers
+    /// are the guest's own again, and [`Self::leave`] is all that is left to do.
+    pub fn at_exit(stop: SyscallStop, suspended: Suspended) -> Traced<(Intercepted, Option<i64>)> {
+        let tid = stop.tid();
+        let now = traced("reading the registers", tid, sys::ptrace::registers(tid))?;
+        let Suspended { call, original, deferred } = suspended;
+        let raw = registers::result(&now, call.abi);
+        let restarting = registers::restarts(raw);
+        if let (true, Some(own)) = (restarting, &original) {
+            let mut own = **own;
+            own.rax = now.rax;
+            traced("writing the registers", tid, sys::ptrace::set_registers(tid, &own))?;
+        }
+        let standing = original.is_none().then_some(raw);
+        let intercepted = Intercepted {
+            tid,
+            call,
+            entry: Entry::Seccomp,
+            at_entry: false,
+            original: original.or_else(|| Some(Box::new(now))),
+            mask: None,
+            deferred,
+            standing,
+            thread_bound: PhantomData,
+        };
+        Ok((intercepted, (!restarting).then_some(raw)))
+    }
+
+    /// The task.
+    pub fn tid(&self) -> Tid {
+        self.tid
+    }
+
+    /// The call as the guest made it.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Makes the tracee execute another call, which must not block, and gives its raw result.
+    pub fn inject(&mut self, number: u32, args: [u64; 6]) -> Traced<i64> {
+        self.rewind()?;
+        let mut registers = **self.original()?;
+        registers::set_call(&mut registers, self.call.abi, number, args);
+        self.store(&registers)?;
+        self.at_entry = false;
+        self.run(syscall, |stop| matches!(stop, Stop::Syscall(_)))?;
+        let after = traced("reading the registers", self.tid, sys::ptrace::registers(self.tid))?;
+        Ok(registers::result(&after, self.call.abi))
+    }
+
+    /// Resumes with `raw` as the result of a call that the kernel does not run, or has run.
+    pub fn reply(mut self, raw: i64) -> Traced<()> {
+        if self.standing == Some(raw) {
+            return self.resume(cont);
+        }
+        if let Some(original) = self.original.take() {
+            let mut registers = *original;
+            registers.orig_rax = NO_SYSCALL;
+            registers.rax = raw as u64;
+            self.store(&registers)?;
+        } else {
+            let tid = self.tid;
+            let poke =
+                |offset, word| traced("writing a register", tid, sys::ptrace::poke_user(tid, offset, word));
+            poke(NUMBER_OFFSET, NO_SYSCALL)?;
+            poke(RESULT_OFFSET, raw as u64)?;
+        }
+        self.resume(cont)
+    }
+
+    /// Resumes and lets the kernel run the call as it is. At an entry by PTRACE_SYSCALL the filter
+    /// sees the call only then.
+    pub fn proceed(mut self) -> Traced<()> {
+        self.rewind()?;
+        self.resume(cont)
+    }
+
+    /// Resumes at an exit whose result stands as it is.
+    pub fn leave(self) -> Traced<()> {
+        self.resume(cont)
+    }
+
+    /// Resumes to the exit stop of the call as it is.
+    pub fn run_to_exit(mut self) -> Traced<Suspended> {
+        self.rewind()?;
+        let suspended = self.suspend(None);
+        self.resume(syscall)?;
+        Ok(suspended)
+    }
+
+    /// Resumes to the exit stop of another call in its place.
+    pub fn replace(mut self, number: u32, args: [u64; 6]) -> Traced<Suspended> {
+        self.rewind()?;
+        let original = self.original()?.clone();
+        let mut registers = *original;
+        registers::set_call(&mut registers, self.call.abi, number, args);
+        self.store(&registers)?;
+        let suspended = self.suspend(Some(original));
+        self.resume(syscall)?;
+        Ok(suspended)
+    }
+
+    /// What to remember until the exit stop. The mask is given back now: the call may block, and must
+    /// be interruptible as the guest's own would be.
+    fn suspend(&mut self, original: Option<Box<Registers>>) -> Suspended {
+        Suspended { call: self.call, original, deferred: self.deferred.take() }
+    }
+
+    fn original(&mut self) -> Traced<&Box<Registers>> {
+        let registers = match self.original.take() {
+            Some(original) => original,
+            None => Box::new(traced("reading the registers", self.tid, sys::ptrace::registers(self.tid))?),
+        };
+        Ok(self.original.insert(registers))
+    }
+
+    fn store(&mut self, registers: &Registers) -> Traced<()> {
+        self.standing = None;
+        traced("writing the registers", self.tid, sys::ptrace::set_registers(self.tid, registers))
+    }
+
+    /// Brings the tracee back to the entry of its own call.
+    fn rewind(&mut self) -> Traced<()> {
+        if self.at_entry {
+            return Ok(());
+        }
+        if self.mask.is_none() {
+            self.mask =
+                Some(traced("reading the signal mask", self.tid, sys::ptrace::signal_mask(self.tid))?);
+            let all = sys::ptrace::set_signal_mask(self.tid, u64::MAX);
+            traced("blocking signals", self.tid, all)?;
+        }
+        let number = u64::from(self.call.number);
+        let mut registers = **self.original()?;
+        registers::rewind(&mut registers, number);
+        self.store(&registers)?;
+        match self.entry {
+            Entry::Seccomp => self.run(cont, |stop| matches!(stop, Stop::Seccomp(_)))?,
+            Entry::Syscall => self.run(syscall, |stop| matches!(stop, Stop::Syscall(_)))?,
+        }
+        self.at_entry = true;
+        // What the registers hold at an entry differs from what was saved at an exit only in the
+        // result, which the kernel has set to -ENOSYS.
+        self.original = None;
+        Ok(())
+    }
+
+    /// Resumes with `request` and waits for the expected stop. Only SIGSTOP and traps can come
+    /// before it, since all else is blocked; a stop signal is put off until the end.
+    fn run(&mut self, request: Request, expected: impl Fn(&Stop) -> bool) -> Traced<()> {
+        let tid = self.tid;
+        for _ in 0..100 {
+            traced("resuming", tid, here(tid, || request(tid, 0)))?;
+            let status = traced("waiting", tid, sys::wait::one(tid))?;
+            match decode(tid, status) {
+                Report::Ended(..) => return Err(Lost::Gone),
+                Report::Stopped(stop) if expected(&stop) => return Ok(()),
+                Report::Stopped(Stop::Signal(_, signal) | Stop::Group(_, signal)) => {
+                    self.deferred = Some(signal);
+                }
+                Report::Stopped(_) => {}
+            }
+        }
+        Err(Lost::Failed(TracerError { operation: "waiting", tid, source: sys::Errno::ELOOP }))
+    }
+
+    /// The last step: the guest's own signal mask again, then off.
+    fn resume(self, request: Request) -> Traced<()> {
+        let tid = self.tid;
+        if let Some(mask) = self.mask {
+            traced("restoring the signal mask", tid, sys::ptrace::set_signal_mask(tid, mask))?;
+        }
+        if let Some(signal) = self.deferred {
+            let _ = sys::process::tkill(tid, signal);
+        }
+        traced("resuming", tid, here(tid, || request(tid, 0)))
+    }
+}

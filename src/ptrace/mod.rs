@@ -1,0 +1,42 @@
+//! Tracees of the calling thread: typed stops, registers, memory, injected calls, parking.
+//!
+//! A stop is a value that is consumed by what resumes it, so that a tracee cannot be resumed twice or
+//! forgotten; it is not `Send`, because only the thread that attached may make requests. What crosses
+//! threads is [`Parked`], which is detached.
+//!
+//! *Invariant:* no policy. This module knows neither credentials nor handlers: it says where a tracee
+//! stopped, and does what it is told.
+
+mod failure;
+mod intercepted;
+pub mod memory;
+mod parked;
+mod placement;
+mod registers;
+mod stop;
+
+pub use failure::{Lost, Traced, TracerError};
+pub use intercepted::{Entry, Intercepted, Suspended};
+pub use parked::{Parked, park};
+pub use placement::{home, set_home};
+pub use registers::stack_pointer;
+pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};
+
+use crate::sys;
+
+/// Options every tracee is seized with: births are reported, syscall stops are told from signals,
+/// and no tracee outlives the thread that answers for it.
+pub const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACESECCOMP
+    | libc::PTRACE_O_EXITKILL;
+
+/// [`OPTIONS`] with exec reported.
+pub const OPTIONS_WITH_EXEC: i32 = OPTIONS | libc::PTRACE_O_TRACEEXEC;
+
+/// Asks a running tracee to stop before it runs user code again. One that is gone is nobody's loss.
+pub fn interrupt(tid: sys::Tid) {
+    let _ = sys::ptrace::interrupt(tid);
+}

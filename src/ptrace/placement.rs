@@ -1,0 +1,39 @@
+//! Where the two sides of a stop run.
+//!
+//! A wake-up that crosses to another CPU costs ten times the stop itself, so a worker stays on one
+//! CPU, its *home*, and resumes its tracee there: the tracee's affinity is narrowed to that CPU for
+//! the moment of the wake-up and given back at once. A tracee that asks for its affinity stops first
+//! (`sched_getaffinity` is in the base stage), so it never sees the narrowed set.
+
+use std::cell::Cell;
+
+use crate::sys::{Result, Tid, sched};
+
+thread_local! {
+    static HOME: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The calling worker's CPU, if it has one.
+pub fn home() -> Option<usize> {
+    HOME.get()
+}
+
+/// Moves the calling worker to `cpu`; without a right to run there it stays without a home.
+pub fn set_home(cpu: usize) {
+    if HOME.get() != Some(cpu) {
+        HOME.set(sched::set_affinity(0, &sched::only(cpu)).is_ok().then_some(cpu));
+    }
+}
+
+/// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
+pub(super) fn here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
+    let Some(cpu) = home() else { return wake() };
+    let Ok(own) = sched::affinity(tid) else { return wake() };
+    let here = sched::only(cpu);
+    if !sched::holds(&own, cpu) || own == here || sched::set_affinity(tid, &here).is_err() {
+        return wake();
+    }
+    let outcome = wake();
+    let _ = sched::set_affinity(tid, &own);
+    outcome
+}

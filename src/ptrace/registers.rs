@@ -1,0 +1,73 @@
+//! The registers of a syscall, by the ABI it was made with.
+
+use crate::abi::Abi;
+use crate::sys::ptrace::Registers;
+
+/// Bytes of every instruction that enters the kernel on x86: `syscall`, `int 0x80`, and the
+/// `int 0x80` that the vDSO keeps before its sysenter landing.
+const ENTRY_INSTRUCTION: u64 = 2;
+
+/// Offset of the result register in the tracee's user area.
+pub const RESULT_OFFSET: usize = std::mem::offset_of!(Registers, rax);
+/// Offset of the syscall number there.
+pub const NUMBER_OFFSET: usize = std::mem::offset_of!(Registers, orig_rax);
+
+/// The number that makes the kernel run no syscall.
+pub const NO_SYSCALL: u64 = u64::MAX;
+
+/// Sets number and arguments of the syscall about to run at an entry stop.
+pub fn set_call(registers: &mut Registers, abi: Abi, number: u32, args: [u64; 6]) {
+    registers.orig_rax = u64::from(number);
+    let [a, b, c, d, e, f] = args;
+    match abi {
+        Abi::I386 => {
+            [registers.rbx, registers.rcx, registers.rdx] = [a, b, c];
+            [registers.rsi, registers.rdi, registers.rbp] = [d, e, f];
+        }
+        Abi::X86_64 | Abi::Aarch64 => {
+            [registers.rdi, registers.rsi, registers.rdx] = [a, b, c];
+            [registers.r10, registers.r8, registers.r9] = [d, e, f];
+        }
+    }
+}
+
+/// Points a task that has just entered the kernel back at its entry instruction, about to make
+/// syscall `number`.
+pub fn rewind(registers: &mut Registers, number: u64) {
+    registers.rip = registers.rip.wrapping_sub(ENTRY_INSTRUCTION);
+    registers.rax = number;
+    registers.orig_rax = NO_SYSCALL;
+}
+
+/// Where the instruction stands through which the task entered the kernel.
+pub fn entry_address(registers: &Registers) -> u64 {
+    registers.rip.wrapping_sub(ENTRY_INSTRUCTION)
+}
+
+/// The ABI that the instruction at [`entry_address`] uses, from the bytes that stand there; `None`
+/// if it is no instruction that enters the kernel.
+pub fn entry_abi(word: u64) -> Option<Abi> {
+    match word.to_le_bytes() {
+        [0x0F, 0x05, ..] => Some(Abi::X86_64),
+        [0xCD, 0x80, ..] => Some(Abi::I386),
+        _ => None,
+    }
+}
+
+/// A syscall's raw result; 32-bit results are sign-extended.
+pub fn result(registers: &Registers, abi: Abi) -> i64 {
+    match abi {
+        Abi::I386 => i64::from(registers.rax as i32),
+        Abi::X86_64 | Abi::Aarch64 => registers.rax as i64,
+    }
+}
+
+/// Whether a raw result is one of the kernel's restart codes, `ERESTARTSYS` to `ERESTART_RESTARTBLOCK`.
+pub fn restarts(raw: i64) -> bool {
+    (-516..=-512).contains(&raw)
+}
+
+/// The stack pointer and the size of a word there: 4 for a 32-bit program (its code segment).
+pub fn stack_pointer(registers: &Registers) -> (u64, usize) {
+    (registers.rsp, if registers.cs == 0x23 { 4 } else { 8 })
+}

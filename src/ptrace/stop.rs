@@ -1,0 +1,154 @@
+//! Kinds of stops, and the one decoder of wait statuses.
+
+use std::marker::PhantomData;
+
+use super::failure::{Traced, traced};
+use super::placement::here;
+use crate::sys::{Tid, ptrace};
+
+/// A tracee that is stopped: consumed by what resumes it.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Stopped {
+    pub(super) tid: Tid,
+    thread_bound: PhantomData<*const ()>,
+}
+
+impl Stopped {
+    pub(super) fn new(tid: Tid) -> Stopped {
+        Stopped { tid, thread_bound: PhantomData }
+    }
+
+    /// PTRACE_CONT, or PTRACE_SYSCALL when the next syscall stop is wanted.
+    pub(super) fn resume(self, to_syscall: bool, signal: i32) -> Traced<()> {
+        let tid = self.tid;
+        let request = if to_syscall { ptrace::syscall } else { ptrace::cont };
+        traced("resuming", tid, here(tid, || request(tid, signal)))
+    }
+}
+
+macro_rules! stops {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])*
+        #[derive(Debug)]
+        #[must_use]
+        pub struct $name(pub(super) Stopped);
+
+        impl $name {
+            /// The stopped task.
+            pub fn tid(&self) -> Tid {
+                self.0.tid
+            }
+
+            /// Sets its options.
+            pub fn set_options(&self, options: i32) -> Traced<()> {
+                traced("setting the options", self.0.tid, ptrace::set_options(self.0.tid, options))
+            }
+
+            /// Resumes it, to its next syscall stop or to whatever comes.
+            pub fn resume(self, to_syscall: bool) -> Traced<()> {
+                self.0.resume(to_syscall, 0)
+            }
+        })*
+    };
+}
+
+stops! {
+    /// At a syscall: before it by the filter's order, or at its entry or exit as PTRACE_SYSCALL asked.
+    SyscallStop;
+    /// Before a signal is delivered; a plain resume drops the signal.
+    SignalStop;
+    /// With its group, by a stop signal; a plain resume ends the stop for this task.
+    GroupStop;
+    /// PTRACE_EVENT_STOP without a stop signal: the first stop of a task, or one asked for.
+    TrapStop;
+    /// In a fork, vfork, clone, exec or exit.
+    EventStop;
+}
+
+impl SignalStop {
+    /// Resumes and delivers `signal` with the siginfo it came with.
+    pub fn deliver(self, signal: i32, to_syscall: bool) -> Traced<()> {
+        self.0.resume(to_syscall, signal)
+    }
+}
+
+impl GroupStop {
+    /// Leaves it stopped until SIGCONT (PTRACE_LISTEN).
+    pub fn listen(self) -> Traced<()> {
+        traced("listening", self.0.tid, ptrace::listen(self.0.tid))
+    }
+}
+
+impl EventStop {
+    /// PTRACE_GETEVENTMSG.
+    pub fn message(&self) -> Traced<u64> {
+        traced("reading the event", self.0.tid, ptrace::event_message(self.0.tid))
+    }
+
+    /// Its registers.
+    pub fn registers(&self) -> Traced<ptrace::Registers> {
+        traced("reading the registers", self.0.tid, ptrace::registers(self.0.tid))
+    }
+}
+
+/// What an [`EventStop`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// fork or clone of a task with its own memory or of a thread: the message is the new task's id.
+    Birth,
+    /// vfork: the same; the parent sleeps until the child execs or ends.
+    Vfork,
+    /// exec: the message is the id that the calling thread had.
+    Exec,
+    /// About to end: the message is the wait status.
+    Exit,
+}
+
+/// A stop, by kind.
+#[derive(Debug)]
+#[must_use]
+pub enum Stop {
+    /// SECCOMP_RET_TRACE.
+    Seccomp(SyscallStop),
+    /// Entry or exit after PTRACE_SYSCALL.
+    Syscall(SyscallStop),
+    /// A signal about to be delivered, with its number.
+    Signal(SignalStop, i32),
+    /// A group-stop, with the stop signal.
+    Group(GroupStop, i32),
+    /// See [`TrapStop`].
+    Trap(TrapStop),
+    /// See [`EventStop`].
+    Event(EventStop, Event),
+}
+
+/// What a wait reported.
+#[derive(Debug)]
+#[must_use]
+pub enum Report {
+    /// The task has ended, by exit or by signal; the raw wait status.
+    Ended(Tid, i32),
+    /// The task stopped.
+    Stopped(Stop),
+}
+
+/// Decodes a wait status (wait(2), ptrace(2)).
+pub fn decode(tid: Tid, status: i32) -> Report {
+    if !libc::WIFSTOPPED(status) {
+        return Report::Ended(tid, status);
+    }
+    let stopped = Stopped::new(tid);
+    let signal = libc::WSTOPSIG(status);
+    Report::Stopped(match status >> 16 {
+        libc::PTRACE_EVENT_SECCOMP => Stop::Seccomp(SyscallStop(stopped)),
+        libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_CLONE => Stop::Event(EventStop(stopped), Event::Birth),
+        libc::PTRACE_EVENT_VFORK => Stop::Event(EventStop(stopped), Event::Vfork),
+        libc::PTRACE_EVENT_EXEC => Stop::Event(EventStop(stopped), Event::Exec),
+        libc::PTRACE_EVENT_EXIT => Stop::Event(EventStop(stopped), Event::Exit),
+        libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Stop::Trap(TrapStop(stopped)),
+        libc::PTRACE_EVENT_STOP => Stop::Group(GroupStop(stopped), signal),
+        _ if signal == libc::SIGTRAP | 0x80 => Stop::Syscall(SyscallStop(stopped)),
+        _ => Stop::Signal(SignalStop(stopped), signal),
+    })
+}

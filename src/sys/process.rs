@@ -1,0 +1,167 @@
+//! Processes: making them, naming them, signalling one thread.
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+
+use super::{Errno, Result, Tid};
+
+/// What [`fork`] returned to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forked {
+    /// In the parent, with the child's id.
+    Parent(Tid),
+    /// In the child.
+    Child,
+}
+
+/// fork(2). To be called while the process has one thread.
+pub fn fork() -> Result<Forked> {
+    // SAFETY: called with one thread, so no lock is held by a thread that the child lacks.
+    match Errno::result(unsafe { libc::fork() })? {
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid)),
+    }
+}
+
+/// clone(2) of a process whose exit sends no signal, so that no plain wait(2) of the parent sees it.
+pub fn fork_unseen() -> Result<Forked> {
+    // SAFETY: without flags this is a fork with exit signal 0; called with one thread.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid as Tid)),
+    }
+}
+
+/// _exit(2).
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: ends the process without running any destructor or handler.
+    unsafe { libc::_exit(status) }
+}
+
+/// execvp(3); returns only on failure. `argv` ends with a null pointer.
+pub fn exec(file: &CStr, argv: &[&CStr]) -> Errno {
+    let mut pointers: Vec<*const libc::c_char> = argv.iter().map(|arg| arg.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // SAFETY: every pointer is a C string that lives over the call, and the array ends with null.
+    unsafe { libc::execvp(file.as_ptr(), pointers.as_ptr()) };
+    Errno::last()
+}
+
+/// prctl(PR_SET_PTRACER): lets `tid` attach under Yama's restricted mode. `EINVAL` without Yama.
+pub fn allow_tracer(tid: Tid) -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PTRACER, tid as libc::c_ulong, 0, 0, 0) }).map(drop)
+}
+
+/// prctl(PR_SET_NO_NEW_PRIVS).
+pub fn set_no_new_privs() -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map(drop)
+}
+
+/// prctl(PR_SET_NAME) of the calling thread, at most 15 bytes.
+pub fn set_name(name: &CStr) -> Result<()> {
+    // SAFETY: the kernel reads a C string of at most 16 bytes.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) }).map(drop)
+}
+
+/// close_range(2), both ends included.
+pub fn close_range(first: RawFd, last: RawFd) -> Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: closes descriptors; the caller owns none in the range any more.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+/// tgkill(2): a signal to one thread; signal 0 only asks whether `tid` is a thread of `tgid`.
+pub fn tgkill(tgid: Tid, tid: Tid, signal: i32) -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, signal) }).map(drop)
+}
+
+/// tkill(2): a signal to one thread, whatever its process.
+pub fn tkill(tid: Tid, signal: i32) -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::syscall(libc::SYS_tkill, tid, signal) }).map(drop)
+}
+
+/// kill(2) of a process.
+pub fn kill(pid: Tid, signal: i32) -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// gettid(2).
+pub fn thread_id() -> Tid {
+    // SAFETY: takes no arguments.
+    unsafe { libc::gettid() }
+}
+
+/// unshare(CLONE_NEWUSER). To be called while the process has one thread.
+pub fn unshare_user_namespace() -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWUSER) }).map(drop)
+}
+
+/// pthread_sigmask(3): blocks every signal for the calling thread.
+pub fn block_signals() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set, which is then only read.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// capget(2) of the calling thread, version 3: effective, permitted, inheritable.
+pub fn capabilities() -> Result<[u64; 3]> {
+    let header = [0x2008_0522_u32, 0];
+    let mut data = [[0_u32; 3]; 2];
+    // SAFETY: a version 3 header is two words; the kernel writes two times three words.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) })?;
+    let [low, high] = data;
+    let mut sets = [0_u64; 3];
+    for ((set, low), high) in sets.iter_mut().zip(low).zip(high) {
+        *set = u64::from(low) | u64::from(high) << 32;
+    }
+    Ok(sets)
+}
+
+/// prctl(2) with values only; gives its result.
+pub fn prctl(option: i32, args: [u64; 4]) -> Result<i32> {
+    let [a, b, c, d] = args;
+    // SAFETY: only options whose arguments are values are asked for by this crate.
+    Errno::result(unsafe { libc::prctl(option, a, b, c, d) })
+}
+
+/// getgroups(2).
+pub fn groups() -> Result<Vec<u32>> {
+    // SAFETY: size 0 only asks for the count.
+    let count = Errno::result(unsafe { libc::getgroups(0, std::ptr::null_mut()) })?;
+    let mut groups = vec![0; count as usize];
+    // SAFETY: the kernel writes at most `count` ids.
+    let count = Errno::result(unsafe { libc::getgroups(count, groups.as_mut_ptr()) })?;
+    groups.truncate(count as usize);
+    Ok(groups)
+}
+
+/// statx(2) of a path, basic attributes and birth time, following links.
+pub fn statx(path: &CStr) -> Result<libc::statx> {
+    let mut attributes = MaybeUninit::<libc::statx>::zeroed();
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    // SAFETY: the kernel reads a C string and writes one struct statx.
+    let outcome = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, mask, attributes.as_mut_ptr()) };
+    // SAFETY: zeroed before the call.
+    Errno::result(outcome).map(|_| unsafe { attributes.assume_init() })
+}
+
+/// Whether the mount that holds `path` is nosuid (statvfs(3)).
+pub fn is_nosuid(path: &CStr) -> Result<bool> {
+    let mut filesystem = MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the call reads a C string and writes one struct statvfs.
+    Errno::result(unsafe { libc::statvfs(path.as_ptr(), filesystem.as_mut_ptr()) })?;
+    // SAFETY: zeroed before the call.
+    Ok(unsafe { filesystem.assume_init() }.f_flag & libc::ST_NOSUID != 0)
+}

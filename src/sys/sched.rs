@@ -1,0 +1,46 @@
+//! Where a task may run, and where it does.
+
+use std::mem::{MaybeUninit, size_of};
+
+use super::{Errno, Result, Tid};
+
+/// A set of CPUs a task may run on.
+pub type CpuSet = libc::cpu_set_t;
+
+/// sched_getaffinity(2); 0 is the calling thread.
+pub fn affinity(tid: Tid) -> Result<CpuSet> {
+    let mut set = MaybeUninit::<CpuSet>::zeroed();
+    // SAFETY: the kernel writes at most the size given; the rest stays zero.
+    let outcome = unsafe { libc::sched_getaffinity(tid, size_of::<CpuSet>(), set.as_mut_ptr()) };
+    // SAFETY: zeroed before the call.
+    Errno::result(outcome).map(|_| unsafe { set.assume_init() })
+}
+
+/// sched_setaffinity(2); 0 is the calling thread.
+pub fn set_affinity(tid: Tid, set: &CpuSet) -> Result<()> {
+    // SAFETY: the kernel reads one cpu_set_t.
+    Errno::result(unsafe { libc::sched_setaffinity(tid, size_of::<CpuSet>(), set) }).map(drop)
+}
+
+/// The set that holds only `cpu`.
+pub fn only(cpu: usize) -> CpuSet {
+    // SAFETY: a cpu_set_t is a bit array; all zero is the empty set. CPU_SET checks the bound.
+    unsafe {
+        let mut set = MaybeUninit::<CpuSet>::zeroed().assume_init();
+        libc::CPU_SET(cpu, &mut set);
+        set
+    }
+}
+
+/// Whether `set` holds `cpu`.
+pub fn holds(set: &CpuSet, cpu: usize) -> bool {
+    // SAFETY: CPU_ISSET reads the bit array; an index past its end panics in neither case because
+    // CPU numbers come from the kernel and are below CPU_SETSIZE.
+    cpu < libc::CPU_SETSIZE as usize && unsafe { libc::CPU_ISSET(cpu, set) }
+}
+
+/// The CPU the calling thread runs on.
+pub fn current_cpu() -> usize {
+    // SAFETY: takes no arguments.
+    usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
+}

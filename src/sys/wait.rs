@@ -1,0 +1,102 @@
+//! Waiting for tracees, and being woken from it without a race.
+
+use std::sync::atomic::AtomicU32;
+
+use super::{Errno, Result, Tid};
+
+/// The signal that wakes a thread from [`any`]; never sent to a tracee.
+const WAKE: i32 = libc::SIGUSR1;
+
+// wait4 that a wake-up cannot miss. The waker sets the flag, then signals the thread. A signal that
+// comes before `begin` is seen as the flag; one that comes between the look at the flag and the
+// `syscall` instruction finds the program counter in [begin, end) and is sent to `woken` by the
+// handler; a later one interrupts the call itself.
+core::arch::global_asm!(
+    ".globl remainroot_wait_begin, remainroot_wait_end, remainroot_wait_woken, remainroot_wait4",
+    "remainroot_wait4:", // rdi = pid, rsi = status, rdx = options, rcx = flag
+    "xor r10d, r10d",
+    "remainroot_wait_begin:",
+    "cmp dword ptr [rcx], 0",
+    "jne remainroot_wait_woken",
+    "mov eax, 61",
+    "syscall",
+    "remainroot_wait_end:",
+    "ret",
+    "remainroot_wait_woken:",
+    "mov rax, -4",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn remainroot_wait4(pid: i64, status: *mut i32, options: i64, flag: *const AtomicU32) -> i64;
+    static remainroot_wait_begin: u8;
+    static remainroot_wait_end: u8;
+    static remainroot_wait_woken: u8;
+}
+
+extern "C" fn woken(_signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: the kernel passes the interrupted context; only addresses of the labels are taken.
+    unsafe {
+        let begin = (&raw const remainroot_wait_begin) as i64;
+        let end = (&raw const remainroot_wait_end) as i64;
+        let counter = &mut (*context).uc_mcontext.gregs[libc::REG_RIP as usize];
+        if (begin..end).contains(counter) {
+            *counter = (&raw const remainroot_wait_woken) as i64;
+        }
+    }
+}
+
+/// Installs the handler of the wake-up signal for the process.
+pub fn install_wake_handler() -> Result<()> {
+    // SAFETY: a zeroed sigaction is valid; the handler only touches the interrupted context.
+    let outcome = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = woken as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO;
+        libc::sigaction(WAKE, &raw const action, std::ptr::null_mut())
+    };
+    Errno::result(outcome).map(drop)
+}
+
+/// Lets the wake-up signal through to the calling thread.
+pub fn accept_wake() {
+    // SAFETY: the set is initialised before use and only read.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, WAKE);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Wakes thread `tid` of this process from [`any`]; its flag must have been set before.
+pub fn wake(tid: Tid) -> Result<()> {
+    super::process::tgkill(std::process::id() as Tid, tid, WAKE)
+}
+
+/// wait4(−1) for this thread's own tracees (`__WALL|__WNOTHREAD`).
+///
+/// # Errors
+/// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
+pub fn any(flag: &AtomicU32) -> Result<(Tid, i32)> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one int to `status`; the flag lives over the call.
+    let outcome =
+        unsafe { remainroot_wait4(-1, &raw mut status, i64::from(libc::__WALL | libc::__WNOTHREAD), flag) };
+    if outcome < 0 { Err(Errno::from_raw(-outcome as i32)) } else { Ok((outcome as Tid, status)) }
+}
+
+/// waitpid(2) for one task of this thread, `__WALL|__WNOTHREAD`; a wake-up does not end it.
+pub fn one(tid: Tid) -> Result<i32> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the kernel writes one int to `status`.
+        let outcome = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
+        match Errno::result(outcome) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => return Ok(status),
+        }
+    }
+}
