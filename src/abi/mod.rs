@@ -3,8 +3,11 @@
 //! *Invariant:* pure data and arithmetic. This module never performs I/O, knows no credentials and
 //! holds no locks; the ABI is a run-time value taken from a stop, never a `cfg`.
 
+mod device;
 pub mod errno;
+pub mod stat;
 
+pub use device::DeviceNumber;
 pub use errno::Errno;
 
 /// What a syscall gives back: a value, or an errno.

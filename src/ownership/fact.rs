@@ -1,17 +1,39 @@
 //! What is remembered of an inode.
 
-use crate::cred::{Gid, Uid};
+use super::{Attributes, Kernel};
+use crate::abi::{
+    DeviceNumber,
+    stat::{S_IFBLK, S_IFCHR},
+};
+use crate::cred::{Gid, Uid, View};
+
+/// An inode's number on its filesystem: all that a stat reports of which inode it is. Numbers are
+/// used again after an unlink, so this names an inode only while it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    /// Device number of the filesystem, in the 32-bit form of [`DeviceNumber::encode`].
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
 
 /// Which inode: device and inode number, and its birth time so that a reused number never inherits
 /// an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
-    /// Device number of the filesystem, in the kernel's 64-bit `dev_t` encoding.
+    /// Device number of the filesystem, in the 32-bit form of [`DeviceNumber::encode`].
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
     /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none.
     pub birth: i128,
+}
+
+impl Identity {
+    /// The part that is known without asking for the birth time.
+    pub const fn inode(self) -> Inode {
+        Inode { dev: self.dev, ino: self.ino }
+    }
 }
 
 /// A device node that the guest believes it made; the inode itself is a regular file.
@@ -25,6 +47,18 @@ pub struct Device {
     pub minor: u32,
 }
 
+impl Device {
+    /// Its number.
+    pub const fn number(self) -> DeviceNumber {
+        DeviceNumber { major: self.major, minor: self.minor }
+    }
+
+    /// Its type bits in a mode.
+    pub const fn file_type(self) -> u16 {
+        if self.block { S_IFBLK } else { S_IFCHR }
+    }
+}
+
 /// What a stat must show that the kernel does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fact {
@@ -36,4 +70,23 @@ pub struct Fact {
     pub mode: Option<u16>,
     /// The device it stands for.
     pub device: Option<Device>,
+}
+
+impl Fact {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Fact::default()
+    }
+
+    /// The least that must be remembered for `goal` to be shown where the kernel says `kernel`.
+    pub fn between(kernel: Kernel, goal: Attributes, view: &View) -> Fact {
+        let shown = Attributes::seen(kernel, view, None);
+        let other_mode = shown.permissions() != goal.permissions();
+        Fact {
+            uid: (shown.uid != goal.uid).then_some(goal.uid),
+            gid: (shown.gid != goal.gid).then_some(goal.gid),
+            mode: other_mode.then_some(goal.permissions()),
+            device: goal.device,
+        }
+    }
 }

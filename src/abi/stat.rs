@@ -1,0 +1,344 @@
+//! The structures that stat(2) and statx(2) fill, as tables of offsets.
+//!
+//! Offsets are those of `asm/stat.h` and `linux/stat.h`, printed by a C compiler for each ABI; the
+//! tests hold the sizes.
+
+use super::{Abi, DeviceNumber};
+
+/// Type bits of a mode.
+pub const S_IFMT: u16 = 0o170_000;
+/// Character device.
+pub const S_IFCHR: u16 = 0o020_000;
+/// Directory.
+pub const S_IFDIR: u16 = 0o040_000;
+/// Block device.
+pub const S_IFBLK: u16 = 0o060_000;
+/// Regular file.
+pub const S_IFREG: u16 = 0o100_000;
+/// Set-user-id bit.
+pub const S_ISUID: u16 = 0o4000;
+/// Set-group-id bit.
+pub const S_ISGID: u16 = 0o2000;
+/// Execute permission of the group.
+pub const S_IXGRP: u16 = 0o0010;
+/// The bits chmod(2) sets (`S_IALLUGO`).
+pub const PERMISSIONS: u16 = 0o7777;
+
+/// When an inode's status last changed: the low 32 bits of the seconds, and the nanoseconds; all
+/// that every ABI reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ctime(pub u64);
+
+impl Ctime {
+    const fn new(seconds: u64, nanoseconds: u64) -> Ctime {
+        Ctime((seconds << 32) | (nanoseconds & 0xFFFF_FFFF))
+    }
+}
+
+/// Where a little-endian integer stands.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    offset: usize,
+    width: usize,
+}
+
+impl Field {
+    const fn new(offset: usize, width: usize) -> Field {
+        Field { offset, width }
+    }
+
+    /// Its value; 0 where `bytes` ends before it.
+    fn get(self, bytes: &[u8]) -> u64 {
+        let field = bytes.get(self.offset..).and_then(|rest| rest.get(..self.width));
+        field.map_or(0, |field| field.iter().rev().fold(0, |value, &byte| (value << 8) | u64::from(byte)))
+    }
+
+    fn patch(self, value: u64) -> Patch {
+        Patch { offset: self.offset, bytes: value.to_le_bytes(), width: self.width }
+    }
+}
+
+/// How a structure writes device numbers.
+#[derive(Debug, Clone, Copy)]
+enum DeviceCode {
+    /// 16 bits, which may have lost some.
+    Old,
+    /// The 32-bit form, in a field of 32 or 64 bits.
+    New,
+    /// Major and minor as 32 bits each.
+    Split,
+}
+
+/// One of the structures.
+#[derive(Debug, Clone, Copy)]
+pub struct StatLayout {
+    /// Its size in bytes.
+    pub size: usize,
+    code: DeviceCode,
+    dev: Field,
+    ino: Field,
+    mode: Field,
+    uid: Field,
+    gid: Field,
+    rdev: Field,
+    length: Field,
+    ctime: Field,
+    ctime_nanoseconds: Option<Field>,
+}
+
+/// `struct stat` of x86_64.
+pub const X86_64: StatLayout = StatLayout {
+    size: 144,
+    code: DeviceCode::New,
+    dev: Field::new(0, 8),
+    ino: Field::new(8, 8),
+    mode: Field::new(24, 4),
+    uid: Field::new(28, 4),
+    gid: Field::new(32, 4),
+    rdev: Field::new(40, 8),
+    length: Field::new(48, 8),
+    ctime: Field::new(104, 8),
+    ctime_nanoseconds: Some(Field::new(112, 8)),
+};
+
+/// `struct stat` of aarch64 (asm-generic/stat.h).
+pub const AARCH64: StatLayout = StatLayout {
+    size: 128,
+    code: DeviceCode::New,
+    dev: Field::new(0, 8),
+    ino: Field::new(8, 8),
+    mode: Field::new(16, 4),
+    uid: Field::new(24, 4),
+    gid: Field::new(28, 4),
+    rdev: Field::new(32, 8),
+    length: Field::new(48, 8),
+    ctime: Field::new(104, 8),
+    ctime_nanoseconds: Some(Field::new(112, 8)),
+};
+
+/// `struct stat` of i386: 16-bit ids.
+pub const I386: StatLayout = StatLayout {
+    size: 64,
+    code: DeviceCode::New,
+    dev: Field::new(0, 4),
+    ino: Field::new(4, 4),
+    mode: Field::new(8, 2),
+    uid: Field::new(12, 2),
+    gid: Field::new(14, 2),
+    rdev: Field::new(16, 4),
+    length: Field::new(20, 4),
+    ctime: Field::new(48, 4),
+    ctime_nanoseconds: Some(Field::new(52, 4)),
+};
+
+/// `struct stat64` of i386.
+pub const I386_64: StatLayout = StatLayout {
+    size: 96,
+    code: DeviceCode::New,
+    dev: Field::new(0, 8),
+    ino: Field::new(88, 8),
+    mode: Field::new(16, 4),
+    uid: Field::new(24, 4),
+    gid: Field::new(28, 4),
+    rdev: Field::new(32, 8),
+    length: Field::new(44, 8),
+    ctime: Field::new(80, 4),
+    ctime_nanoseconds: Some(Field::new(84, 4)),
+};
+
+/// `struct __old_kernel_stat` of i386: 16 bits for everything, whole seconds.
+pub const I386_OLD: StatLayout = StatLayout {
+    size: 32,
+    code: DeviceCode::Old,
+    dev: Field::new(0, 2),
+    ino: Field::new(2, 2),
+    mode: Field::new(4, 2),
+    uid: Field::new(8, 2),
+    gid: Field::new(10, 2),
+    rdev: Field::new(12, 2),
+    length: Field::new(16, 4),
+    ctime: Field::new(28, 4),
+    ctime_nanoseconds: None,
+};
+
+/// `struct statx`, the same everywhere.
+pub const STATX: StatLayout = StatLayout {
+    size: 256,
+    code: DeviceCode::Split,
+    dev: Field::new(136, 4),
+    ino: Field::new(32, 8),
+    mode: Field::new(28, 2),
+    uid: Field::new(20, 4),
+    gid: Field::new(24, 4),
+    rdev: Field::new(128, 4),
+    length: Field::new(40, 8),
+    ctime: Field::new(96, 8),
+    ctime_nanoseconds: Some(Field::new(104, 4)),
+};
+
+/// The larger of all sizes.
+pub const LARGEST: usize = 256;
+
+/// The structure that stat, lstat, fstat and newfstatat fill.
+pub const fn native(abi: Abi) -> &'static StatLayout {
+    match abi {
+        Abi::X86_64 => &X86_64,
+        Abi::I386 => &I386,
+        Abi::Aarch64 => &AARCH64,
+    }
+}
+
+/// What a filled structure says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported {
+    /// The filesystem's device number in its 32-bit form; `None` where it may have been cut off.
+    pub dev: Option<u64>,
+    /// Inode number.
+    pub ino: u64,
+    /// File type and permission bits.
+    pub mode: u16,
+    /// Owner, as the structure can hold it.
+    pub uid: u32,
+    /// Group, as the structure can hold it.
+    pub gid: u32,
+    /// Last status change; `None` where the structure has whole seconds only.
+    pub ctime: Option<Ctime>,
+}
+
+/// Bytes to put over one field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patch {
+    /// Where, from the start of the structure.
+    pub offset: usize,
+    bytes: [u8; 8],
+    width: usize,
+}
+
+impl Patch {
+    /// The bytes: exactly as many as the field has.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.width).unwrap_or(&self.bytes)
+    }
+}
+
+impl StatLayout {
+    /// Reads a structure that the kernel filled.
+    pub fn read(&self, bytes: &[u8]) -> Reported {
+        let dev = match self.code {
+            DeviceCode::Old => None,
+            DeviceCode::New => Some(self.dev.get(bytes)),
+            DeviceCode::Split => Some(u64::from(self.split(self.dev, bytes).encode())),
+        };
+        let seconds = self.ctime.get(bytes);
+        Reported {
+            dev,
+            ino: self.ino.get(bytes),
+            mode: self.mode.get(bytes) as u16,
+            uid: self.uid.get(bytes) as u32,
+            gid: self.gid.get(bytes) as u32,
+            ctime: self.ctime_nanoseconds.map(|field| Ctime::new(seconds, field.get(bytes))),
+        }
+    }
+
+    fn split(&self, field: Field, bytes: &[u8]) -> DeviceNumber {
+        let minor = Field::new(field.offset + field.width, field.width);
+        DeviceNumber { major: field.get(bytes) as u32, minor: minor.get(bytes) as u32 }
+    }
+
+    /// Writes an owner, cut to 65534 where it does not fit (`SET_UID`, linux/highuid.h).
+    pub fn put_uid(&self, uid: u32) -> Patch {
+        self.uid.patch(fit(uid, self.uid.width))
+    }
+
+    /// The same for a group.
+    pub fn put_gid(&self, gid: u32) -> Patch {
+        self.gid.patch(fit(gid, self.gid.width))
+    }
+
+    /// Writes type and permission bits.
+    pub fn put_mode(&self, mode: u16) -> Patch {
+        self.mode.patch(u64::from(mode))
+    }
+
+    /// Writes the number of the device that the inode is, and the length 0 that devices have.
+    pub fn put_device(&self, device: DeviceNumber) -> [Patch; 3] {
+        let length = self.length.patch(0);
+        match self.code {
+            DeviceCode::Old => [self.rdev.patch(u64::from(device.encode_old())), length, length],
+            DeviceCode::New => [self.rdev.patch(u64::from(device.encode())), length, length],
+            DeviceCode::Split => {
+                let minor = Field::new(self.rdev.offset + self.rdev.width, self.rdev.width);
+                [self.rdev.patch(u64::from(device.major)), minor.patch(u64::from(device.minor)), length]
+            }
+        }
+    }
+}
+
+/// An id as a field of this width holds it.
+fn fit(id: u32, width: usize) -> u64 {
+    if width == 2 && id > 0xFFFF { 65534 } else { u64::from(id) }
+}
+
+/// What an injected statx(2) says of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statx {
+    /// Which fields the filesystem filled.
+    pub mask: u32,
+    /// `STATX_ATTR_*`.
+    pub attributes: u64,
+    /// The filesystem's device number in its 32-bit form.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none.
+    pub birth: i128,
+    /// Last status change.
+    pub ctime: Ctime,
+    /// File type and permission bits.
+    pub mode: u16,
+    /// Owner, by the kernel.
+    pub uid: u32,
+    /// Group, by the kernel.
+    pub gid: u32,
+}
+
+impl Statx {
+    /// Size of the structure in bytes.
+    pub const SIZE: usize = STATX.size;
+    /// `STATX_BASIC_STATS | STATX_BTIME`: the mask to ask with.
+    pub const MASK: u32 = 0x0FFF;
+    /// `STATX_INO` of the result's mask.
+    pub const INO: u32 = 0x100;
+    /// `STATX_BTIME` of the result's mask.
+    pub const BTIME: u32 = 0x800;
+    /// `STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND`: nobody may change it.
+    pub const FROZEN: u64 = 0x30;
+
+    /// Reads the structure.
+    pub fn parse(bytes: &[u8; Statx::SIZE]) -> Statx {
+        let reported = STATX.read(bytes);
+        let mask = Field::new(0, 4).get(bytes) as u32;
+        let seconds = Field::new(80, 8).get(bytes) as i64;
+        let nanoseconds = Field::new(88, 4).get(bytes);
+        let birth = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        Statx {
+            mask,
+            attributes: Field::new(8, 8).get(bytes),
+            dev: u64::from(STATX.split(STATX.dev, bytes).encode()),
+            ino: reported.ino,
+            birth: if mask & Statx::BTIME != 0 { birth } else { 0 },
+            ctime: Ctime::new(STATX.ctime.get(bytes), Field::new(104, 4).get(bytes)),
+            mode: reported.mode,
+            uid: reported.uid,
+            gid: reported.gid,
+        }
+    }
+
+    /// Whether the inode is immutable or append-only.
+    pub const fn frozen(&self) -> bool {
+        self.attributes & Statx::FROZEN != 0
+    }
+}
+
+#[cfg(test)]
+mod tests;

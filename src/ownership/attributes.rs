@@ -1,0 +1,66 @@
+//! The one place that turns what the kernel says of an inode into what the guest sees.
+
+use super::{Device, Fact};
+use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFMT};
+use crate::cred::{Gid, Uid, View};
+
+/// What the kernel says of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// File type and permission bits.
+    pub mode: u16,
+}
+
+impl Kernel {
+    /// Whether the inode belongs to the guest's root, so that the kernel lets it change everything.
+    pub fn is_ours(self, view: &View) -> bool {
+        self.uid == view.kernel_uid && self.gid == view.kernel_gid
+    }
+}
+
+/// What the guest sees of an inode, and what every rule about it goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Owner.
+    pub uid: Uid,
+    /// Group.
+    pub gid: Gid,
+    /// File type and permission bits.
+    pub mode: u16,
+    /// The device it stands for where the kernel knows only a regular file.
+    pub device: Option<Device>,
+}
+
+impl Attributes {
+    /// What the guest sees where the kernel says `kernel` and `fact` is known.
+    pub fn seen(kernel: Kernel, view: &View, fact: Option<Fact>) -> Attributes {
+        let fact = fact.unwrap_or_default();
+        let file_type = fact.device.map_or(kernel.mode & S_IFMT, Device::file_type);
+        let permissions = fact.mode.unwrap_or(kernel.mode) & PERMISSIONS;
+        Attributes {
+            uid: fact.uid.unwrap_or_else(|| view.show_uid(kernel.uid)),
+            gid: fact.gid.unwrap_or_else(|| view.show_gid(kernel.gid)),
+            mode: file_type | permissions,
+            device: fact.device,
+        }
+    }
+
+    /// The bits chmod(2) sets.
+    pub const fn permissions(&self) -> u16 {
+        self.mode & PERMISSIONS
+    }
+
+    /// The same with other permission bits.
+    pub const fn with_permissions(self, permissions: u16) -> Attributes {
+        Attributes { mode: (self.mode & !PERMISSIONS) | (permissions & PERMISSIONS), ..self }
+    }
+
+    /// Whether it is a directory.
+    pub const fn is_directory(&self) -> bool {
+        self.mode & S_IFMT == S_IFDIR
+    }
+}

@@ -1,0 +1,83 @@
+//! Who may change an inode's owner, group and mode, and what becomes of its set-id bits.
+//!
+//! Pure, and the kernel's: `fs/attr.c`, `fs/open.c`, `fs/inode.c`. Every id exists in the guest's
+//! illusion, so `capable_wrt_inode_uidgid` is a plain question for the capability.
+
+use super::Attributes;
+use crate::abi::{
+    Errno,
+    stat::{PERMISSIONS, S_ISGID, S_ISUID, S_IXGRP},
+};
+use crate::cred::{Cap, Credentials, Gid, Uid};
+
+/// chown(2) (`chown_common`, `notify_change`): the attributes afterwards. `None` leaves an id as it
+/// is; a `frozen` inode is immutable or append-only.
+///
+/// # Errors
+/// `EPERM`.
+pub fn chown(
+    who: &Credentials,
+    inode: Attributes,
+    frozen: bool,
+    uid: Option<Uid>,
+    gid: Option<Gid>,
+) -> Result<Attributes, Errno> {
+    if frozen && (uid.is_some() || gid.is_some()) {
+        return Err(Errno::EPERM); // may_setattr
+    }
+    let owner = who.fsuid == inode.uid;
+    let capable = who.has(Cap::CHOWN);
+    let chown_ok = |uid| (owner && uid == inode.uid) || capable;
+    let chgrp_ok = |gid| (owner && (gid == inode.gid || who.in_group(gid))) || capable;
+    if !uid.is_none_or(chown_ok) || !gid.is_none_or(chgrp_ok) {
+        return Err(Errno::EPERM);
+    }
+    let new_gid = gid.unwrap_or(inode.gid);
+    let after = Attributes { uid: uid.unwrap_or(inode.uid), gid: new_gid, ..inode };
+    match killed_by_chown(who, inode) {
+        0 => Ok(after),
+        // To lose a bit is a change of mode, and needs what that needs.
+        killed => Ok(after.with_permissions(set_mode(who, inode.uid, new_gid, inode.mode & !killed)?)),
+    }
+}
+
+/// The set-id bits that any chown of a non-directory takes, even root's and even of −1
+/// (`chown_common`, `setattr_should_drop_sgid`).
+fn killed_by_chown(who: &Credentials, inode: Attributes) -> u16 {
+    if inode.is_directory() {
+        return 0;
+    }
+    let drop_sgid = inode.mode & S_IXGRP != 0 || !in_group_or_capable(who, inode.gid);
+    inode.mode & (S_ISUID | if drop_sgid { S_ISGID } else { 0 })
+}
+
+/// chmod(2) (`chmod_common`): the permission bits afterwards, which may lack `S_ISGID`.
+///
+/// # Errors
+/// `EPERM`.
+pub fn chmod(who: &Credentials, inode: Attributes, frozen: bool, mode: u16) -> Result<u16, Errno> {
+    if frozen {
+        return Err(Errno::EPERM);
+    }
+    set_mode(who, inode.uid, inode.gid, mode)
+}
+
+/// `setattr_prepare` for `ATTR_MODE`: `gid` is the group the inode will have.
+fn set_mode(who: &Credentials, owner: Uid, gid: Gid, mode: u16) -> Result<u16, Errno> {
+    if who.fsuid != owner && !who.has(Cap::FOWNER) {
+        return Err(Errno::EPERM); // inode_owner_or_capable
+    }
+    let kept = if in_group_or_capable(who, gid) { PERMISSIONS } else { PERMISSIONS & !S_ISGID };
+    Ok(mode & kept)
+}
+
+/// `in_group_or_capable`, fs/inode.c.
+fn in_group_or_capable(who: &Credentials, gid: Gid) -> bool {
+    who.in_group(gid) || who.has(Cap::FSETID)
+}
+
+/// The owner and group of an inode that `who` makes in `directory` (`inode_init_owner`).
+pub fn creator(who: &Credentials, directory: Attributes) -> (Uid, Gid) {
+    let inherits = directory.mode & S_ISGID != 0;
+    (who.fsuid, if inherits { directory.gid } else { who.fsgid })
+}
