@@ -1,0 +1,124 @@
+//! What remainroot costs: every piece of work runs in a bare one-id namespace, under remainroot in one, and under
+//! fakeroot where that is installed, taking turns, and the medians stand beside each other. Started by `scripts/bench`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod statistics;
+
+use std::time::Instant;
+
+use common::{How, Run, Scratch};
+use statistics::{Pairs, duration};
+
+/// One piece of work.
+struct Work {
+    /// What the table calls it.
+    title: &'static str,
+    /// The name `work.c` knows it by; the exec storm is perl's.
+    name: &'static str,
+    /// Rounds in one measurement.
+    count: u32,
+}
+
+const fn work(title: &'static str, name: &'static str, count: u32) -> Work {
+    Work { title, name, count }
+}
+
+const EXEC_STORM: &str = "exec";
+
+const WORK: &[Work] = &[
+    work("fork, exec and exit of `true`", EXEC_STORM, 1000),
+    work("fork and exit", "fork", 2000),
+    work("start and join a thread", "thread", 2000),
+    work("getppid", "getppid", 300_000),
+    work("getuid", "getuid", 300_000),
+    work("getuid after a drop", "dropped-getuid", 20_000),
+    work("read", "read", 300_000),
+    work("read after a drop", "dropped-read", 300_000),
+    work("stat", "stat", 100_000),
+    work("stat after a drop", "dropped-stat", 20_000),
+    work("stat after a file was given away", "given-stat", 20_000),
+    work("open and close", "open", 100_000),
+    work("open and close after a drop", "dropped-open", 100_000),
+    work("create and unlink", "create", 20_000),
+    work("create and unlink after a drop", "dropped-create", 5_000),
+];
+
+/// One side of the comparison.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Bare,
+    Remainroot,
+    Fakeroot,
+}
+
+fn main() {
+    let mut turns = 11;
+    let mut only = String::new();
+    for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
+        match argument.parse() {
+            Ok(number) => turns = number,
+            Err(_) => only = argument,
+        }
+    }
+    let scratch = Scratch::new("bench");
+    let Some(program) = common::compile(&scratch, "bench/work.c", &["-O2"]) else {
+        std::process::exit(1);
+    };
+    println!("| work | bare namespace | remainroot | ratio | quartiles of the ratio | fakeroot |");
+    println!("|---|---:|---:|---:|---|---:|");
+    for work in WORK.iter().filter(|work| work.name.contains(&only)) {
+        println!("{}", row(work, turns, &program, &scratch));
+    }
+}
+
+/// Measures in turns, each time in the other order, so that neither side always follows the other.
+fn row(work: &Work, turns: usize, program: &str, scratch: &Scratch) -> String {
+    let mut pairs = Pairs::default();
+    for turn in 0..turns {
+        let mut sides = [Side::Bare, Side::Remainroot];
+        if turn % 2 == 1 {
+            sides.reverse();
+        }
+        let [first, second] = sides.map(|side| measure(work, side, program, scratch));
+        let (bare, ours) = if sides[0] == Side::Bare { (first, second) } else { (second, first) };
+        pairs.add(bare, ours);
+    }
+    let peer = match installed("fakeroot") {
+        true => duration(measure(work, Side::Fakeroot, program, scratch)),
+        false => "–".into(),
+    };
+    let (low, high) = pairs.quartiles();
+    format!(
+        "| {} | {} | {} | **{:.2}** | {low:.2}–{high:.2} | {peer} |",
+        work.title,
+        duration(pairs.bare()),
+        duration(pairs.ours()),
+        pairs.ratio(),
+    )
+}
+
+fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).exists())
+}
+
+/// Nanoseconds for one round.
+fn measure(work: &Work, side: Side, program: &str, scratch: &Scratch) -> f64 {
+    let how = if side == Side::Remainroot { How::Remainroot } else { How::Namespace };
+    let mut words: Vec<String> = if side == Side::Fakeroot { vec!["fakeroot".into(), "--".into()] } else { Vec::new() };
+    let storm = format!("system('/usr/bin/true') for 1..{}", work.count);
+    match work.name {
+        EXEC_STORM => words.extend(["perl", "-e", &storm].map(String::from)),
+        name => words.extend([program, name, &work.count.to_string()].map(String::from)),
+    }
+    let run = Run::new(how, words).directory(scratch.path()).seconds(300);
+    let from = Instant::now();
+    let printed = run.output().success();
+    match work.name {
+        EXEC_STORM => from.elapsed().as_nanos() as f64 / f64::from(work.count),
+        _ => printed.trim().parse().unwrap_or_else(|_| panic!("{}: printed {printed:?}", work.title)),
+    }
+}
