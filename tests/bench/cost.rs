@@ -108,7 +108,8 @@ fn installed(program: &str) -> bool {
 /// Nanoseconds for one round.
 fn measure(work: &Work, side: Side, program: &str, scratch: &Scratch) -> f64 {
     let how = if side == Side::Remainroot { How::Remainroot } else { How::Namespace };
-    let mut words: Vec<String> = if side == Side::Fakeroot { vec!["fakeroot".into(), "--".into()] } else { Vec::new() };
+    let mut words: Vec<String> =
+        if side == Side::Fakeroot { vec!["fakeroot".into(), "--".into()] } else { Vec::new() };
     let storm = format!("system('/usr/bin/true') for 1..{}", work.count);
     match work.name {
         EXEC_STORM => words.extend(["perl", "-e", &storm].map(String::from)),
