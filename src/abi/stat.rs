@@ -307,6 +307,8 @@ impl Statx {
     pub const SIZE: usize = STATX.size;
     /// `STATX_BASIC_STATS | STATX_BTIME`: the mask to ask with.
     pub const MASK: u32 = 0x0FFF;
+    /// `STATX_CTIME` of the result's mask.
+    pub const CTIME: u32 = 0x80;
     /// `STATX_INO` of the result's mask.
     pub const INO: u32 = 0x100;
     /// `STATX_BTIME` of the result's mask.
@@ -331,6 +333,18 @@ impl Statx {
             mode: reported.mode,
             uid: reported.uid,
             gid: reported.gid,
+        }
+    }
+
+    /// What of it is reliable: a caller may have asked for less than everything.
+    pub fn reported(&self) -> Reported {
+        Reported {
+            dev: (self.mask & Statx::INO != 0).then_some(self.dev),
+            ino: self.ino,
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            ctime: (self.mask & Statx::CTIME != 0).then_some(self.ctime),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The one place that turns what the kernel says of an inode into what the guest sees.
 
 use super::{Device, Fact};
-use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFMT};
+use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFMT, S_ISGID};
 use crate::cred::{Gid, Uid, View};
 
 /// What the kernel says of an inode.
@@ -57,6 +57,11 @@ impl Attributes {
     /// The same with other permission bits.
     pub const fn with_permissions(self, permissions: u16) -> Attributes {
         Attributes { mode: (self.mode & !PERMISSIONS) | (permissions & PERMISSIONS), ..self }
+    }
+
+    /// Whether what is made in it gets its group.
+    pub const fn passes_group_on(&self) -> bool {
+        self.is_directory() && self.mode & S_ISGID != 0
     }
 
     /// Whether it is a directory.

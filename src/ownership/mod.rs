@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::abi::stat::{Ctime, S_ISGID};
+use crate::abi::stat::Ctime;
 
 /// What is known of an inode by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,9 @@ impl Ownership {
         let inode = identity.inode();
         let record = self.store.get(inode)?;
         if record.birth == identity.birth {
-            self.confirmed.write().insert(inode, ctime);
+            if self.confirmed.read().get(&inode) != Some(&ctime) {
+                self.confirmed.write().insert(inode, ctime);
+            }
             Some(record.fact)
         } else {
             self.store.remove(inode, record.birth);
@@ -98,16 +100,18 @@ impl Ownership {
     }
 
     /// Changes what is known of an inode, in one step, and gives the new fact; an empty one is
-    /// forgotten. `mode` is the inode's mode as the guest sees it.
-    pub fn change(&self, identity: Identity, mode: u16, change: impl Fn(Option<Fact>) -> Fact) -> Fact {
+    /// forgotten.
+    pub fn change(&self, identity: Identity, change: impl Fn(Option<Fact>) -> Fact) -> Fact {
         let fact = self.store.put(identity, &change);
         if fact.is_empty() {
             self.confirmed.write().remove(&identity.inode());
         }
-        if fact.gid.is_some() && mode & S_ISGID != 0 {
-            self.inherits.store(true, Ordering::Release);
-        }
         fact
+    }
+
+    /// There is a set-gid directory with an emulated group.
+    pub fn set_inherits(&self) {
+        self.inherits.store(true, Ordering::Release);
     }
 
     /// Whether some set-gid directory may pass an emulated group on to what is made in it.

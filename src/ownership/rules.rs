@@ -78,6 +78,5 @@ fn in_group_or_capable(who: &Credentials, gid: Gid) -> bool {
 
 /// The owner and group of an inode that `who` makes in `directory` (`inode_init_owner`).
 pub fn creator(who: &Credentials, directory: Attributes) -> (Uid, Gid) {
-    let inherits = directory.mode & S_ISGID != 0;
-    (who.fsuid, if inherits { directory.gid } else { who.fsgid })
+    (who.fsuid, if directory.passes_group_on() { directory.gid } else { who.fsgid })
 }

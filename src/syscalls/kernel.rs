@@ -25,6 +25,12 @@ calls! {
     FCHMODAT = "fchmodat", 268, 306, 53;
     /// fchmod(2).
     FCHMOD = "fchmod", 91, 94, 52;
+    /// fchmodat2(2), Linux 6.6: only ever in place of the guest's own.
+    FCHMODAT2 = "fchmodat2", 452, 452, 452;
+    /// faccessat2(2), Linux 5.8.
+    FACCESSAT2 = "faccessat2", 439, 439, 439;
+    /// fcntl(2).
+    FCNTL = "fcntl", 72, 55, 25;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.

@@ -3,17 +3,25 @@
 //! *Invariant:* a handler sees only [`Guest`]: never a ptrace request, a thread or a channel. It is
 //! short, named after its syscall, and returns a [`Verdict`].
 
+mod bind;
 mod capabilities;
+mod chmod;
+mod chown;
+mod create;
 #[cfg(test)]
 pub(crate) mod fake;
 mod groups;
 mod guest;
 mod ids;
+pub mod inode;
 pub mod kernel;
+mod mknod;
 mod prctl;
 mod refused;
 mod sandbox;
 mod stage;
+mod stat;
+mod statx;
 pub mod table;
 mod verdict;
 

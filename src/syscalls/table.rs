@@ -1,7 +1,11 @@
 //! The one table of operations: number in every ABI, handler, and which calls stop in which stage.
 
+use super::create::CWD;
 use super::ids::{Narrow, Wide};
-use super::{Guest, Stage, Test, Verdict, capabilities, groups, ids, prctl, refused, sandbox};
+use super::{Guest, Stage, Test, Verdict};
+use super::{
+    bind, capabilities, chmod, chown, create, groups, ids, mknod, prctl, refused, sandbox, stat, statx,
+};
 use crate::abi::{Abi, Numbers};
 
 /// One syscall that remainroot answers.
@@ -36,6 +40,13 @@ const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
+
+/// Stops once a fact makes the kernel's answer wrong.
+const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
+
+/// Stops as soon as either stage is up: permission checks and new files.
+const IDENTITY_AND_OWNERSHIP: &[(Stage, Test)] =
+    &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always)];
 
 /// Every operation.
 #[rustfmt::skip]
@@ -79,8 +90,42 @@ pub const TABLE: &[Operation] = &[
     row("capget", [125, 184, 90], capabilities::capget, BASE),
     row("prctl", [157, 172, 167], prctl::prctl, prctl::STOPS),
     // Owners of files.
+    row("chown", [92, 212, -1], chown::chown::<Wide>, chown::STOPS),
+    row("chown16", [-1, 182, -1], chown::chown::<Narrow>, chown::STOPS16),
+    row("lchown", [94, 198, -1], chown::lchown::<Wide>, chown::STOPS),
+    row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, chown::STOPS16),
+    row("fchown", [93, 207, 55], chown::fchown::<Wide>, chown::STOPS),
+    row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, chown::STOPS16),
+    row("fchownat", [260, 298, 54], chown::fchownat, chown::STOPS_AT),
     // Attributes of files.
+    row("stat", [4, 106, -1], stat::stat, OWNERSHIP),
+    row("lstat", [6, 107, -1], stat::lstat, OWNERSHIP),
+    row("fstat", [5, 108, 80], stat::fstat, OWNERSHIP),
+    row("newfstatat", [262, 300, 79], stat::newfstatat, OWNERSHIP),
+    row("stat64", [-1, 195, -1], stat::stat64, OWNERSHIP),
+    row("lstat64", [-1, 196, -1], stat::lstat64, OWNERSHIP),
+    row("fstat64", [-1, 197, -1], stat::fstat64, OWNERSHIP),
+    row("oldstat", [-1, 18, -1], stat::oldstat, OWNERSHIP),
+    row("oldlstat", [-1, 84, -1], stat::oldlstat, OWNERSHIP),
+    row("oldfstat", [-1, 28, -1], stat::oldfstat, OWNERSHIP),
+    row("statx", [332, 383, 291], statx::statx, OWNERSHIP),
+    row("chmod", [90, 15, -1], chmod::chmod, IDENTITY_AND_OWNERSHIP),
+    row("fchmod", [91, 94, 52], chmod::fchmod, IDENTITY_AND_OWNERSHIP),
+    row("fchmodat", [268, 306, 53], chmod::fchmodat, IDENTITY_AND_OWNERSHIP),
+    row("fchmodat2", [452, 452, 452], chmod::fchmodat2, IDENTITY_AND_OWNERSHIP),
     // New files.
+    row("open", [2, 5, -1], create::open::<CWD, 0>, create::OPEN_STOPS),
+    row("openat", [257, 295, 56], create::open::<0, 1>, create::OPENAT_STOPS),
+    row("openat2", [437, 437, 437], create::openat2, IDENTITY_AND_OWNERSHIP),
+    row("creat", [85, 8, -1], create::creat, IDENTITY_AND_OWNERSHIP),
+    row("mkdir", [83, 39, -1], create::make::<CWD, 0>, IDENTITY_AND_OWNERSHIP),
+    row("mkdirat", [258, 296, 34], create::make::<0, 1>, IDENTITY_AND_OWNERSHIP),
+    row("symlink", [88, 83, -1], create::make::<CWD, 1>, IDENTITY_AND_OWNERSHIP),
+    row("symlinkat", [266, 304, 36], create::make::<1, 2>, IDENTITY_AND_OWNERSHIP),
+    row("mknod", [133, 14, -1], mknod::mknod::<CWD, 0>, mknod::STOPS),
+    row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
+    row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
+    row("socketcall", [-1, 102, -1], bind::socketcall, bind::SOCKETCALL_STOPS),
     // Sandboxes and what is refused.
     row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS),
     row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),

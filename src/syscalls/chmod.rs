@@ -1,0 +1,90 @@
+//! chmod(2) and its relatives.
+//!
+//! The kernel sets the mode; the emulated credentials decide who may, and whether `S_ISGID` stays. On
+//! an inode that is not ours the kernel refuses: then the mode is remembered.
+
+use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
+use super::{Guest, Verdict, kernel};
+use crate::abi::stat::{PERMISSIONS, S_ISGID, Statx};
+use crate::abi::{Errno, KernelCall, SysResult};
+use crate::ownership::{Attributes, rules};
+
+/// chmod(2).
+pub fn chmod(guest: &mut dyn Guest) -> Verdict {
+    let place = Place::path(guest.call().arg(0));
+    set(guest, place, 1)
+}
+
+/// fchmod(2).
+pub fn fchmod(guest: &mut dyn Guest) -> Verdict {
+    let place = Place::Descriptor(guest.call().arg(0));
+    set(guest, place, 1)
+}
+
+/// fchmodat(2) as a syscall: without flags.
+pub fn fchmodat(guest: &mut dyn Guest) -> Verdict {
+    let call = *guest.call();
+    set(guest, Place::at(call.arg(0), call.arg(1), 0), 2)
+}
+
+/// fchmodat2(2).
+pub fn fchmodat2(guest: &mut dyn Guest) -> Verdict {
+    let call = *guest.call();
+    let flags = call.arg(3) as u32;
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Verdict::Reply(Err(Errno::EINVAL)); // do_fchmodat looks at the flags first
+    }
+    set(guest, Place::at(call.arg(0), call.arg(1), flags), 2)
+}
+
+/// The whole call; the mode is argument `index`.
+fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
+    let mode = guest.call().arg(index) as u16 & PERMISSIONS;
+    if guest.sandboxed() {
+        return Verdict::Run; // it cannot be made to look; the kernel knows it as root
+    }
+    let statx = match inode::inspect(guest, place) {
+        Ok(statx) => statx,
+        Err(errno) => return Verdict::Reply(Err(errno)),
+    };
+    let (fact, before) = inode::attributes(guest, &statx);
+    let Ok(allowed) = rules::chmod(&guest.credentials(), before, statx.frozen(), mode) else {
+        return Verdict::Reply(Err(inode::refusal(guest, place)));
+    };
+    let ours = inode::known(&statx).is_ours(guest.view());
+    if fact.is_none() && ours && allowed == mode {
+        return Verdict::Run;
+    }
+    Verdict::Reply(set_to(guest, place, statx, before, allowed))
+}
+
+/// Has the kernel set `mode`, and remembers what it did not.
+fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, mode: u16) -> SysResult {
+    let (call, args) = kernels(place, mode);
+    let kernel_mode = match guest.inject(call, args) {
+        // It leaves out S_ISGID where it does not know the group.
+        Ok(_) if mode & S_ISGID != 0 => inode::inspect(guest, place)?.mode,
+        Ok(_) => before.with_permissions(mode).mode,
+        Err(Errno::EPERM) if statx.uid != guest.view().kernel_uid => statx.mode,
+        Err(errno) => return Err(errno),
+    };
+    let file_type = statx.mode & !PERMISSIONS;
+    let statx = Statx { mode: file_type | (kernel_mode & PERMISSIONS), ..statx };
+    inode::remember(guest, &statx, |shown| shown.with_permissions(mode));
+    Ok(0)
+}
+
+/// The kernel's call for a place.
+const fn kernels(place: Place, mode: u16) -> (&'static KernelCall, [u64; 6]) {
+    let mode = mode as u64;
+    match place {
+        Place::Descriptor(descriptor) => (&kernel::FCHMOD, [descriptor, mode, 0, 0, 0, 0]),
+        Place::Path { directory, path, flags: 0 } => (&kernel::FCHMODAT, [directory, path, mode, 0, 0, 0]),
+        Place::Path { directory, path, flags } => {
+            (&kernel::FCHMODAT2, [directory, path, mode, flags as u64, 0, 0])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

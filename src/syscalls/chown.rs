@@ -1,0 +1,142 @@
+//! chown(2) and its relatives, and the 16-bit forms of i386.
+//!
+//! The kernel resolves the path and does its share with ids of −1: errors of the path and the
+//! filesystem, ctime and set-id bits are real. Who may is decided by the emulated credentials and
+//! owner, and the new owner is remembered.
+
+use super::ids::{Wide, Width};
+use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
+use super::{Guest, Stage, Test, Verdict, kernel};
+use crate::abi::stat::{S_ISGID, S_ISUID, Statx};
+use crate::abi::{Errno, SysResult};
+use crate::cred::{Cap, Gid, Uid};
+use crate::ownership::{Attributes, Fact, rules};
+
+/// Stops of chown(path, uid, gid) and fchown(fd, uid, gid).
+pub const STOPS: &[(Stage, Test)] = &[
+    (Stage::Base, Test::ForeignIds { uid: 1, gid: 2 }),
+    (Stage::Identity, Test::Always),
+    (Stage::Ownership, Test::Always),
+];
+
+/// The same with 16-bit ids.
+pub const STOPS16: &[(Stage, Test)] = &[
+    (Stage::Base, Test::ForeignIds16 { uid: 1, gid: 2 }),
+    (Stage::Identity, Test::Always),
+    (Stage::Ownership, Test::Always),
+];
+
+/// Stops of fchownat(directory, path, uid, gid, flags).
+pub const STOPS_AT: &[(Stage, Test)] = &[
+    (Stage::Base, Test::ForeignIds { uid: 2, gid: 3 }),
+    (Stage::Identity, Test::Always),
+    (Stage::Ownership, Test::Always),
+];
+
+/// chown(2).
+pub fn chown<W: Width>(guest: &mut dyn Guest) -> Verdict {
+    let place = Place::path(guest.call().arg(0));
+    give::<W>(guest, place, 1)
+}
+
+/// lchown(2).
+pub fn lchown<W: Width>(guest: &mut dyn Guest) -> Verdict {
+    let place = Place::link(guest.call().arg(0));
+    give::<W>(guest, place, 1)
+}
+
+/// fchown(2).
+pub fn fchown<W: Width>(guest: &mut dyn Guest) -> Verdict {
+    let place = Place::Descriptor(guest.call().arg(0));
+    give::<W>(guest, place, 1)
+}
+
+/// fchownat(2).
+pub fn fchownat(guest: &mut dyn Guest) -> Verdict {
+    let call = *guest.call();
+    let flags = call.arg(4) as u32;
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Verdict::Reply(Err(Errno::EINVAL)); // do_fchownat looks at the flags first
+    }
+    give::<Wide>(guest, Place::at(call.arg(0), call.arg(1), flags), 2)
+}
+
+/// Whom to give an inode to; `None` leaves it.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    uid: Option<Uid>,
+    gid: Option<Gid>,
+}
+
+impl Owner {
+    /// Whether the kernel can do it: it knows no id but root's.
+    fn is_root(self) -> bool {
+        self.uid.is_none_or(|uid| uid == Uid::ROOT) && self.gid.is_none_or(|gid| gid == Gid::ROOT)
+    }
+}
+
+/// The whole call; the ids are the arguments from `index` on.
+fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
+    let call = *guest.call();
+    let uid = W::read(call.arg(index)).map(Uid);
+    let gid = W::read(call.arg(index + 1)).map(Gid);
+    let owner = Owner { uid, gid };
+    if guest.sandboxed() {
+        // It cannot be made to look which inode this is, so a foreign owner could not be remembered.
+        return if owner.is_root() { Verdict::Run } else { Verdict::Reply(Err(Errno::EPERM)) };
+    }
+    let statx = match inode::inspect(guest, place) {
+        Ok(statx) => statx,
+        Err(errno) => return Verdict::Reply(Err(errno)),
+    };
+    let (fact, before) = inode::attributes(guest, &statx);
+    if kernel_can(guest, &statx, fact, owner) {
+        return Verdict::Run;
+    }
+    Verdict::Reply(give_to(guest, place, statx, before, owner))
+}
+
+/// Whether the kernel's own chown is right in everything.
+fn kernel_can(guest: &dyn Guest, statx: &Statx, fact: Option<Fact>, owner: Owner) -> bool {
+    let view = guest.view();
+    let ours = inode::known(statx).is_ours(view) && !view.translates();
+    fact.is_none() && ours && owner.is_root() && guest.credentials().has(Cap::CHOWN)
+}
+
+/// Decides, does the kernel's share and remembers the rest.
+fn give_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, owner: Owner) -> SysResult {
+    let who = guest.credentials();
+    let Ok(after) = rules::chown(&who, before, statx.frozen(), owner.uid, owner.gid) else {
+        return Err(inode::refusal(guest, place));
+    };
+    match touch(guest, place) {
+        // Not our inode, so the kernel will not take its set-id bits: they are remembered as taken.
+        Ok(_) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    let set_id = statx.mode & (S_ISUID | S_ISGID) != 0;
+    let statx = if set_id { inode::inspect(guest, place)? } else { statx };
+    inode::remember(guest, &statx, |shown| Attributes {
+        uid: owner.uid.unwrap_or(shown.uid),
+        gid: owner.gid.unwrap_or(shown.gid),
+        ..shown.with_permissions(after.permissions())
+    });
+    Ok(0)
+}
+
+/// The kernel's chown to nobody: it finds what is wrong with the path and the filesystem, sets ctime
+/// and takes set-id bits.
+fn touch(guest: &mut dyn Guest, place: Place) -> SysResult {
+    const UNCHANGED: u64 = u32::MAX as u64;
+    match place {
+        Place::Descriptor(descriptor) => {
+            guest.inject(&kernel::FCHOWN, [descriptor, UNCHANGED, UNCHANGED, 0, 0, 0])
+        }
+        Place::Path { directory, path, flags } => {
+            guest.inject(&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

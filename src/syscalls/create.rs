@@ -1,0 +1,122 @@
+//! Calls that make a file: what they make belongs to the emulated fsuid and fsgid, or to the group of
+//! a set-gid directory.
+//!
+//! The kernel makes it, with umask and set-gid inheritance; the owner is remembered at the exit stop.
+//! Whether open(2) made its file or found it is known by looking before. What is made through a
+//! dangling symbolic link counts as made in the link's directory.
+
+use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
+use super::{Guest, Stage, Test, Verdict};
+use crate::abi::{Errno, SysResult};
+
+const O_CREAT: u32 = 0o100;
+const O_EXCL: u32 = 0o200;
+const O_TMPFILE: u32 = 0o20_000_000;
+/// `RESOLVE_IN_ROOT` of openat2(2).
+const IN_ROOT: u64 = 0x10;
+
+/// Stops of open(path, flags, mode).
+pub const OPEN_STOPS: &[(Stage, Test)] = &creating(Test::AnyBits { arg: 1, mask: O_CREAT | O_TMPFILE });
+/// Stops of openat(directory, path, flags, mode).
+pub const OPENAT_STOPS: &[(Stage, Test)] = &creating(Test::AnyBits { arg: 2, mask: O_CREAT | O_TMPFILE });
+
+/// Creation matters to a process with an identity, and to all once a set-gid directory may pass an
+/// emulated group on.
+const fn creating(test: Test) -> [(Stage, Test); 2] {
+    [(Stage::Identity, test), (Stage::Ownership, test)]
+}
+
+/// "No directory argument": relative paths start from the working directory.
+pub const CWD: usize = usize::MAX;
+
+/// Directory and path of the call at hand, from the arguments with these indices.
+pub(super) fn names<const DIRECTORY: usize, const PATH: usize>(guest: &dyn Guest) -> (u64, u64) {
+    let call = guest.call();
+    (if DIRECTORY == CWD { AT_FDCWD } else { call.arg(DIRECTORY) }, call.arg(PATH))
+}
+
+/// open(2), openat(2): the flags follow the path.
+pub fn open<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -> Verdict {
+    let flags = guest.call().arg(PATH + 1) as u32;
+    opened::<DIRECTORY, PATH>(guest, flags)
+}
+
+/// creat(2).
+pub fn creat(guest: &mut dyn Guest) -> Verdict {
+    opened::<CWD, 0>(guest, O_CREAT)
+}
+
+/// openat2(2): its flags stand in memory. Where it confines absolute paths to the directory, the path
+/// means something else to every other call, and what it makes is shown as root's.
+pub fn openat2(guest: &mut dyn Guest) -> Verdict {
+    let how = guest.call().arg(2);
+    let mut fields = [0; 24];
+    if guest.read(how, &mut fields).is_err() {
+        return Verdict::Run;
+    }
+    let [flags, .., resolve] = fields.as_chunks::<8>().0 else { return Verdict::Run };
+    if u64::from_le_bytes(*resolve) & IN_ROOT != 0 {
+        return Verdict::Run;
+    }
+    opened::<0, 1>(guest, u64::from_le_bytes(*flags) as u32)
+}
+
+/// Lets the kernel open, and remembers the owner if that makes the file.
+fn opened<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, flags: u32) -> Verdict {
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    let place = Place::at(directory, path, 0);
+    if flags & O_TMPFILE != 0 {
+        let matters = inode::creation_matters(guest, |_| Some(place));
+        return if matters { Verdict::Amend(made_unnamed::<DIRECTORY, PATH>) } else { Verdict::Run };
+    }
+    let matters = flags & O_CREAT != 0
+        && inode::creation_matters(guest, |guest| inode::directory_of(guest, directory, path));
+    if matters && (flags & O_EXCL != 0 || inode::inspect(guest, place) == Err(Errno::ENOENT)) {
+        return Verdict::Amend(made_and_opened::<DIRECTORY, PATH>);
+    }
+    Verdict::Run
+}
+
+/// `O_TMPFILE`: the path is the directory.
+fn made_unnamed<const DIRECTORY: usize, const PATH: usize>(
+    guest: &mut dyn Guest,
+    result: SysResult,
+) -> SysResult {
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    let made = Place::Descriptor(result?);
+    inode::remember_new(guest, made, |_| Some(Place::at(directory, path, 0)), |shown| shown);
+    result
+}
+
+/// `O_CREAT`: the path names the file.
+fn made_and_opened<const DIRECTORY: usize, const PATH: usize>(
+    guest: &mut dyn Guest,
+    result: SysResult,
+) -> SysResult {
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    let made = Place::Descriptor(result?);
+    inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown);
+    result
+}
+
+/// mkdir(2), symlink(2) and their `at` forms, which fail where something is already.
+pub fn make<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -> Verdict {
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    if inode::creation_matters(guest, |guest| inode::directory_of(guest, directory, path)) {
+        Verdict::Amend(made::<DIRECTORY, PATH>)
+    } else {
+        Verdict::Run
+    }
+}
+
+/// What has just been made at the path.
+fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
+    result?;
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
+    inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown);
+    result
+}
+
+#[cfg(test)]
+mod tests;

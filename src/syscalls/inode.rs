@@ -1,0 +1,241 @@
+//! Inodes as the calls about files name them: by path or by descriptor, resolved by the kernel.
+//!
+//! Nothing here walks a path. An inode is looked at by making the guest execute statx(2) with its own
+//! arguments, so that root, cwd, mounts and magic links are the guest's.
+
+use super::{Guest, Stage, kernel};
+use crate::abi::{Errno, stat::Statx};
+use crate::cred::{Gid, Uid};
+use crate::ownership::{Attributes, Fact, Identity, Kernel, rules};
+
+/// `AT_FDCWD` as an argument register holds it in every ABI.
+pub const AT_FDCWD: u64 = -100_i32 as u32 as u64;
+/// Do not follow a final symbolic link.
+pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
+/// Do not mount what an automount point stands for.
+const AT_NO_AUTOMOUNT: u32 = 0x800;
+/// An empty path means the descriptor itself.
+pub const AT_EMPTY_PATH: u32 = 0x1000;
+
+/// Longest path the kernel takes, with its NUL.
+const PATH_MAX: usize = 4096;
+/// Where in the scratch memory an empty string stands, behind a `struct statx`.
+const EMPTY: u64 = Statx::SIZE as u64;
+/// Where in the scratch memory a path of ours stands.
+const PATH: u64 = 512;
+
+/// How a call names an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// By path; `flags` has at most [`AT_SYMLINK_NOFOLLOW`] and [`AT_EMPTY_PATH`].
+    Path {
+        /// The directory that a relative path starts from.
+        directory: u64,
+        /// Address of the path.
+        path: u64,
+        /// `AT_*` flags.
+        flags: u32,
+    },
+    /// By descriptor.
+    Descriptor(u64),
+}
+
+impl Place {
+    /// The path at `path`, from the working directory, followed to its end.
+    pub const fn path(path: u64) -> Place {
+        Place::Path { directory: AT_FDCWD, path, flags: 0 }
+    }
+
+    /// The same, not following a final symbolic link.
+    pub const fn link(path: u64) -> Place {
+        Place::Path { directory: AT_FDCWD, path, flags: AT_SYMLINK_NOFOLLOW }
+    }
+
+    /// The path of an `*at` call. Flags that only say how to look are left out.
+    pub const fn at(directory: u64, path: u64, flags: u32) -> Place {
+        Place::Path { directory, path, flags: flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) }
+    }
+
+    /// Directory, path and flags that name it in an `*at` call with [`AT_EMPTY_PATH`].
+    ///
+    /// # Errors
+    /// `ENOMEM` where there is no scratch memory.
+    pub fn spell(self, guest: &mut dyn Guest) -> Result<(u64, u64, u32), Errno> {
+        match self {
+            Place::Path { directory, path, flags } => Ok((directory, path, flags)),
+            Place::Descriptor(descriptor) => {
+                let empty = guest.scratch()? + EMPTY;
+                guest.write(empty, &[0])?;
+                Ok((descriptor, empty, AT_EMPTY_PATH))
+            }
+        }
+    }
+}
+
+/// What the kernel says of an inode (statx(2) executed by the guest). Not for a
+/// [`sandboxed`](Guest::sandboxed) guest.
+///
+/// # Errors
+/// What the kernel gave, which is what it gives any call that resolves this path; `ENOMEM` where
+/// there is no scratch memory.
+pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
+    let (directory, path, flags) = place.spell(guest)?;
+    let scratch = guest.scratch()?;
+    let flags = u64::from(flags | AT_NO_AUTOMOUNT);
+    guest.inject(&kernel::STATX, [directory, path, flags, u64::from(Statx::MASK), scratch, 0])?;
+    let mut bytes = [0; Statx::SIZE];
+    guest.read(scratch, &mut bytes)?;
+    Ok(Statx::parse(&bytes))
+}
+
+/// Which inode it is.
+pub const fn identity(statx: &Statx) -> Identity {
+    Identity { dev: statx.dev, ino: statx.ino, birth: statx.birth }
+}
+
+/// What the kernel says of it, as far as ownership matters.
+pub const fn known(statx: &Statx) -> Kernel {
+    Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode }
+}
+
+/// The fact about an inode, and its attributes as the guest sees them: what every permission rule
+/// and a set-id exec go by.
+pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes) {
+    let fact = guest.ownership().confirm(identity(statx), statx.ctime);
+    (fact, Attributes::seen(known(statx), guest.view(), fact))
+}
+
+/// Remembers what `goal` makes of the attributes the guest has seen so far, and raises
+/// [`Stage::Ownership`] if there is anything to remember.
+pub fn remember(guest: &mut dyn Guest, statx: &Statx, goal: impl Fn(Attributes) -> Attributes) {
+    let (kernel, view) = (known(statx), guest.view());
+    let fact = guest.ownership().change(identity(statx), |old| {
+        Fact::between(kernel, goal(Attributes::seen(kernel, view, old)), view)
+    });
+    if fact.is_empty() {
+        return;
+    }
+    if fact.gid.is_some() && Attributes::seen(kernel, view, Some(fact)).passes_group_on() {
+        guest.ownership().set_inherits();
+    }
+    guest.raise(Stage::Ownership);
+}
+
+/// Whether the owner of what the guest makes must be remembered: it is not root to the filesystem, or
+/// the directory passes an emulated group on. A [`sandboxed`](Guest::sandboxed) guest cannot be made
+/// to look, and what it makes is shown as root's.
+pub fn creation_matters(
+    guest: &mut dyn Guest,
+    directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
+) -> bool {
+    if guest.sandboxed() {
+        return false;
+    }
+    let who = guest.credentials();
+    if who.fsuid != Uid::ROOT || who.fsgid != Gid::ROOT {
+        return true;
+    }
+    if !guest.ownership().inherits() {
+        return false;
+    }
+    let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
+    parent.is_some_and(|parent| {
+        let parent = attributes(guest, &parent).1;
+        parent.passes_group_on() && parent.gid != Gid::ROOT
+    })
+}
+
+/// The errno of a call that the rules forbid: `EPERM`, unless the kernel would have said before that
+/// the filesystem cannot be written (`mnt_want_write`) or the descriptor is only a path.
+pub fn refusal(guest: &mut dyn Guest, place: Place) -> Errno {
+    const F_GETFL: u64 = 3;
+    const O_PATH: u64 = 0o10_000_000;
+    const W_OK: u64 = 2;
+    if let Place::Descriptor(descriptor) = place {
+        match guest.inject(&kernel::FCNTL, [descriptor, F_GETFL, 0, 0, 0, 0]) {
+            Ok(flags) if flags & O_PATH != 0 => return Errno::EBADF,
+            Ok(_) => {}
+            Err(errno) => return errno,
+        }
+    }
+    let Ok((directory, path, flags)) = place.spell(guest) else { return Errno::EPERM };
+    match guest.inject(&kernel::FACCESSAT2, [directory, path, W_OK, flags.into(), 0, 0]) {
+        Err(Errno::EROFS) => Errno::EROFS,
+        _ => Errno::EPERM,
+    }
+}
+
+/// Remembers the owner of an inode that the guest has just made in `directory`. What cannot be looked
+/// at any more, because another took it away, is nobody's.
+pub fn remember_new(
+    guest: &mut dyn Guest,
+    made: Place,
+    directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
+    complete: impl Fn(Attributes) -> Attributes,
+) {
+    let Ok(statx) = inspect(guest, made) else { return };
+    let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
+    let shown = Attributes::seen(known(&statx), guest.view(), None);
+    let parent = parent.map_or(shown.with_permissions(0), |parent| attributes(guest, &parent).1);
+    let (uid, gid) = rules::creator(&guest.credentials(), parent);
+    // Some filesystems give everything one owner (vfat); then the creator does not count.
+    let fixed = statx.uid != guest.view().kernel_uid;
+    remember(guest, &statx, |_| complete(if fixed { shown } else { Attributes { uid, gid, ..shown } }));
+}
+
+/// The directory in which the path at `path` names its last component. Its spelling is put into the
+/// scratch memory; good until the next call of this.
+pub fn directory_of(guest: &mut dyn Guest, directory: u64, path: u64) -> Option<Place> {
+    let path = string(guest, path).ok()?;
+    place_in_scratch(guest, directory, dirname(&path), 0)
+}
+
+/// Puts a path into the scratch memory.
+pub fn place_in_scratch(guest: &mut dyn Guest, directory: u64, path: &[u8], flags: u32) -> Option<Place> {
+    if path.len() >= PATH_MAX {
+        return None;
+    }
+    let address = guest.scratch().ok()? + PATH;
+    guest.write(address, path).ok()?;
+    guest.write(address + path.len() as u64, &[0]).ok()?;
+    Some(Place::Path { directory, path: address, flags })
+}
+
+/// The path without its last component (dirname(3)).
+pub(super) fn dirname(path: &[u8]) -> &[u8] {
+    let trimmed = |path: &[u8]| path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    let path = path.get(..trimmed(path)).unwrap_or(path);
+    let Some(slash) = path.iter().rposition(|&byte| byte == b'/') else { return b"." };
+    match path.get(..slash).map(|head| (head, trimmed(head))) {
+        Some((head, length)) if length > 0 => head.get(..length).unwrap_or(head),
+        _ => b"/",
+    }
+}
+
+/// The NUL-terminated string at `address`, without its NUL.
+///
+/// # Errors
+/// `EFAULT`; `ENAMETOOLONG` past `PATH_MAX` (`getname`).
+fn string(guest: &mut dyn Guest, address: u64) -> Result<Vec<u8>, Errno> {
+    const PAGE: u64 = 4096;
+    let mut text = Vec::new();
+    while text.len() < PATH_MAX {
+        let from = address.checked_add(text.len() as u64).ok_or(Errno::EFAULT)?;
+        // Up to the end of the page: the next need not exist.
+        let mut chunk = [0; PAGE as usize];
+        let length = (PAGE - from % PAGE).min(256) as usize;
+        let chunk = chunk.get_mut(..length).unwrap_or_default();
+        guest.read(from, chunk)?;
+        match chunk.iter().position(|&byte| byte == 0) {
+            Some(end) => {
+                text.extend(chunk.iter().take(end));
+                return Ok(text);
+            }
+            None => text.extend_from_slice(chunk),
+        }
+    }
+    Err(Errno::ENAMETOOLONG)
+}
+
+#[cfg(test)]
+mod tests;
