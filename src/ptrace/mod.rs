@@ -36,6 +36,11 @@ pub const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
 /// [`OPTIONS`] with exec reported.
 pub const OPTIONS_WITH_EXEC: i32 = OPTIONS | libc::PTRACE_O_TRACEEXEC;
 
+/// Sets a stopped tracee's options.
+pub fn set_options(tid: sys::Tid, options: i32) -> Traced<()> {
+    failure::traced("setting the options", tid, sys::ptrace::set_options(tid, options))
+}
+
 /// Asks a running tracee to stop before it runs user code again. One that is gone is nobody's loss.
 pub fn interrupt(tid: sys::Tid) {
     let _ = sys::ptrace::interrupt(tid);

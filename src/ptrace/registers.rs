@@ -31,6 +31,21 @@ pub fn set_call(registers: &mut Registers, abi: Abi, number: u32, args: [u64; 6]
     }
 }
 
+/// The arguments of the syscall a task is in.
+pub fn arguments(registers: &Registers, abi: Abi) -> [u64; 6] {
+    let r = registers;
+    match abi {
+        Abi::I386 => [r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp].map(|word| word & 0xFFFF_FFFF),
+        Abi::X86_64 | Abi::Aarch64 => [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9],
+    }
+}
+
+/// Whether the task is in a syscall that has just failed with `EINTR`.
+pub fn was_interrupted(registers: &Registers) -> bool {
+    const EINTR: i32 = 4;
+    registers.orig_rax as i64 >= 0 && registers.rax as i32 == -EINTR
+}
+
 /// Points a task that has just entered the kernel back at its entry instruction, about to make
 /// syscall `number`.
 pub fn rewind(registers: &mut Registers, number: u64) {

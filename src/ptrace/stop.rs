@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 
 use super::failure::{Traced, traced};
 use super::placement::here;
+use super::registers;
+use crate::abi::Abi;
 use crate::sys::{Tid, ptrace};
 
 /// A tracee that is stopped: consumed by what resumes it.
@@ -38,11 +40,6 @@ macro_rules! stops {
             /// The stopped task.
             pub fn tid(&self) -> Tid {
                 self.0.tid
-            }
-
-            /// Sets its options.
-            pub fn set_options(&self, options: i32) -> Traced<()> {
-                traced("setting the options", self.0.tid, ptrace::set_options(self.0.tid, options))
             }
 
             /// Resumes it, to its next syscall stop or to whatever comes.
@@ -80,10 +77,34 @@ impl GroupStop {
     }
 }
 
+impl TrapStop {
+    /// After an interruption that the guest must not notice: a call that ended with `EINTR` only
+    /// because of it (epoll_wait and others that the kernel does not restart, signal(7)) is made
+    /// again. A signal that is pending as well ends it again at once.
+    pub fn restart_if_cut_short(&self) -> Traced<()> {
+        let tid = self.0.tid;
+        let mut now = traced("reading the registers", tid, ptrace::registers(tid))?;
+        if registers::was_interrupted(&now) {
+            let number = now.orig_rax;
+            registers::rewind(&mut now, number);
+            traced("writing the registers", tid, ptrace::set_registers(tid, &now))?;
+        }
+        Ok(())
+    }
+}
+
 impl EventStop {
     /// PTRACE_GETEVENTMSG.
     pub fn message(&self) -> Traced<u64> {
         traced("reading the event", self.0.tid, ptrace::event_message(self.0.tid))
+    }
+
+    /// ABI, number and arguments of the call the event comes from.
+    pub fn call(&self) -> Traced<(Abi, u32, [u64; 6])> {
+        let now = self.registers()?;
+        let word = ptrace::peek(self.0.tid, registers::entry_address(&now)).unwrap_or(0);
+        let abi = registers::entry_abi(word).unwrap_or(Abi::X86_64);
+        Ok((abi, now.orig_rax as u32, registers::arguments(&now, abi)))
     }
 
     /// Its registers.

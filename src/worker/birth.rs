@@ -1,0 +1,190 @@
+//! Births: which task is whose child, and which worker gets it.
+//!
+//! A new task's first stop and its parent's birth event come in either order; whichever comes first
+//! waits for the other. A parent that is killed in between never tells: its child is adopted when the
+//! parent's end is seen.
+
+use std::sync::Arc;
+
+use super::pool::Handle;
+use super::tracee::{Born, Group, Heritage, Memory, Tracee};
+use super::{Count, Message, Pool, Worker};
+use crate::abi::Abi;
+use crate::ptrace::{self, EventStop, Lost, Parked, Stop, Traced, TrapStop, memory};
+use crate::sys::{self, Tid};
+use crate::syscalls::{Stages, kernel};
+
+const CLONE_VM: u64 = 0x100;
+
+impl Worker {
+    /// The parent's side of a birth.
+    pub(super) fn birth(&mut self, stop: EventStop) -> Traced<()> {
+        let parent = stop.tid();
+        let child = stop.message()? as Tid;
+        if !self.tracees.contains_key(&child)
+            && let Some(born) = self.birthright(&stop, child)?
+        {
+            match self.unannounced.remove(&child) {
+                Some(first) => self.begin(child, born, first),
+                None => {
+                    self.expected.insert(child, born);
+                }
+            }
+        }
+        let to_syscall = self.settle(parent)?;
+        stop.resume(to_syscall)
+    }
+
+    /// What the child of a birth event inherits.
+    fn birthright(&self, stop: &EventStop, child: Tid) -> Traced<Option<Born>> {
+        let Some(parent) = self.tracees.get(&stop.tid()) else { return Ok(None) };
+        let Some(group) = self.groups.get(&parent.tgid) else { return Ok(None) };
+        let joins = sys::process::tgkill(parent.tgid, child, 0).is_ok().then_some(parent.tgid);
+        let shares = joins.is_some() || clone_flags(stop)? & CLONE_VM != 0;
+        let memory = if shares {
+            Arc::clone(&group.memory)
+        } else {
+            Arc::new(Memory::copied(parent.heritage.scratch))
+        };
+        Ok(Some(inherit(parent, memory, joins, group.sandboxed)))
+    }
+
+    /// The child's side.
+    pub(super) fn first_stop(&mut self, tid: Tid, stop: Stop) {
+        self.shared.counters.add(Count::First);
+        match self.expected.remove(&tid) {
+            Some(born) => self.begin(tid, born, stop),
+            None => {
+                self.unannounced.insert(tid, stop);
+            }
+        }
+    }
+
+    /// After the end of a task: children of its that nobody will announce. They are known by a
+    /// parent that this worker does not have.
+    pub(super) fn adopt_unannounced(&mut self, dead: &Tracee) {
+        if self.unannounced.is_empty() {
+            return;
+        }
+        let orphans: Vec<Tid> =
+            self.unannounced.keys().copied().filter(|&tid| !self.has_parent_of(tid)).collect();
+        for tid in orphans {
+            if let Some(stop) = self.unannounced.remove(&tid) {
+                // How it was made is not known any more; it is taken to share nothing.
+                let memory = Arc::new(Memory::default());
+                let joins = sys::process::tgkill(dead.tgid, tid, 0).is_ok().then_some(dead.tgid);
+                self.begin(tid, inherit(dead, memory, joins, true), stop);
+            }
+        }
+    }
+
+    fn has_parent_of(&self, tid: Tid) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse::<Tid>().ok())
+        };
+        let known = |id: Option<Tid>| id.is_some_and(|id| self.groups.contains_key(&id));
+        known(field("PPid:")) || field("Tgid:") != Some(tid) && known(field("Tgid:"))
+    }
+
+    /// A task whose parent and first stop are both known.
+    fn begin(&mut self, tid: Tid, born: Born, stop: Stop) {
+        if let Some(tgid) = born.joins {
+            self.join(tid, tgid, born, stop);
+            return;
+        }
+        let worker = match &stop {
+            Stop::Trap(_) if !born.sandboxed => Pool::reserve(&self.shared, ptrace::home()),
+            _ => None,
+        };
+        match (worker, stop) {
+            (Some(worker), Stop::Trap(stop)) => self.hand_over(tid, born, stop, worker),
+            (_, stop) => self.keep(tid, born, stop),
+        }
+    }
+
+    fn hand_over(&mut self, tid: Tid, born: Born, stop: TrapStop, worker: Arc<Handle>) {
+        match ptrace::park(stop) {
+            Ok(Ok(parked)) => {
+                self.shared.counters.add(Count::HandedOver);
+                worker.assign(Message::Adopt(parked, born));
+            }
+            Ok(Err(stop)) => {
+                self.shared.pool.release(worker);
+                self.keep(tid, born, Stop::Trap(stop));
+            }
+            Err(lost) => {
+                self.shared.pool.release(worker);
+                self.settle_loss(tid, Err(lost));
+            }
+        }
+    }
+
+    /// Keeps a process with its parent's worker.
+    fn keep(&mut self, tid: Tid, born: Born, stop: Stop) {
+        self.shared.counters.add(Count::Foster);
+        self.groups.insert(tid, Group::new(&born));
+        self.start(tid, Tracee::new(tid, &born), stop);
+    }
+
+    fn join(&mut self, tid: Tid, tgid: Tid, born: Born, stop: Stop) {
+        match self.groups.get_mut(&tgid) {
+            Some(group) => group.threads += 1,
+            None => {
+                self.groups.insert(tgid, Group::new(&born));
+            }
+        }
+        self.start(tid, Tracee::new(tgid, &born), stop);
+    }
+
+    /// Takes over a process that another worker parked.
+    pub(super) fn adopt(&mut self, parked: Parked, born: Born) {
+        let tid = parked.tid();
+        if let Some(cpu) = parked.home {
+            ptrace::set_home(cpu);
+        }
+        match parked.unpark(ptrace::OPTIONS) {
+            Ok(stop) => {
+                self.groups.insert(tid, Group::new(&born));
+                self.start(tid, Tracee::new(tid, &born), stop);
+            }
+            Err(Lost::Gone) => {}
+            Err(failed) => self.settle_loss(tid, Err(failed)),
+        }
+    }
+
+    /// Lets a task go from its first stop.
+    fn start(&mut self, tid: Tid, tracee: Tracee, stop: Stop) {
+        if *tracee.credentials != self.shared.view.initial {
+            self.shared.registry.publish(tid, Arc::clone(&tracee.credentials));
+        }
+        self.tracees.insert(tid, tracee);
+        let outcome = self.stopped(tid, stop);
+        self.settle_loss(tid, outcome);
+    }
+}
+
+fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: bool) -> Born {
+    let Heritage { stages, .. } = parent.heritage;
+    let wanted: Stages = parent.wanted;
+    Born { credentials: Arc::clone(&parent.credentials), stages, wanted, memory, joins, sandboxed }
+}
+
+/// The flags of the clone, clone3, fork or vfork that a birth event is about.
+fn clone_flags(stop: &EventStop) -> Traced<u64> {
+    let (abi, number, args) = stop.call()?;
+    let is = |call: &crate::abi::KernelCall| call.numbers.of(abi) == Some(number);
+    Ok(if is(&kernel::CLONE) {
+        args.first().copied().unwrap_or(0)
+    } else if is(&kernel::CLONE3) {
+        let mut flags = [0; 8];
+        let at = args.first().copied().unwrap_or(0);
+        if memory::read(stop.tid(), at, &mut flags) { u64::from_le_bytes(flags) } else { 0 }
+    } else if is(&kernel::VFORK) {
+        CLONE_VM
+    } else {
+        0
+    })
+}
+

@@ -1,0 +1,176 @@
+//! exec: other threads vanish, the address space is new, credentials follow the file.
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use super::Worker;
+use crate::cred::{Credentials, ExecFile, Execed};
+use crate::ptrace::{self, EventStop, Traced, memory};
+use crate::sys::{self, Tid};
+use crate::syscalls::Stage;
+
+/// Entries of the auxiliary vector that speak of credentials (getauxval(3)).
+const AT_NULL: u64 = 0;
+const AT_UID: u64 = 11;
+const AT_EUID: u64 = 12;
+const AT_GID: u64 = 13;
+const AT_EGID: u64 = 14;
+const AT_SECURE: u64 = 23;
+
+/// The most that is read of a new stack in search of its auxiliary vector: the kernel allows
+/// arguments and environment of a quarter of the stack limit; pointers to them are a fraction.
+const STACK_LIMIT: usize = 4 << 20;
+
+impl Worker {
+    /// A task has a new image; its id is now that of its thread group.
+    pub(super) fn exec(&mut self, stop: EventStop) -> Traced<()> {
+        let tgid = stop.tid();
+        let former = stop.message()? as Tid;
+        self.outlive_threads(tgid, former);
+        let Some(old) = self.tracees.get(&tgid).map(|tracee| Arc::clone(&tracee.credentials)) else {
+            return stop.resume(false);
+        };
+        let Execed { credentials, secure } = self.execed(tgid, &old);
+        if credentials != *old {
+            if self.shared.needs_identity(&credentials)
+                && let Some(tracee) = self.tracees.get_mut(&tgid)
+            {
+                tracee.wanted = tracee.wanted.union(Stage::Identity.only());
+            }
+            self.publish(tgid, Arc::new(credentials.clone()));
+        }
+        if secure || self.shared.needs_identity(&credentials) {
+            self.tell_auxv(&stop, &credentials, secure)?;
+        }
+        let to_syscall = self.settle(tgid)?;
+        stop.resume(to_syscall)
+    }
+
+    /// The thread `former` takes over its group; the others are gone without a word.
+    fn outlive_threads(&mut self, tgid: Tid, former: Tid) {
+        if former != tgid
+            && let Some(tracee) = self.tracees.remove(&former)
+        {
+            self.shared.registry.forget(former);
+            self.shared.registry.publish(tgid, Arc::clone(&tracee.credentials));
+            self.tracees.insert(tgid, tracee);
+        }
+        let gone = self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid);
+        for (tid, _) in gone {
+            self.shared.registry.forget(tid);
+        }
+        if let Some(tracee) = self.tracees.get_mut(&tgid) {
+            tracee.pending = None;
+        }
+        if let Some(group) = self.groups.get_mut(&tgid) {
+            group.threads = 1;
+            group.leave_memory();
+        }
+    }
+
+    /// The credentials after the exec. While nothing ever changed the kernel's own answer is right.
+    fn execed(&self, tgid: Tid, old: &Credentials) -> Execed {
+        let shared = &self.shared;
+        let unchanged = || Execed { credentials: old.clone(), secure: false };
+        if *old == shared.view.initial && shared.ownership.is_empty() {
+            return unchanged();
+        }
+        let Some(file) = self.image(tgid) else { return unchanged() };
+        old.exec(&file).unwrap_or_else(|_| unchanged())
+    }
+
+    /// The file whose image runs, as the guest sees it.
+    fn image(&self, tgid: Tid) -> Option<ExecFile> {
+        let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
+        let kernel = sys::process::statx(&path).ok()?;
+        let seen = self.shared.ownership.seen(&self.shared.view, &kernel);
+        let set_id = seen.mode & 0o6000 != 0;
+        let nosuid = set_id && sys::process::is_nosuid(&path).unwrap_or(false);
+        Some(ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps: None })
+    }
+
+    /// Writes the ids into the auxiliary vector on the new stack, where ld.so looks for them.
+    fn tell_auxv(&self, stop: &EventStop, credentials: &Credentials, secure: bool) -> Traced<()> {
+        let (top, word) = ptrace::stack_pointer(&stop.registers()?);
+        let Some((address, vector)) = find_auxv(stop.tid(), top, word) else { return Ok(()) };
+        for (index, (kind, old)) in vector.into_iter().enumerate() {
+            let new = match kind {
+                AT_UID => u64::from(credentials.uid.0),
+                AT_EUID => u64::from(credentials.euid.0),
+                AT_GID => u64::from(credentials.gid.0),
+                AT_EGID => u64::from(credentials.egid.0),
+                AT_SECURE => u64::from(secure),
+                _ => old,
+            };
+            if new != old {
+                let at = address + ((2 * index + 1) * word) as u64;
+                let bytes = new.to_le_bytes();
+                memory::write(stop.tid(), at, bytes.get(..word).unwrap_or(&bytes));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Address and entries of the auxiliary vector: it follows argc, argv and envp on a new stack.
+fn find_auxv(tid: Tid, top: u64, word: usize) -> Option<(u64, Vec<(u64, u64)>)> {
+    let mut words = Words { tid, next: top, word, buffer: Vec::new(), limit: STACK_LIMIT };
+    let argc = words.next()?;
+    for _ in 0..=argc {
+        words.next()?;
+    }
+    while words.next()? != 0 {}
+    let address = words.position();
+    let mut vector = Vec::new();
+    loop {
+        let (kind, value) = (words.next()?, words.next()?);
+        if kind == AT_NULL {
+            return Some((address, vector));
+        }
+        vector.push((kind, value));
+    }
+}
+
+/// The words of a tracee's stack, read in pieces.
+struct Words {
+    tid: Tid,
+    /// Where the next piece starts.
+    next: u64,
+    word: usize,
+    /// What is left of the piece that was read, backwards.
+    buffer: Vec<u64>,
+    limit: usize,
+}
+
+impl Words {
+    /// The address of the word that comes next.
+    fn position(&self) -> u64 {
+        self.next - (self.buffer.len() * self.word) as u64
+    }
+}
+
+impl Iterator for Words {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.buffer.is_empty() {
+            // Up to the end of the page: the stack may end there.
+            let length = 4096 - (self.next & 4095) as usize;
+            self.limit = self.limit.checked_sub(length)?;
+            let mut piece = vec![0; length];
+            if !memory::read(self.tid, self.next, &mut piece) {
+                return None;
+            }
+            self.next += length as u64;
+            let value = |bytes: &[u8]| {
+                let mut wide = [0; 8];
+                for (to, from) in wide.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                u64::from_le_bytes(wide)
+            };
+            self.buffer = piece.chunks_exact(self.word).map(value).rev().collect();
+        }
+        self.buffer.pop()
+    }
+}

@@ -1,0 +1,156 @@
+//! The [`Guest`] that handlers see: a stopped tracee and its worker.
+
+use std::sync::Arc;
+
+use super::tracee::SLOTS;
+use super::{Count, Worker};
+use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
+use crate::cred::{Credentials, View};
+use crate::ownership::Ownership;
+use crate::ptrace::{Intercepted, Lost, Traced, memory};
+use crate::sys;
+use crate::syscalls::{Guest, SCRATCH_BYTES, Stage, kernel};
+
+const PROT_READ_WRITE: u64 = 3;
+const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
+const MAP_32BIT: u64 = 0x40;
+
+/// A tracee at a syscall, while its handler runs.
+pub struct Live<'a> {
+    worker: &'a mut Worker,
+    stop: &'a mut Intercepted,
+    /// Why nothing more can be done with it.
+    lost: Option<Lost>,
+}
+
+impl<'a> Live<'a> {
+    /// The guest of a stop.
+    pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
+        Live { worker, stop, lost: None }
+    }
+
+    /// `Err` when the task was lost while the handler ran, whatever the handler made of it.
+    pub fn outcome(self) -> Traced<()> {
+        self.lost.map_or(Ok(()), Err)
+    }
+
+    /// Makes the task execute a call. `ENOSYS` where its ABI lacks it.
+    pub fn execute(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<SysResult> {
+        let Some(number) = call.numbers.of(self.stop.call().abi) else { return Ok(Err(Errno::ENOSYS)) };
+        self.worker.shared.counters.add(Count::Injected);
+        self.stop.inject(number, args).map(Errno::split)
+    }
+
+    fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
+        outcome.map_err(|lost| {
+            self.lost = Some(lost);
+            Errno::ESRCH
+        })
+    }
+}
+
+/// The task's scratch area: its process's part of a mapping that is made when first needed.
+pub fn map_scratch(worker: &mut Worker, stop: &mut Intercepted) -> Traced<Result<u64, Errno>> {
+    let tid = stop.tid();
+    let abi = stop.call().abi;
+    let group = |worker: &mut Worker| worker.tracees.get(&tid).map(|tracee| tracee.tgid);
+    let Some(tgid) = group(worker) else { return Err(Lost::Gone) };
+    let Some(memory) = worker.groups.get(&tgid).map(|group| Arc::clone(&group.memory)) else {
+        return Err(Lost::Gone);
+    };
+    let base = match memory.scratch.get() {
+        Some(&base) => base,
+        None => {
+            let below = if abi == Abi::X86_64 { MAP_32BIT } else { 0 };
+            let length = (SLOTS * SCRATCH_BYTES) as u64;
+            let flags = MAP_PRIVATE_ANONYMOUS | below;
+            let nowhere = u64::from(u32::MAX) | if abi.word() == 8 { u64::MAX } else { 0 };
+            let args = [0, length, PROT_READ_WRITE, flags, nowhere, 0];
+            match Live::new(worker, stop).execute(&kernel::MMAP, args)? {
+                Ok(base) => *memory.scratch.get_or_init(|| base),
+                Err(errno) => return Ok(Err(errno)),
+            }
+        }
+    };
+    let slot = worker.groups.get_mut(&tgid).and_then(|group| group.scratch_at(base));
+    Ok(slot.ok_or(Errno::ENOMEM))
+}
+
+impl Guest for Live<'_> {
+    fn call(&self) -> &Call {
+        self.stop.call()
+    }
+
+    fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+        if memory::read(self.stop.tid(), address, into) { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        if memory::write(self.stop.tid(), address, bytes) { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    fn credentials(&self) -> Arc<Credentials> {
+        match self.worker.tracees.get(&self.stop.tid()) {
+            Some(tracee) => Arc::clone(&tracee.credentials),
+            None => Arc::new(self.worker.shared.view.initial.clone()),
+        }
+    }
+
+    fn commit(&mut self, new: Credentials) {
+        let tid = self.stop.tid();
+        let needs_identity = self.worker.shared.needs_identity(&new);
+        self.worker.publish(tid, Arc::new(new));
+        if needs_identity {
+            self.raise(Stage::Identity);
+        }
+    }
+
+    fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>> {
+        let own = self.stop.tid();
+        if tid == 0 || tid == own {
+            return Some(self.credentials());
+        }
+        let shared = &self.worker.shared;
+        let exists = || sys::process::kill(tid, 0) != Err(sys::Errno::ESRCH);
+        shared.registry.get(tid).or_else(|| exists().then(|| Arc::new(shared.view.initial.clone())))
+    }
+
+    fn view(&self) -> &View {
+        &self.worker.shared.view
+    }
+
+    fn ownership(&self) -> &Ownership {
+        &self.worker.shared.ownership
+    }
+
+    fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
+        let outcome = self.execute(call, args);
+        self.note(outcome)?
+    }
+
+    fn scratch(&mut self) -> Result<u64, Errno> {
+        let outcome = map_scratch(self.worker, self.stop);
+        self.note(outcome)?
+    }
+
+    fn sandboxed(&self) -> bool {
+        let tracee = self.worker.tracees.get(&self.stop.tid());
+        tracee.and_then(|tracee| self.worker.groups.get(&tracee.tgid)).is_some_and(|group| group.sandboxed)
+    }
+
+    fn set_sandboxed(&mut self) {
+        let tgid = self.worker.tracees.get(&self.stop.tid()).map(|tracee| tracee.tgid);
+        if let Some(group) = tgid.and_then(|tgid| self.worker.groups.get_mut(&tgid)) {
+            group.sandboxed = true;
+        }
+    }
+
+    fn raise(&mut self, stage: Stage) {
+        let outcome = match stage {
+            Stage::Base => Ok(()),
+            Stage::Identity => self.worker.raise_identity(self.stop),
+            Stage::Ownership => self.worker.raise_ownership(self.stop),
+        };
+        let _ = self.note(outcome);
+    }
+}

@@ -1,0 +1,148 @@
+//! Workers: one OS thread for each traced thread group.
+//!
+//! A worker attaches to its process, waits for it alone (`__WALL|__WNOTHREAD`), turns each stop at a
+//! syscall into a handler's verdict, and outlives it. A process that one of its tasks forks is parked
+//! and handed to another worker ([`birth`]); where that cannot be, it stays as a *foster* child.
+//!
+//! *Invariant:* a worker knows no syscall by name or number: what a call means is the table's.
+
+mod birth;
+mod counters;
+mod exec;
+mod guest;
+mod pool;
+mod raise;
+mod shared;
+mod stops;
+mod tracee;
+
+pub use counters::{Counters, Count};
+pub use pool::{Message, Pool};
+pub use shared::Shared;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::ptrace::{self, Lost, Report, Stop, Traced, decode};
+use crate::sys::{self, Errno, Tid};
+use pool::Handle;
+use tracee::{Born, Group, Tracee};
+
+/// One worker thread's state.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    handle: Arc<Handle>,
+    tracees: HashMap<Tid, Tracee>,
+    /// By thread group id; more than one only with foster children.
+    groups: HashMap<Tid, Group>,
+    /// First stops whose birth has not been reported yet.
+    unannounced: HashMap<Tid, Stop>,
+    /// Births whose first stop has not come yet.
+    expected: HashMap<Tid, Born>,
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, handle: Arc<Handle>) -> Worker {
+        Worker {
+            shared,
+            handle,
+            tracees: HashMap::new(),
+            groups: HashMap::new(),
+            unannounced: HashMap::new(),
+            expected: HashMap::new(),
+        }
+    }
+
+    /// Takes over what a message brings and serves it until its last tracee has ended.
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Adopt(parked, born) => self.adopt(parked, born),
+            Message::Seize(tid, reply) => {
+                let outcome = self.seize(tid);
+                let _ = reply.send(outcome);
+            }
+            Message::Raise(done) => {
+                self.interrupt_all(None);
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Waits and serves until there is no tracee left.
+    fn serve(&mut self) {
+        loop {
+            match sys::wait::any(&self.handle.flag) {
+                Ok((tid, status)) => self.report(tid, status),
+                Err(Errno::EINTR) => self.heed(),
+                Err(_) => break,
+            }
+        }
+        self.tracees.clear();
+        self.groups.clear();
+        self.unannounced.clear();
+        self.expected.clear();
+    }
+
+    /// Reads the messages that a wake-up announced.
+    fn heed(&mut self) {
+        self.handle.flag.store(0, Ordering::SeqCst);
+        while let Ok(message) = self.handle.inbox.try_recv() {
+            self.take(message);
+        }
+    }
+
+    fn report(&mut self, tid: Tid, status: i32) {
+        match decode(tid, status) {
+            Report::Ended(tid, _) => self.ended(tid),
+            Report::Stopped(stop) if self.tracees.contains_key(&tid) => {
+                let outcome = self.stopped(tid, stop);
+                self.settle_loss(tid, outcome);
+            }
+            Report::Stopped(stop) => self.first_stop(tid, stop),
+        }
+    }
+
+    /// A task that is gone will be reported as ended; one that could not be served must not stay
+    /// stopped for ever: it is killed, and that is said.
+    fn settle_loss(&self, tid: Tid, outcome: Traced<()>) {
+        if let Err(Lost::Failed(error)) = outcome {
+            tracing::error!(%error, "a tracee could not be served and is killed");
+            let group = self.tracees.get(&tid).map_or(tid, |tracee| tracee.tgid);
+            let _ = sys::process::kill(group, libc::SIGKILL);
+        }
+    }
+
+    fn ended(&mut self, tid: Tid) {
+        self.shared.registry.forget(tid);
+        self.unannounced.remove(&tid);
+        self.expected.remove(&tid);
+        if let Some(tracee) = self.tracees.remove(&tid) {
+            let last = match self.groups.get_mut(&tracee.tgid) {
+                Some(group) => {
+                    group.threads = group.threads.saturating_sub(1);
+                    group.threads == 0
+                }
+                None => false,
+            };
+            if last {
+                self.groups.remove(&tracee.tgid);
+            }
+            self.adopt_unannounced(&tracee);
+        }
+    }
+
+    /// Attaches to the first process, which is waiting to be traced.
+    fn seize(&mut self, tid: Tid) -> sys::Result<()> {
+        let first = self.shared.options_of_the_first();
+        sys::ptrace::seize(tid, first)?;
+        ptrace::set_home(sys::sched::current_cpu());
+        let born = Born::first(&self.shared);
+        let mut tracee = Tracee::new(tid, &born);
+        tracee.options = first;
+        self.groups.insert(tid, Group::new(&born));
+        self.tracees.insert(tid, tracee);
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Worker threads: made when needed, kept when idle, spoken to over channels.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
+
+use super::tracee::Born;
+use super::{Count, Shared, Worker};
+use crate::ptrace::{self, Parked};
+use crate::sys::{self, Tid};
+
+/// Stack of a worker thread, in bytes.
+const STACK: usize = 256 * 1024;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Take over a process born elsewhere.
+    Adopt(Parked, Born),
+    /// Attach to the first process, and say how that went.
+    Seize(Tid, Sender<sys::Result<()>>),
+    /// Make sure that none of your tracees runs user code any more without the stages that every
+    /// process must have; say when.
+    Raise(Sender<()>),
+}
+
+/// One worker as the others see it.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    outbox: Sender<Message>,
+    pub(super) inbox: Receiver<Message>,
+    /// Not 0 when there is something in the inbox that a worker with tracees must read.
+    pub(super) flag: AtomicU32,
+    /// Its thread id, once it runs.
+    tid: AtomicI32,
+    /// The CPU it lives on, plus one; 0 if none.
+    home: AtomicUsize,
+}
+
+impl Handle {
+    /// Sends to a worker that has tracees.
+    pub(super) fn interrupt(&self, message: Message) {
+        let _ = self.outbox.send(message);
+        self.flag.store(1, Ordering::SeqCst);
+        let tid = self.tid.load(Ordering::SeqCst);
+        if tid != 0 {
+            let _ = sys::wait::wake(tid);
+        }
+    }
+
+    /// Gives work to a worker reserved with [`Pool::reserve`].
+    pub(super) fn assign(&self, message: Message) {
+        let _ = self.outbox.send(message);
+    }
+}
+
+/// All workers of a run.
+#[derive(Debug)]
+pub struct Pool {
+    idle: Mutex<Vec<Arc<Handle>>>,
+    all: Mutex<Vec<Arc<Handle>>>,
+    /// Workers that have work or are reserved for some.
+    busy: AtomicUsize,
+    /// Told when the last of them has none left.
+    finished: Sender<()>,
+}
+
+impl Pool {
+    /// An empty pool; `finished` is told whenever no worker has a tracee any more.
+    pub fn new(finished: Sender<()>) -> Pool {
+        Pool { idle: Mutex::default(), all: Mutex::default(), busy: AtomicUsize::new(0), finished }
+    }
+
+    /// Gives the first process to a worker; the outcome of attaching to it.
+    ///
+    /// # Errors
+    /// `EPERM` where ptrace is refused, `EAGAIN` where no thread can be made.
+    pub fn seize(shared: &Arc<Shared>, tid: Tid) -> sys::Result<()> {
+        let worker = Pool::reserve(shared, None).ok_or(sys::Errno::EAGAIN)?;
+        let (reply, outcome) = unbounded();
+        worker.assign(Message::Seize(tid, reply));
+        outcome.recv().unwrap_or(Err(sys::Errno::ESRCH))
+    }
+
+    /// An idle worker, best one that lives on CPU `home`, or a new one; `None` where no thread can be
+    /// made. It must be given work or be [released](Pool::release).
+    pub(super) fn reserve(shared: &Arc<Shared>, home: Option<usize>) -> Option<Arc<Handle>> {
+        let pool = &shared.pool;
+        pool.busy.fetch_add(1, Ordering::SeqCst);
+        let idle = {
+            let mut idle = pool.idle.lock();
+            let wanted = home.map_or(0, |cpu| cpu + 1);
+            let near = idle.iter().rposition(|worker| worker.home.load(Ordering::Relaxed) == wanted);
+            near.or(idle.len().checked_sub(1)).map(|index| idle.swap_remove(index))
+        };
+        let worker = idle.or_else(|| Pool::spawn(shared));
+        if worker.is_none() {
+            pool.busy.fetch_sub(1, Ordering::SeqCst);
+        }
+        worker
+    }
+
+    /// Puts a reserved worker back.
+    pub(super) fn release(&self, worker: Arc<Handle>) {
+        self.idle.lock().push(worker);
+        self.leave();
+    }
+
+    fn leave(&self) {
+        if self.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let _ = self.finished.send(());
+        }
+    }
+
+    /// Every worker but `own`.
+    pub(super) fn others(&self, own: &Arc<Handle>) -> Vec<Arc<Handle>> {
+        self.all.lock().iter().filter(|worker| !Arc::ptr_eq(worker, own)).cloned().collect()
+    }
+
+    fn spawn(shared: &Arc<Shared>) -> Option<Arc<Handle>> {
+        let (outbox, inbox) = unbounded();
+        let handle = Arc::new(Handle {
+            outbox,
+            inbox,
+            flag: AtomicU32::new(0),
+            tid: AtomicI32::new(0),
+            home: AtomicUsize::new(0),
+        });
+        let (mine, theirs) = (Arc::clone(shared), Arc::clone(&handle));
+        let thread = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK);
+        thread.spawn(move || live(&mine, &theirs)).ok()?;
+        shared.counters.add(Count::Worker);
+        shared.pool.all.lock().push(Arc::clone(&handle));
+        Some(handle)
+    }
+}
+
+/// A worker's life: wait for work, serve it to its end, be idle again. A panic ends this thread, and
+/// with it its tracees (PTRACE_O_EXITKILL), and nobody else's.
+fn live(shared: &Arc<Shared>, handle: &Arc<Handle>) {
+    sys::wait::accept_wake();
+    handle.tid.store(sys::process::thread_id(), Ordering::SeqCst);
+    let guard = Leave(shared);
+    let mut worker = Worker::new(Arc::clone(shared), Arc::clone(handle));
+    while let Ok(message) = handle.inbox.recv() {
+        let brings_work = !matches!(message, Message::Raise(_));
+        worker.take(message);
+        worker.serve();
+        handle.home.store(ptrace::home().map_or(0, |cpu| cpu + 1), Ordering::Relaxed);
+        if brings_work {
+            shared.pool.release(Arc::clone(handle));
+        }
+    }
+    drop(guard);
+}
+
+/// Counts a worker out that ends by a panic while it has work.
+struct Leave<'a>(&'a Arc<Shared>);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.pool.leave();
+        }
+    }
+}

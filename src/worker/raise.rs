@@ -1,0 +1,153 @@
+//! Raising stages: loading one more filter into processes that run.
+//!
+//! A stopped task at the entry of a syscall is made to execute seccomp(2) first. A running one is
+//! interrupted and then stops at its next syscall entry (PTRACE_SYSCALL), where that is done: user
+//! code that makes no syscall needs no filter. So a stage is *up* for a process from the moment it has
+//! been interrupted: no later syscall of its escapes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::unbounded;
+
+use super::guest::{Live, map_scratch};
+use super::{Message, Worker};
+use crate::abi::Abi;
+use crate::ptrace::{self, Intercepted, Traced, memory};
+use crate::seccomp::{self, Instruction};
+use crate::sys::Tid;
+use crate::syscalls::{SCRATCH_BYTES, Stage, Stages, kernel};
+
+const SET_MODE_FILTER: u64 = 1;
+const FLAG_TSYNC: u64 = 1;
+
+impl Worker {
+    /// The stages a task lacks.
+    pub(super) fn missing(&self, tid: Tid) -> Stages {
+        self.tracees.get(&tid).map_or(Stages::NONE, |tracee| {
+            self.shared.common_stages().union(tracee.wanted).minus(tracee.stages)
+        })
+    }
+
+    /// Raises what the task at this entry lacks.
+    pub(super) fn raise_missing(&mut self, stop: &mut Intercepted) -> Traced<()> {
+        let missing = self.missing(stop.tid());
+        for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
+            self.load(stop, stage)?;
+        }
+        Ok(())
+    }
+
+    /// Raises the identity stage for the process of the task at this entry.
+    pub(super) fn raise_identity(&mut self, stop: &mut Intercepted) -> Traced<()> {
+        if let Some(tracee) = self.tracees.get_mut(&stop.tid()) {
+            tracee.wanted = tracee.wanted.union(Stage::Identity.only());
+        }
+        self.raise_missing(stop)
+    }
+
+    /// Raises the ownership stage for every process, and returns when it is up.
+    pub(super) fn raise_ownership(&mut self, stop: &mut Intercepted) -> Traced<()> {
+        let shared = Arc::clone(&self.shared);
+        // Whoever comes second waits for the first, and heeds its messages meanwhile.
+        let raising = loop {
+            if let Some(raising) = shared.raising.try_lock_for(Duration::from_millis(1)) {
+                break raising;
+            }
+            self.heed();
+        };
+        if !shared.ownership_raised.swap(true, Ordering::SeqCst) {
+            let (done, all_done) = unbounded();
+            for other in shared.pool.others(&self.handle) {
+                other.interrupt(Message::Raise(done.clone()));
+            }
+            drop(done);
+            self.interrupt_all(Some(stop.tid()));
+            // Ends when every worker has answered, or has ended and dropped its message.
+            while all_done.recv().is_ok() {}
+        }
+        drop(raising);
+        self.raise_missing(stop)
+    }
+
+    /// Interrupts every tracee that lacks a stage, but not the one that is stopped right now.
+    pub(super) fn interrupt_all(&mut self, but: Option<Tid>) {
+        let tids: Vec<Tid> = self.tracees.keys().copied().filter(|&tid| Some(tid) != but).collect();
+        for tid in tids {
+            if self.missing(tid).is_empty() {
+                continue;
+            }
+            ptrace::interrupt(tid);
+            if let Some(tracee) = self.tracees.get_mut(&tid) {
+                tracee.interrupted = true;
+            }
+        }
+    }
+
+    /// Makes the task load a stage's filter, for all threads of its process where the kernel can.
+    fn load(&mut self, stop: &mut Intercepted, stage: Stage) -> Traced<()> {
+        let tid = stop.tid();
+        let program = seccomp::program(stage);
+        let loaded = match map_scratch(self, stop)? {
+            Ok(scratch) if write_program(tid, stop.call().abi, scratch, program) => {
+                self.execute_seccomp(stop, scratch)?
+            }
+            _ => None,
+        };
+        let only = stage.only();
+        let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return Ok(()) };
+        match loaded {
+            Some(true) => {
+                for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == tgid) {
+                    tracee.stages = tracee.stages.union(only);
+                }
+            }
+            other => {
+                // Not loaded: asking again at every syscall would not help. It is said, and the
+                // process goes on with what it has.
+                if other.is_none() {
+                    tracing::error!(tid, ?stage, "a filter could not be loaded into a process");
+                }
+                for (&task, tracee) in self.tracees.iter_mut().filter(|(_, tracee)| tracee.tgid == tgid) {
+                    if task == tid {
+                        tracee.stages = tracee.stages.union(only);
+                    } else if stage == Stage::Identity {
+                        tracee.wanted = tracee.wanted.union(only);
+                    }
+                }
+                self.interrupt_all(Some(tid));
+            }
+        }
+        Ok(())
+    }
+
+    /// `Some(true)` when all threads have the filter, `Some(false)` when only this one has, because
+    /// another has a filter of its own.
+    fn execute_seccomp(&mut self, stop: &mut Intercepted, program: u64) -> Traced<Option<bool>> {
+        let mut guest = Live::new(self, stop);
+        for (flags, all) in [(FLAG_TSYNC, true), (0, false)] {
+            let outcome = guest.execute(&kernel::SECCOMP, [SET_MODE_FILTER, flags, program, 0, 0, 0])?;
+            if outcome == Ok(0) {
+                return Ok(Some(all));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Writes a `struct sock_fprog` and its instructions to the scratch area.
+fn write_program(tid: Tid, abi: Abi, scratch: u64, program: &[Instruction]) -> bool {
+    let Ok(length) = u16::try_from(program.len()) else { return false };
+    let mut bytes = vec![0; 16];
+    let pointer = (scratch + 16).to_le_bytes();
+    let (offset, width) = if abi.word() == 4 { (4, 4) } else { (8, 8) };
+    for (to, from) in bytes.iter_mut().zip(length.to_le_bytes()) {
+        *to = from;
+    }
+    for (to, from) in bytes.iter_mut().skip(offset).zip(pointer.iter().take(width)) {
+        *to = *from;
+    }
+    bytes.extend(seccomp::bytes(program));
+    bytes.len() <= SCRATCH_BYTES && memory::write(tid, scratch, &bytes)
+}

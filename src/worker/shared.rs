@@ -1,0 +1,80 @@
+//! What all workers of a run share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::{Counters, Pool};
+use crate::cred::{Credentials, View};
+use crate::ownership::Ownership;
+use crate::ptrace;
+use crate::registry::Registry;
+use crate::syscalls::{Stage, Stages};
+
+/// One run's state; every lock in it is a leaf but `raising`, which only [`super::raise`] takes.
+#[derive(Debug)]
+pub struct Shared {
+    /// How the kernel's ids are shown.
+    pub view: View,
+    /// Who has which credentials.
+    pub registry: Registry,
+    /// Who owns which inode.
+    pub ownership: Ownership,
+    /// Idle workers.
+    pub pool: Pool,
+    /// Numbers for the summary.
+    pub counters: Counters,
+    /// Whether a summary was asked for, so that the first process's end must be seen in time.
+    pub summary: bool,
+    /// Whether the ownership stage is up, for every process.
+    pub(super) ownership_raised: AtomicBool,
+    /// Held while the ownership stage is being raised.
+    pub(super) raising: Mutex<()>,
+}
+
+impl Shared {
+    /// The state at the start of a run. Where the kernel's own ids are not the guest's
+    /// ([`View::translates`]) every stage is up from the start.
+    pub fn new(view: View, ownership: Ownership, pool: Pool, summary: bool) -> Shared {
+        let translates = view.translates();
+        Shared {
+            view,
+            registry: Registry::default(),
+            ownership,
+            pool,
+            counters: Counters::default(),
+            summary,
+            ownership_raised: AtomicBool::new(translates),
+            raising: Mutex::new(()),
+        }
+    }
+
+    /// The stages that a process starts with: those of the filter its first process installed.
+    pub fn first_stages(&self) -> Stages {
+        if self.view.translates() { Stages::ALL } else { Stage::Base.only() }
+    }
+
+    /// The stages that every process must have by now.
+    pub fn common_stages(&self) -> Stages {
+        let base = Stage::Base.only();
+        if self.ownership_raised.load(Ordering::SeqCst) { base.union(Stage::Ownership.only()) } else { base }
+    }
+
+    /// Whether the kernel's own answers about a task's credentials would be wrong: what the identity
+    /// stage answers, the ids, the groups and the sets of capget(2).
+    pub fn needs_identity(&self, credentials: &Credentials) -> bool {
+        let initial = &self.view.initial;
+        self.view.translates()
+            || (initial.uid, initial.euid, initial.suid, initial.fsuid)
+                != (credentials.uid, credentials.euid, credentials.suid, credentials.fsuid)
+            || (initial.gid, initial.egid, initial.sgid, initial.fsgid)
+                != (credentials.gid, credentials.egid, credentials.sgid, credentials.fsgid)
+            || (initial.permitted, initial.effective, initial.inheritable)
+                != (credentials.permitted, credentials.effective, credentials.inheritable)
+    }
+
+    /// Options for the first process, whose end is seen in time for a summary.
+    pub(super) fn options_of_the_first(&self) -> i32 {
+        ptrace::OPTIONS_WITH_EXEC | if self.summary { libc::PTRACE_O_TRACEEXIT } else { 0 }
+    }
+}

@@ -1,0 +1,162 @@
+//! What is done about each kind of stop.
+
+use std::sync::Arc;
+
+use super::guest::Live;
+use super::{Count, Worker};
+use crate::abi::{Errno, KernelCall};
+use crate::cred::Credentials;
+use crate::ptrace::{self, Entry, Event, Intercepted, Stop, SyscallStop, Traced};
+use crate::sys::Tid;
+use crate::syscalls::{Finish, Stage, Verdict, table};
+
+impl Worker {
+    /// Serves one stop of a known task.
+    pub(super) fn stopped(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
+        let count = match &stop {
+            Stop::Seccomp(_) => Count::Seccomp,
+            Stop::Syscall(_) => Count::Syscall,
+            Stop::Signal(..) => Count::Signal,
+            Stop::Event(_, Event::Birth | Event::Vfork) => Count::Birth,
+            Stop::Event(_, Event::Exec) => Count::Exec,
+            Stop::Event(_, Event::Exit) => Count::Exit,
+            Stop::Group(..) | Stop::Trap(_) => Count::Other,
+        };
+        self.shared.counters.add(count);
+        match stop {
+            Stop::Seccomp(stop) => self.entry(stop, Entry::Seccomp),
+            Stop::Syscall(stop) => match self.tracees.get_mut(&tid).and_then(|tracee| tracee.pending.take()) {
+                Some((suspended, finish)) => {
+                    let (stop, raw) = Intercepted::at_exit(stop, suspended)?;
+                    self.exit(stop, raw, finish)
+                }
+                None => self.entry(stop, Entry::Syscall),
+            },
+            Stop::Signal(stop, signal) => {
+                let to_syscall = self.settle(tid)?;
+                stop.deliver(signal, to_syscall)
+            }
+            Stop::Group(stop, _) => stop.listen(),
+            Stop::Trap(stop) => {
+                let interrupted =
+                    self.tracees.get_mut(&tid).is_some_and(|tracee| std::mem::take(&mut tracee.interrupted));
+                if interrupted {
+                    stop.restart_if_cut_short()?;
+                }
+                let to_syscall = self.settle(tid)?;
+                stop.resume(to_syscall)
+            }
+            Stop::Event(stop, Event::Birth | Event::Vfork) => self.birth(stop),
+            Stop::Event(stop, Event::Exec) => self.exec(stop),
+            Stop::Event(stop, Event::Exit) => {
+                self.shared.pool.first_ends(&self.shared);
+                let to_syscall = self.settle(tid)?;
+                stop.resume(to_syscall)
+            }
+        }
+    }
+
+    /// Makes a stopped task ready to run: its options, and what its children inherit. Returns whether
+    /// it must stop at its next syscall boundary.
+    pub(super) fn settle(&mut self, tid: Tid) -> Traced<bool> {
+        let missing = !self.missing(tid).is_empty();
+        let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
+        let group = self.groups.get(&tracee.tgid);
+        let scratch = group.and_then(|group| group.memory.scratch.get().copied());
+        let reports_exec = scratch.is_some()
+            || group.is_some_and(|group| group.threads > 1)
+            || *tracee.credentials != self.shared.view.initial
+            || self.shared.view.translates()
+            || self.shared.common_stages().contains(Stage::Ownership);
+        let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
+        let options = tracee.options & !libc::PTRACE_O_TRACEEXEC | exec;
+        if options != tracee.options {
+            ptrace::set_options(tid, options)?;
+            tracee.options = options;
+        }
+        tracee.heritage.stages = tracee.stages;
+        tracee.heritage.scratch = scratch;
+        Ok(missing || tracee.pending.is_some())
+    }
+
+    /// Changes a task's credentials.
+    pub(super) fn publish(&mut self, tid: Tid, credentials: Arc<Credentials>) {
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.credentials = Arc::clone(&credentials);
+        }
+        self.shared.registry.publish(tid, credentials);
+    }
+
+    /// A call that has not run yet.
+    fn entry(&mut self, stop: SyscallStop, entry: Entry) -> Traced<()> {
+        let tid = stop.tid();
+        let mut stop = match Intercepted::at_entry(stop, entry)? {
+            Ok(stop) => stop,
+            Err(stop) => {
+                let to_syscall = self.settle(tid)?;
+                return stop.resume(to_syscall);
+            }
+        };
+        self.raise_missing(&mut stop)?;
+        let call = *stop.call();
+        let operation = match entry {
+            Entry::Seccomp => table::lookup(call.abi, call.number),
+            Entry::Syscall => None,
+        };
+        let Some(operation) = operation else {
+            self.settle(tid)?;
+            return stop.proceed();
+        };
+        let mut guest = Live::new(self, &mut stop);
+        let verdict = (operation.handler)(&mut guest);
+        guest.outcome()?;
+        match verdict {
+            Verdict::Reply(result) => {
+                self.settle(tid)?;
+                stop.reply(Errno::join(result))
+            }
+            Verdict::Run => {
+                self.settle(tid)?;
+                stop.proceed()
+            }
+            Verdict::Amend(finish) => {
+                self.settle(tid)?;
+                let suspended = stop.run_to_exit()?;
+                self.suspend(tid, suspended, finish);
+                Ok(())
+            }
+            Verdict::Replace(call, args, finish) => self.replace(stop, call, args, finish),
+        }
+    }
+
+    fn replace(&mut self, stop: Intercepted, call: &KernelCall, args: [u64; 6], finish: Finish) -> Traced<()> {
+        let tid = stop.tid();
+        self.settle(tid)?;
+        let Some(number) = call.numbers.of(stop.call().abi) else {
+            return stop.reply(Errno::join(Err(Errno::ENOSYS)));
+        };
+        let suspended = stop.replace(number, args)?;
+        self.suspend(tid, suspended, finish);
+        Ok(())
+    }
+
+    fn suspend(&mut self, tid: Tid, suspended: ptrace::Suspended, finish: Finish) {
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.pending = Some((suspended, finish));
+        }
+    }
+
+    /// A call that the kernel has run, or is about to restart.
+    fn exit(&mut self, mut stop: Intercepted, raw: Option<i64>, finish: Finish) -> Traced<()> {
+        let tid = stop.tid();
+        let Some(raw) = raw else {
+            self.settle(tid)?;
+            return stop.leave();
+        };
+        let mut guest = Live::new(self, &mut stop);
+        let result = finish(&mut guest, Errno::split(raw));
+        guest.outcome()?;
+        self.settle(tid)?;
+        stop.reply(Errno::join(result))
+    }
+}

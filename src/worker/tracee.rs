@@ -1,0 +1,172 @@
+//! What a worker remembers of a task and of its thread group.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::Shared;
+use crate::cred::Credentials;
+use crate::ptrace::{self, Suspended};
+use crate::sys::Tid;
+use crate::syscalls::{Finish, SCRATCH_BYTES, Stages};
+
+/// One traced task.
+#[derive(Debug)]
+pub struct Tracee {
+    /// Its thread group.
+    pub tgid: Tid,
+    /// What it is allowed.
+    pub credentials: Arc<Credentials>,
+    /// The stages its filters hold.
+    pub stages: Stages,
+    /// Stages it must have besides those of every process.
+    pub wanted: Stages,
+    /// A call the kernel is running whose result will be corrected.
+    pub pending: Option<(Suspended, Finish)>,
+    /// Its `PTRACE_O_*`.
+    pub options: i32,
+    /// What a child born before the next stop inherits for certain.
+    pub heritage: Heritage,
+    /// Whether it was asked to stop, so that a call may have been cut short by us.
+    pub interrupted: bool,
+}
+
+/// What the kernel copies at a birth, as it was when the parent was last resumed: another thread of
+/// the parent may have changed it since, before or after the birth.
+#[derive(Debug, Clone, Copy)]
+pub struct Heritage {
+    /// Its filters' stages.
+    pub stages: Stages,
+    /// Its scratch mapping.
+    pub scratch: Option<u64>,
+}
+
+/// A task's birthright, from its birth event to its first stop, and on to another worker.
+#[derive(Debug)]
+pub struct Born {
+    /// The credentials of the task that made it.
+    pub credentials: Arc<Credentials>,
+    /// See [`Heritage::stages`].
+    pub stages: Stages,
+    /// Stages it must get.
+    pub wanted: Stages,
+    /// Its address space.
+    pub memory: Arc<Memory>,
+    /// The thread group it joins, if it is a thread.
+    pub joins: Option<Tid>,
+    /// Whether it has a seccomp filter of the guest's.
+    pub sandboxed: bool,
+}
+
+impl Born {
+    /// The birthright of the first process.
+    pub fn first(shared: &Shared) -> Born {
+        Born {
+            credentials: Arc::new(shared.view.initial.clone()),
+            stages: shared.first_stages(),
+            wanted: Stages::NONE,
+            memory: Arc::default(),
+            joins: None,
+            sandboxed: false,
+        }
+    }
+}
+
+impl Tracee {
+    /// A task at its first stop.
+    pub fn new(tgid: Tid, born: &Born) -> Tracee {
+        Tracee {
+            tgid,
+            credentials: Arc::clone(&born.credentials),
+            stages: born.stages,
+            wanted: born.wanted,
+            pending: None,
+            options: ptrace::OPTIONS,
+            heritage: Heritage { stages: born.stages, scratch: born.memory.scratch.get().copied() },
+            interrupted: false,
+        }
+    }
+}
+
+/// One thread group.
+#[derive(Debug)]
+pub struct Group {
+    /// Its address space.
+    pub memory: Arc<Memory>,
+    /// Which part of the scratch mapping it uses.
+    pub slot: Option<u8>,
+    /// Whether it has a seccomp filter of its own.
+    pub sandboxed: bool,
+    /// How many of its tasks are traced.
+    pub threads: usize,
+}
+
+impl Group {
+    /// A group with its first task.
+    pub fn new(born: &Born) -> Group {
+        Group { memory: Arc::clone(&born.memory), slot: None, sandboxed: born.sandboxed, threads: 1 }
+    }
+
+    /// Leaves its address space for a new one (exec).
+    pub fn leave_memory(&mut self) {
+        self.release_slot();
+        self.memory = Arc::default();
+    }
+
+    fn release_slot(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.memory.slots.fetch_and(!(1 << slot), Ordering::SeqCst);
+        }
+    }
+
+    /// The address of this group's own part of the scratch mapping at `base`.
+    pub fn scratch_at(&mut self, base: u64) -> Option<u64> {
+        if self.slot.is_none() {
+            self.slot = self.memory.take_slot();
+        }
+        self.slot.map(|slot| base + u64::from(slot) * SCRATCH_BYTES as u64)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.release_slot();
+    }
+}
+
+/// An address space; shared by a process and the children it made with CLONE_VM (vfork, posix_spawn).
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Where the scratch mapping is, once there is one.
+    pub scratch: OnceLock<u64>,
+    /// Which of its [`SLOTS`] are in use: each of the groups that share the memory has its own.
+    slots: AtomicU8,
+}
+
+/// Parts of a scratch mapping.
+pub const SLOTS: usize = 8;
+
+impl Memory {
+    /// The copy that fork(2) makes: mapped where the parent's was for certain.
+    pub fn copied(scratch: Option<u64>) -> Memory {
+        let memory = Memory::default();
+        if let Some(address) = scratch {
+            let _ = memory.scratch.set(address);
+        }
+        memory
+    }
+
+    fn take_slot(&self) -> Option<u8> {
+        let mut taken = self.slots.load(Ordering::SeqCst);
+        loop {
+            let slot = taken.trailing_ones();
+            if slot as usize >= SLOTS {
+                return None;
+            }
+            match self.slots.compare_exchange(taken, taken | 1 << slot, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return Some(slot as u8),
+                Err(now) => taken = now,
+            }
+        }
+    }
+}
