@@ -1,6 +1,118 @@
 //! The command line.
 
-/// Parses the command line and runs it.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(125)
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
+use crate::syscalls::table;
+
+/// The licence, whole.
+const LICENCE: &str = include_str!("../COPYING");
+
+const AFTER_HELP: &str = "\
+Examples:
+  remainroot apt-get install openssh-server      in a rootless container
+  remainroot sh -c 'chown 33:33 f; ls -ln f'     as a plain user: makes a user namespace itself
+  unshare -Ur remainroot id                      in a namespace made before
+
+Exit status: the command's own; 125 if remainroot fails, 126 if COMMAND cannot be executed, 127 if it
+is not found. remainroot is no security boundary: the container around it is.";
+
+fn command() -> Command {
+    Command::new("remainroot")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Run a program that sees what real root would see, in a namespace that maps one id")
+        .after_help(AFTER_HELP)
+        .override_usage("remainroot [OPTIONS] [--] COMMAND [ARG]...")
+        .arg(flag("license", 'L', "Print the licence (GPL-3.0-or-later) and exit"))
+        .arg(flag("list-syscalls", '\0', "List the syscalls that are answered, with their numbers, and exit"))
+        .arg(flag("allow-real-root", '\0', "Run even as real root of the initial user namespace"))
+        .arg(
+            Arg::new("shim-type")
+                .short('s')
+                .long("shim-type")
+                .value_name("TYPE")
+                .value_parser(["ptrace"])
+                .default_value("ptrace")
+                .help("How the command is followed"),
+        )
+        .arg(
+            Arg::new("summary")
+                .long("summary")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write how many stops of each kind there were to FILE when COMMAND ends"),
+        )
+        .arg(
+            Arg::new("verbose")
+                .short('v')
+                .long("verbose")
+                .action(ArgAction::Count)
+                .help("Say on stderr what was chosen; twice: what goes on"),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .value_parser(value_parser!(OsString))
+                .num_args(1..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .help("The program to run, and its arguments"),
+        )
+}
+
+fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
+    let arg = Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    if short == '\0' { arg } else { arg.short(short) }
+}
+
+/// Parses the command line and runs it; returns only when no command runs in this process.
+pub fn main() -> u8 {
+    let matches = match command().try_get_matches_from(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(error) => return refuse(&error),
+    };
+    if matches.get_flag("license") {
+        return print(LICENCE);
+    }
+    if matches.get_flag("list-syscalls") {
+        return print(&table::listing());
+    }
+    let failure = match plan(&matches) {
+        Ok(plan) => launch::run(plan),
+        Err(failure) => failure,
+    };
+    say(&failure.to_string());
+    failure.status()
+}
+
+fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
+    let command = matches.get_many("command").into_iter().flatten().cloned().collect();
+    let summary = match matches.get_one::<PathBuf>("summary") {
+        Some(path) => Some(File::create(path).map_err(Failure::io("creating the summary file"))?),
+        None => None,
+    };
+    let allow_real_root = matches.get_flag("allow-real-root");
+    Ok(Plan { command, allow_real_root, summary, verbosity: matches.get_count("verbose") })
+}
+
+/// Help and version go to stdout; everything else clap says is an error of the caller's.
+fn refuse(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => EXIT_OWN_FAILURE,
+    }
+}
+
+fn print(text: &str) -> u8 {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => 0,
+        Err(_) => EXIT_OWN_FAILURE,
+    }
 }

@@ -18,9 +18,13 @@
 pub mod abi;
 pub mod cli;
 pub mod cred;
+pub mod launch;
 pub mod ownership;
 pub mod ptrace;
+pub mod registry;
 pub mod seccomp;
+pub mod supervisor;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod syscalls;
+pub mod worker;

@@ -75,6 +75,12 @@ pub fn close_range(first: RawFd, last: RawFd) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// dup2(2).
+pub fn duplicate(from: RawFd, to: RawFd) -> Result<()> {
+    // SAFETY: all arguments are values; the caller decides what `to` was.
+    Errno::result(unsafe { libc::dup2(from, to) }).map(drop)
+}
+
 /// tgkill(2): a signal to one thread; signal 0 only asks whether `tid` is a thread of `tgid`.
 pub fn tgkill(tgid: Tid, tid: Tid, signal: i32) -> Result<()> {
     // SAFETY: all arguments are values.
@@ -147,14 +153,14 @@ pub fn groups() -> Result<Vec<u32>> {
     Ok(groups)
 }
 
-/// statx(2) of a path, basic attributes and birth time, following links.
-pub fn statx(path: &CStr) -> Result<libc::statx> {
-    let mut attributes = MaybeUninit::<libc::statx>::zeroed();
+/// statx(2) of a path, basic attributes and birth time, following links: a `struct statx`.
+pub fn statx(path: &CStr) -> Result<[u8; 256]> {
+    let mut attributes = [0; 256];
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
-    // SAFETY: the kernel reads a C string and writes one struct statx.
-    let outcome = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, mask, attributes.as_mut_ptr()) };
-    // SAFETY: zeroed before the call.
-    Errno::result(outcome).map(|_| unsafe { attributes.assume_init() })
+    // SAFETY: the kernel reads a C string and writes one struct statx, which has 256 bytes.
+    let outcome =
+        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, mask, attributes.as_mut_ptr().cast()) };
+    Errno::result(outcome).map(|_| attributes)
 }
 
 /// Whether the mount that holds `path` is nosuid (statvfs(3)).

@@ -37,6 +37,8 @@ calls! {
     MMAP = "mmap", 9, 192, 222;
     /// clone(2).
     CLONE = "clone", 56, 120, 220;
+    /// clone3(2).
+    CLONE3 = "clone3", 435, 435, 435;
     /// seccomp(2).
     SECCOMP = "seccomp", 317, 354, 277;
     /// prctl(2).

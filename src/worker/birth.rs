@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::pool::Handle;
 use super::tracee::{Born, Group, Heritage, Memory, Tracee};
 use super::{Count, Message, Pool, Worker};
-use crate::abi::Abi;
-use crate::ptrace::{self, EventStop, Lost, Parked, Stop, Traced, TrapStop, memory};
+use crate::abi::KernelCall;
+use crate::ptrace::{self, Event, EventStop, Lost, Parked, Stop, Traced, TrapStop, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Stages, kernel};
 
@@ -18,11 +18,11 @@ const CLONE_VM: u64 = 0x100;
 
 impl Worker {
     /// The parent's side of a birth.
-    pub(super) fn birth(&mut self, stop: EventStop) -> Traced<()> {
+    pub(super) fn birth(&mut self, stop: EventStop, event: Event) -> Traced<()> {
         let parent = stop.tid();
         let child = stop.message()? as Tid;
         if !self.tracees.contains_key(&child)
-            && let Some(born) = self.birthright(&stop, child)?
+            && let Some(born) = self.birthright(&stop, event, child)?
         {
             match self.unannounced.remove(&child) {
                 Some(first) => self.begin(child, born, first),
@@ -36,11 +36,11 @@ impl Worker {
     }
 
     /// What the child of a birth event inherits.
-    fn birthright(&self, stop: &EventStop, child: Tid) -> Traced<Option<Born>> {
+    fn birthright(&self, stop: &EventStop, event: Event, child: Tid) -> Traced<Option<Born>> {
         let Some(parent) = self.tracees.get(&stop.tid()) else { return Ok(None) };
         let Some(group) = self.groups.get(&parent.tgid) else { return Ok(None) };
         let joins = sys::process::tgkill(parent.tgid, child, 0).is_ok().then_some(parent.tgid);
-        let shares = joins.is_some() || clone_flags(stop)? & CLONE_VM != 0;
+        let shares = joins.is_some() || clone_flags(stop, event)? & CLONE_VM != 0;
         let memory = if shares {
             Arc::clone(&group.memory)
         } else {
@@ -172,19 +172,18 @@ fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: 
 }
 
 /// The flags of the clone, clone3, fork or vfork that a birth event is about.
-fn clone_flags(stop: &EventStop) -> Traced<u64> {
+fn clone_flags(stop: &EventStop, event: Event) -> Traced<u64> {
     let (abi, number, args) = stop.call()?;
-    let is = |call: &crate::abi::KernelCall| call.numbers.of(abi) == Some(number);
+    let is = |call: &KernelCall| call.numbers.of(abi) == Some(number);
     Ok(if is(&kernel::CLONE) {
         args.first().copied().unwrap_or(0)
     } else if is(&kernel::CLONE3) {
         let mut flags = [0; 8];
         let at = args.first().copied().unwrap_or(0);
         if memory::read(stop.tid(), at, &mut flags) { u64::from_le_bytes(flags) } else { 0 }
-    } else if is(&kernel::VFORK) {
+    } else if event == Event::Vfork {
         CLONE_VM
     } else {
         0
     })
 }
-

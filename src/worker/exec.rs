@@ -4,7 +4,9 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::Worker;
+use crate::abi::stat::Statx;
 use crate::cred::{Credentials, ExecFile, Execed};
+use crate::ownership::{Attributes, Identity, Kernel};
 use crate::ptrace::{self, EventStop, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::Stage;
@@ -82,8 +84,11 @@ impl Worker {
     /// The file whose image runs, as the guest sees it.
     fn image(&self, tgid: Tid) -> Option<ExecFile> {
         let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
-        let kernel = sys::process::statx(&path).ok()?;
-        let seen = self.shared.ownership.seen(&self.shared.view, &kernel);
+        let file = Statx::parse(&sys::process::statx(&path).ok()?);
+        let identity = Identity { dev: file.dev, ino: file.ino, birth: file.birth };
+        let fact = self.shared.ownership.confirm(identity, file.ctime);
+        let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
+        let seen = Attributes::seen(kernel, &self.shared.view, fact);
         let set_id = seen.mode & 0o6000 != 0;
         let nosuid = set_id && sys::process::is_nosuid(&path).unwrap_or(false);
         Some(ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps: None })

@@ -16,8 +16,8 @@ mod shared;
 mod stops;
 mod tracee;
 
-pub use counters::{Counters, Count};
-pub use pool::{Message, Pool};
+pub use counters::{Count, Counters};
+pub use pool::{News, Pool};
 pub use shared::Shared;
 
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 
 use crate::ptrace::{self, Lost, Report, Stop, Traced, decode};
 use crate::sys::{self, Errno, Tid};
-use pool::Handle;
+use pool::{Handle, Message};
 use tracee::{Born, Group, Tracee};
 
 /// One worker thread's state.

@@ -63,14 +63,30 @@ pub struct Pool {
     all: Mutex<Vec<Arc<Handle>>>,
     /// Workers that have work or are reserved for some.
     busy: AtomicUsize,
-    /// Told when the last of them has none left.
-    finished: Sender<()>,
+    supervisor: Sender<News>,
+}
+
+/// What the supervisor is told.
+#[derive(Debug)]
+pub enum News {
+    /// The first process is about to end; it goes on when the answer comes.
+    FirstEnds(Sender<()>),
+    /// No worker has a tracee any more.
+    AllEnded,
 }
 
 impl Pool {
-    /// An empty pool; `finished` is told whenever no worker has a tracee any more.
-    pub fn new(finished: Sender<()>) -> Pool {
-        Pool { idle: Mutex::default(), all: Mutex::default(), busy: AtomicUsize::new(0), finished }
+    /// An empty pool that reports to `supervisor`.
+    pub fn new(supervisor: Sender<News>) -> Pool {
+        Pool { idle: Mutex::default(), all: Mutex::default(), busy: AtomicUsize::new(0), supervisor }
+    }
+
+    /// Lets the supervisor do what must be done before the first process's end can be seen.
+    pub(super) fn first_ends(&self) {
+        let (done, answer) = unbounded();
+        if self.supervisor.send(News::FirstEnds(done)).is_ok() {
+            let _ = answer.recv();
+        }
     }
 
     /// Gives the first process to a worker; the outcome of attaching to it.
@@ -110,7 +126,7 @@ impl Pool {
 
     fn leave(&self) {
         if self.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let _ = self.finished.send(());
+            let _ = self.supervisor.send(News::AllEnded);
         }
     }
 

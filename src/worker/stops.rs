@@ -25,13 +25,15 @@ impl Worker {
         self.shared.counters.add(count);
         match stop {
             Stop::Seccomp(stop) => self.entry(stop, Entry::Seccomp),
-            Stop::Syscall(stop) => match self.tracees.get_mut(&tid).and_then(|tracee| tracee.pending.take()) {
-                Some((suspended, finish)) => {
-                    let (stop, raw) = Intercepted::at_exit(stop, suspended)?;
-                    self.exit(stop, raw, finish)
+            Stop::Syscall(stop) => {
+                match self.tracees.get_mut(&tid).and_then(|tracee| tracee.pending.take()) {
+                    Some((suspended, finish)) => {
+                        let (stop, raw) = Intercepted::at_exit(stop, suspended)?;
+                        self.exit(stop, raw, finish)
+                    }
+                    None => self.entry(stop, Entry::Syscall),
                 }
-                None => self.entry(stop, Entry::Syscall),
-            },
+            }
             Stop::Signal(stop, signal) => {
                 let to_syscall = self.settle(tid)?;
                 stop.deliver(signal, to_syscall)
@@ -46,10 +48,10 @@ impl Worker {
                 let to_syscall = self.settle(tid)?;
                 stop.resume(to_syscall)
             }
-            Stop::Event(stop, Event::Birth | Event::Vfork) => self.birth(stop),
+            Stop::Event(stop, event @ (Event::Birth | Event::Vfork)) => self.birth(stop, event),
             Stop::Event(stop, Event::Exec) => self.exec(stop),
             Stop::Event(stop, Event::Exit) => {
-                self.shared.pool.first_ends(&self.shared);
+                self.shared.pool.first_ends();
                 let to_syscall = self.settle(tid)?;
                 stop.resume(to_syscall)
             }
@@ -129,7 +131,13 @@ impl Worker {
         }
     }
 
-    fn replace(&mut self, stop: Intercepted, call: &KernelCall, args: [u64; 6], finish: Finish) -> Traced<()> {
+    fn replace(
+        &mut self,
+        stop: Intercepted,
+        call: &KernelCall,
+        args: [u64; 6],
+        finish: Finish,
+    ) -> Traced<()> {
         let tid = stop.tid();
         self.settle(tid)?;
         let Some(number) = call.numbers.of(stop.call().abi) else {

@@ -1,0 +1,100 @@
+//! Why the command could not be started: sentences for the person, and exit statuses.
+
+use std::io;
+
+use crate::sys::Errno;
+
+/// Exit status when remainroot itself fails, as env(1) and its like have it.
+pub const EXIT_OWN_FAILURE: u8 = 125;
+/// Exit status for a command that was found but cannot be executed.
+pub const EXIT_NOT_EXECUTABLE: u8 = 126;
+/// Exit status for a command that was not found.
+pub const EXIT_NOT_FOUND: u8 = 127;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is nothing to run, or an argument holds a NUL byte.
+    NoCommand,
+    /// Real root of the initial namespace has no need of remainroot.
+    RealRoot,
+    /// The command could not be executed.
+    Exec {
+        /// What was to run.
+        command: String,
+        /// Why not.
+        errno: Errno,
+    },
+    /// ptrace(2) was refused.
+    Ptrace(Errno),
+    /// The filter was refused.
+    Seccomp(Errno),
+    /// The tracer ended before it had attached.
+    TracerDied,
+    /// Anything else, with what was being done.
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// Wraps an I/O error with what was being done.
+    pub fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Failure {
+        move |source| Failure::System { doing, source }
+    }
+
+    /// Wraps an errno with what was being done.
+    pub fn errno(doing: &'static str) -> impl FnOnce(Errno) -> Failure {
+        move |errno| Failure::System { doing, source: errno.into() }
+    }
+
+    /// The exit status.
+    pub fn status(&self) -> u8 {
+        match self {
+            Failure::Exec { errno: Errno::ENOENT, .. } => EXIT_NOT_FOUND,
+            Failure::Exec { .. } => EXIT_NOT_EXECUTABLE,
+            _ => EXIT_OWN_FAILURE,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::NoCommand => write!(f, "no command to run; see remainroot --help"),
+            Failure::RealRoot => write!(
+                f,
+                "you are real root already, so there is nothing to emulate; run it as a plain user, or pass \
+                 --allow-real-root to do it all the same"
+            ),
+            Failure::Exec { command, errno: Errno::ENOENT } => write!(f, "{command}: command not found"),
+            Failure::Exec { command, errno } => write!(f, "{command}: cannot be executed: {}", errno.desc()),
+            Failure::Ptrace(Errno::EPERM) => write!(
+                f,
+                "tracing is refused (ptrace: Operation not permitted): a seccomp profile, AppArmor or \
+                 kernel.yama.ptrace_scope=3 forbids it; allow the ptrace syscall in the container's profile \
+                 (docker: --security-opt seccomp=unconfined or --cap-add SYS_PTRACE)"
+            ),
+            Failure::Ptrace(errno) => write!(f, "the command cannot be traced (ptrace: {})", errno.desc()),
+            Failure::Seccomp(errno) => write!(
+                f,
+                "the seccomp filter is refused ({}): the kernel needs CONFIG_SECCOMP_FILTER and the container's \
+                 profile must allow the seccomp syscall",
+                errno.desc()
+            ),
+            Failure::TracerDied => {
+                write!(f, "the tracer ended before the command could start; out of memory?")
+            }
+            Failure::System { doing, source } => write!(f, "{doing} failed: {source}"),
+        }
+    }
+}
+
+/// Says one sentence on stderr. Nothing else in the crate prints.
+#[expect(clippy::print_stderr, reason = "the one place that speaks to the person")]
+pub fn say(sentence: &str) {
+    eprintln!("remainroot: {sentence}");
+}

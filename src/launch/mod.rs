@@ -1,0 +1,195 @@
+//! From the command line to the running command: the namespace, the tracer forked away, the filter,
+//! and exec in place.
+//!
+//! The command keeps the pid that the caller started, so its exit status, its signals, its terminal
+//! and its children are the kernel's business. The tracer is an orphan in a session of its own that
+//! holds no descriptor of the caller's.
+//!
+//! *Invariant:* nothing here outlives the exec in the command's process, and no policy about
+//! syscalls stands here.
+
+mod failure;
+mod namespace;
+
+pub use failure::{EXIT_OWN_FAILURE, Failure, say};
+
+use std::ffi::{CStr, CString, OsString};
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixDatagram;
+
+use crate::cred::View;
+use crate::seccomp;
+use crate::supervisor::{self, Outputs};
+use crate::sys::process::Forked;
+use crate::sys::{self, Errno, Tid};
+use crate::syscalls::Stage;
+
+/// What to run, and how.
+#[derive(Debug)]
+pub struct Plan {
+    /// The command and its arguments.
+    pub command: Vec<OsString>,
+    /// Whether to run as real root of the initial namespace.
+    pub allow_real_root: bool,
+    /// Where to write the summary.
+    pub summary: Option<File>,
+    /// How much to say: 0 errors, 1 what was chosen, 2 events, 3 every stop.
+    pub verbosity: u8,
+}
+
+/// Runs the plan; on success this process is the command and nothing returns.
+pub fn run(plan: Plan) -> Failure {
+    let command = match c_strings(plan.command) {
+        Ok(command) => command,
+        Err(failure) => return failure,
+    };
+    if let Some(tracer) = already_traced() {
+        if plan.verbosity > 0 {
+            say(&format!("already traced by process {tracer}: running the command without tracing it"));
+        }
+        return exec(&command);
+    }
+    let view = match namespace::prepare(plan.allow_real_root) {
+        Ok(view) => view,
+        Err(failure) => return failure,
+    };
+    if view.translates() && plan.verbosity > 0 {
+        say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
+    }
+    let outputs = Outputs { summary: plan.summary, verbosity: plan.verbosity };
+    match start_tracer(&view, outputs).and_then(|()| load_filters(&view)) {
+        Ok(()) => exec(&command),
+        Err(failure) => failure,
+    }
+}
+
+fn c_strings(words: Vec<OsString>) -> Result<Vec<CString>, Failure> {
+    let command: Result<Vec<_>, _> = words.into_iter().map(|word| CString::new(word.into_vec())).collect();
+    match command {
+        Ok(command) if !command.is_empty() => Ok(command),
+        _ => Err(Failure::NoCommand),
+    }
+}
+
+/// The process that traces this one, if any.
+fn already_traced() -> Option<Tid> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    line.trim().parse().ok().filter(|&tracer| tracer != 0)
+}
+
+fn exec(command: &[CString]) -> Failure {
+    let argv: Vec<&CStr> = command.iter().map(CString::as_c_str).collect();
+    let Some(file) = argv.first() else { return Failure::NoCommand };
+    let errno = sys::process::exec(file, &argv);
+    Failure::Exec { command: file.to_string_lossy().into_owned(), errno }
+}
+
+/// Forks the tracer away and waits until it has attached.
+fn start_tracer(view: &View, outputs: Outputs) -> Result<(), Failure> {
+    let command = std::process::id() as Tid;
+    let (ours, theirs) = UnixDatagram::pair().map_err(Failure::io("making a socket pair"))?;
+    // An orphan of pid 1 would be adopted by pid 1, which might wait for it: there the tracer is a
+    // child whose end sends no signal, which a plain wait does not see.
+    let orphan = command != 1;
+    let forked = if orphan { sys::process::fork() } else { sys::process::fork_unseen() };
+    match forked.map_err(Failure::errno("forking the tracer"))? {
+        Forked::Child => {
+            drop(ours);
+            become_tracer(orphan, theirs, view, outputs, command);
+        }
+        Forked::Parent(child) => {
+            drop((theirs, outputs));
+            if orphan {
+                let _ = sys::wait::one(child);
+            }
+            meet_tracer(&ours)
+        }
+    }
+}
+
+/// The command's side: learn who the tracer is, permit it, and wait until it has attached.
+fn meet_tracer(socket: &UnixDatagram) -> Result<(), Failure> {
+    let tracer = receive(socket)?;
+    // EINVAL: no Yama, nothing to permit.
+    let _ = sys::process::allow_tracer(tracer);
+    socket.send(&0_i32.to_ne_bytes()).map_err(Failure::io("speaking to the tracer"))?;
+    match receive(socket)? {
+        0 => Ok(()),
+        errno => Err(Failure::Ptrace(Errno::from_raw(errno))),
+    }
+}
+
+fn receive(socket: &UnixDatagram) -> Result<i32, Failure> {
+    let mut word = [0; 4];
+    match socket.recv(&mut word) {
+        Ok(4) => Ok(i32::from_ne_bytes(word)),
+        Ok(_) => Err(Failure::TracerDied),
+        Err(error) => Err(Failure::io("listening to the tracer")(error)),
+    }
+}
+
+/// The tracer's side, in the child.
+fn become_tracer(orphan: bool, socket: UnixDatagram, view: &View, outputs: Outputs, command: Tid) -> ! {
+    if orphan {
+        match sys::process::fork() {
+            Ok(Forked::Child) => {}
+            _ => sys::process::exit_now(0),
+        }
+    }
+    let _ = nix::unistd::setsid();
+    sys::process::block_signals();
+    let _ = sys::process::set_name(c"remainroot");
+    let _ = nix::unistd::chdir("/");
+    let socket = leave_descriptors(socket, &outputs);
+    let mut go = [0; 4];
+    let introduced = socket.send(&sys::process::thread_id().to_ne_bytes()).is_ok();
+    if introduced && socket.recv(&mut go).is_ok() {
+        supervisor::run(view.clone(), outputs, command, move |outcome| {
+            let errno = outcome.err().map_or(0, |errno| errno as i32);
+            let _ = socket.send(&errno.to_ne_bytes());
+        });
+    }
+    sys::process::exit_now(0)
+}
+
+/// Closes every descriptor of the caller's; the standard ones become `/dev/null`, and stderr stays
+/// only where something is to be said on it.
+fn leave_descriptors(socket: UnixDatagram, outputs: &Outputs) -> UnixDatagram {
+    let mut kept: Vec<RawFd> = vec![socket.as_raw_fd()];
+    kept.extend(outputs.summary.as_ref().map(AsRawFd::as_raw_fd));
+    kept.sort_unstable();
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        for fd in 0..=2 {
+            if !kept.contains(&fd) && (fd != 2 || outputs.verbosity == 0) {
+                let _ = sys::process::duplicate(null.as_raw_fd(), fd);
+            }
+        }
+    }
+    let mut first = 3;
+    for &fd in kept.iter().filter(|&&fd| fd >= 3) {
+        let _ = sys::process::close_range(first, fd - 1);
+        first = fd + 1;
+    }
+    let _ = sys::process::close_range(first, RawFd::MAX);
+    socket
+}
+
+/// Installs the filters this process and all it starts live under. `no_new_privs` is set only where
+/// the kernel demands it.
+fn load_filters(view: &View) -> Result<(), Failure> {
+    let stages: &[Stage] = if view.translates() { &Stage::ALL } else { &[Stage::Base] };
+    for &stage in stages {
+        let program = seccomp::bytes(seccomp::program(stage));
+        let loaded = match sys::seccomp::load(&program) {
+            Err(Errno::EACCES) => {
+                sys::process::set_no_new_privs().and_then(|()| sys::seccomp::load(&program))
+            }
+            outcome => outcome,
+        };
+        loaded.map_err(Failure::Seccomp)?;
+    }
+    Ok(())
+}

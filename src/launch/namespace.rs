@@ -1,0 +1,108 @@
+//! The user namespace the command runs in, and what the kernel reports there.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::Failure;
+use crate::cred::{CapSet, Credentials, Gid, IdMap, Securebits, Uid, View};
+use crate::sys;
+
+/// Length of the identity map of the initial user namespace.
+const ALL_IDS: &str = "4294967295";
+
+/// Makes a one-id namespace where one is needed, and looks at what the kernel reports.
+///
+/// # Errors
+/// [`Failure::RealRoot`] for real root without `allow_real_root`.
+pub fn prepare(allow_real_root: bool) -> Result<View, Failure> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let gid = nix::unistd::getegid().as_raw();
+    if uid == 0 {
+        if is_initial() && !allow_real_root {
+            return Err(Failure::RealRoot);
+        }
+    } else {
+        // Where it is forbidden the view translates instead.
+        let _ = make_namespace(uid, gid);
+    }
+    look()
+}
+
+/// Whether this is the initial user namespace, or one that maps as much.
+fn is_initial() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", ALL_IDS])
+}
+
+/// What `unshare -r` does: a namespace in which the caller's own ids are 0.
+fn make_namespace(uid: u32, gid: u32) -> std::io::Result<()> {
+    sys::process::unshare_user_namespace()?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+fn look() -> Result<View, Failure> {
+    let map = |file| fs::read_to_string(file).map(|text| IdMap::parse(&text));
+    let uids = map("/proc/self/uid_map").map_err(Failure::io("reading /proc/self/uid_map"))?;
+    let gids = map("/proc/self/gid_map").map_err(Failure::io("reading /proc/self/gid_map"))?;
+    let kernel_uid = nix::unistd::geteuid().as_raw();
+    let kernel_gid = nix::unistd::getegid().as_raw();
+    let groups = sys::process::groups().map_err(Failure::errno("reading the groups"))?;
+    let mut groups: Vec<Gid> = groups
+        .into_iter()
+        .filter(|&group| gids.contains(group))
+        .map(|group| if group == kernel_gid { Gid::ROOT } else { Gid(group) })
+        .collect();
+    groups.sort_unstable();
+    let translates = kernel_uid != 0 || kernel_gid != 0;
+    let initial = if translates { all_of_root(groups.into()) } else { reported(groups.into())? };
+    Ok(View { initial, kernel_uid, kernel_gid, uids, gids })
+}
+
+/// Real root's credentials as the kernel reports them inside the namespace.
+fn reported(groups: Arc<[Gid]>) -> Result<Credentials, Failure> {
+    let [effective, permitted, inheritable] =
+        sys::process::capabilities().map_err(Failure::errno("reading the capabilities"))?.map(CapSet);
+    let mut bounding = 0;
+    let mut ambient = 0;
+    for cap in 0..64 {
+        bounding |= u64::from(sys::process::prctl(libc::PR_CAPBSET_READ, [cap, 0, 0, 0]) == Ok(1)) << cap;
+        let is_set = [libc::PR_CAP_AMBIENT_IS_SET as u64, cap, 0, 0];
+        ambient |= u64::from(sys::process::prctl(libc::PR_CAP_AMBIENT, is_set) == Ok(1)) << cap;
+    }
+    let securebits = sys::process::prctl(libc::PR_GET_SECUREBITS, [0; 4]).unwrap_or(0);
+    let no_new_privs = sys::process::prctl(libc::PR_GET_NO_NEW_PRIVS, [0; 4]) == Ok(1);
+    Ok(Credentials {
+        inheritable,
+        permitted,
+        effective,
+        bounding: CapSet(bounding),
+        ambient: CapSet(ambient),
+        securebits: Securebits(securebits as u32),
+        no_new_privs,
+        ..all_of_root(groups)
+    })
+}
+
+/// Root with every capability.
+fn all_of_root(groups: Arc<[Gid]>) -> Credentials {
+    Credentials {
+        uid: Uid::ROOT,
+        euid: Uid::ROOT,
+        suid: Uid::ROOT,
+        fsuid: Uid::ROOT,
+        gid: Gid::ROOT,
+        egid: Gid::ROOT,
+        sgid: Gid::ROOT,
+        fsgid: Gid::ROOT,
+        groups,
+        inheritable: CapSet::EMPTY,
+        permitted: CapSet::FULL,
+        effective: CapSet::FULL,
+        bounding: CapSet::FULL,
+        ambient: CapSet::EMPTY,
+        securebits: Securebits(0),
+        no_new_privs: false,
+    }
+}
