@@ -123,3 +123,6 @@ impl Credentials {
         self.no_new_privs || self.has(Cap::SYS_ADMIN)
     }
 }
+
+#[cfg(test)]
+mod tests;

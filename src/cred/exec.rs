@@ -120,3 +120,6 @@ impl Credentials {
         effective
     }
 }
+
+#[cfg(test)]
+mod tests;

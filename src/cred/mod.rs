@@ -93,3 +93,6 @@ impl Credentials {
         gid == self.egid || self.groups.binary_search(&gid).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

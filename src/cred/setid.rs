@@ -224,3 +224,6 @@ impl Credentials {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

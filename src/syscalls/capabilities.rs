@@ -104,3 +104,6 @@ fn decode(bytes: &[u8; 2 * DATA_BYTES]) -> CapSets {
     };
     CapSets { effective: set(0), permitted: set(1), inheritable: set(2) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,3 +67,6 @@ fn read_list<W: Width>(guest: &mut dyn Guest, address: u64, count: usize) -> Res
     }
     Ok(list)
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,3 +167,6 @@ fn put_three<W: Width>(guest: &mut dyn Guest, ids: [u32; 3]) -> Verdict {
     });
     put.map(|()| 0).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ fn ambient(old: &Credentials, [what, cap, arg4, arg5]: [u64; 4]) -> Result<Outco
         _ => Err(Errno::EINVAL),
     }
 }
+
+#[cfg(test)]
+mod tests;
