@@ -3,7 +3,6 @@
 
 use super::{Guest, Stage, Test, Verdict, kernel};
 use crate::abi::{Abi, Errno, SysResult};
-use crate::cred::Cap;
 
 const PR_GET_SECCOMP: u32 = 21;
 const PR_SET_SECCOMP: u32 = 22;
@@ -39,7 +38,7 @@ pub fn prctl_seccomp(guest: &mut dyn Guest) -> Verdict {
 /// remainroot: whatever might be raised later is raised before.
 fn load(guest: &mut dyn Guest, flags: u64, program: u64) -> Verdict {
     let credentials = guest.credentials();
-    if !credentials.no_new_privs && !credentials.effective.has(Cap::SYS_ADMIN) {
+    if !credentials.may_filter() {
         return Verdict::Reply(Err(denial(guest, flags, program)));
     }
     guest.raise(Stage::Identity);
@@ -85,7 +84,7 @@ fn length(guest: &mut dyn Guest, program: u64) -> Result<u16, Errno> {
 mod tests {
     use super::*;
     use crate::abi::Call;
-    use crate::cred::Credentials;
+    use crate::cred::{Cap, Credentials};
     use crate::syscalls::fake::FakeGuest;
 
     const PROGRAM: u64 = 0x1000;

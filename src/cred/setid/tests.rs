@@ -90,8 +90,11 @@ fn a_capability_that_is_permitted_but_not_effective_is_no_privilege() {
     assert_eq!(held.may_setgroups(), Err(Errno::EPERM));
 }
 
+/// Arguments, and the ids after the call.
+type Case<const N: usize> = ([Option<u32>; N], Result<[u32; 4], Errno>);
+
 /// What setreuid or setregid gives for ids 1, 2, 3, 4 without privilege.
-const RE: &[([Option<u32>; 2], Result<[u32; 4], Errno>)] = &[
+const RE: &[Case<2>] = &[
     ([None, None], Ok([1, 2, 3, 2])),
     ([Some(1), None], Ok([1, 2, 2, 2])),
     ([Some(2), None], Ok([2, 2, 2, 2])),
@@ -119,7 +122,7 @@ fn setreuid_and_setregid_swap_real_and_effective_and_move_the_saved_id_along() {
 }
 
 /// What setresuid or setresgid gives for ids 1, 2, 3, 4 without privilege.
-const RES: &[([Option<u32>; 3], Result<[u32; 4], Errno>)] = &[
+const RES: &[Case<3>] = &[
     ([None, None, None], Ok([1, 2, 3, 4])),
     ([Some(1), None, Some(3)], Ok([1, 2, 3, 4])),
     ([None, Some(2), None], Ok([1, 2, 3, 2])),
