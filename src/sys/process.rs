@@ -93,6 +93,13 @@ pub fn tkill(tid: Tid, signal: i32) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_tkill, tid, signal) }).map(drop)
 }
 
+/// kcmp(2): whether two processes share their address space.
+pub fn share_memory(one: Tid, other: Tid) -> bool {
+    const KCMP_VM: i32 = 1;
+    // SAFETY: all arguments are values.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0 }
+}
+
 /// kill(2) of a process.
 pub fn kill(pid: Tid, signal: i32) -> Result<()> {
     // SAFETY: all arguments are values.

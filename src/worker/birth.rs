@@ -36,17 +36,18 @@ impl Worker {
     }
 
     /// What the child of a birth event inherits.
-    fn birthright(&self, stop: &EventStop, event: Event, child: Tid) -> Traced<Option<Born>> {
+    fn birthright(&mut self, stop: &EventStop, event: Event, child: Tid) -> Traced<Option<Born>> {
         let Some(parent) = self.tracees.get(&stop.tid()) else { return Ok(None) };
-        let Some(group) = self.groups.get(&parent.tgid) else { return Ok(None) };
+        let Some(group) = self.groups.get_mut(&parent.tgid) else { return Ok(None) };
         let joins = sys::process::tgkill(parent.tgid, child, 0).is_ok().then_some(parent.tgid);
-        let shares = joins.is_some() || clone_flags(stop, event)? & CLONE_VM != 0;
+        let shares = joins.is_none() && clone_flags(stop, event)? & CLONE_VM != 0;
         let memory = if shares {
-            Arc::clone(&group.memory)
+            Arc::clone(group.memory(parent.tgid))
         } else {
             Arc::new(Memory::copied(parent.heritage.scratch))
         };
-        Ok(Some(inherit(parent, memory, joins, group.sandboxed)))
+        let shares_with = shares.then_some(parent.tgid);
+        Ok(Some(Born { shares_with, ..inherit(parent, memory, joins, group.sandboxed) }))
     }
 
     /// The child's side.
@@ -168,7 +169,8 @@ impl Worker {
 fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: bool) -> Born {
     let Heritage { stages, .. } = parent.heritage;
     let wanted: Stages = parent.wanted;
-    Born { credentials: Arc::clone(&parent.credentials), stages, wanted, memory, joins, sandboxed }
+    let credentials = Arc::clone(&parent.credentials);
+    Born { credentials, stages, wanted, memory, shares_with: None, joins, sandboxed }
 }
 
 /// The flags of the clone, clone3, fork or vfork that a birth event is about.

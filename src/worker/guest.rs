@@ -55,7 +55,7 @@ pub fn map_scratch(worker: &mut Worker, stop: &mut Intercepted) -> Traced<Result
     let abi = stop.call().abi;
     let group = |worker: &mut Worker| worker.tracees.get(&tid).map(|tracee| tracee.tgid);
     let Some(tgid) = group(worker) else { return Err(Lost::Gone) };
-    let Some(memory) = worker.groups.get(&tgid).map(|group| Arc::clone(&group.memory)) else {
+    let Some(memory) = worker.groups.get_mut(&tgid).map(|group| Arc::clone(group.memory(tgid))) else {
         return Err(Lost::Gone);
     };
     let base = match memory.scratch.get() {

@@ -89,7 +89,9 @@ impl Worker {
     fn load(&mut self, stop: &mut Intercepted, stage: Stage) -> Traced<()> {
         let tid = stop.tid();
         let program = seccomp::program(stage);
-        let loaded = match map_scratch(self, stop)? {
+        let scratch = map_scratch(self, stop)?;
+        tracing::debug!(tid, ?scratch, call = ?stop.call(), "loading a filter");
+        let loaded = match scratch {
             Ok(scratch) if write_program(tid, stop.call().abi, scratch, program) => {
                 self.execute_seccomp(stop, scratch)?
             }
@@ -128,8 +130,9 @@ impl Worker {
         let mut guest = Live::new(self, stop);
         for (flags, all) in [(FLAG_TSYNC, true), (0, false)] {
             let outcome = guest.execute(&kernel::SECCOMP, [SET_MODE_FILTER, flags, program, 0, 0, 0])?;
-            if outcome == Ok(0) {
-                return Ok(Some(all));
+            match outcome {
+                Ok(0) => return Ok(Some(all)),
+                outcome => tracing::debug!(?outcome, all, "seccomp refused a filter"),
             }
         }
         Ok(None)

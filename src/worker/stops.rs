@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::guest::Live;
+use super::tracee::Group;
 use super::{Count, Worker};
 use crate::abi::{Errno, KernelCall};
 use crate::cred::Credentials;
@@ -64,7 +65,7 @@ impl Worker {
         let missing = !self.missing(tid).is_empty();
         let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
         let group = self.groups.get(&tracee.tgid);
-        let scratch = group.and_then(|group| group.memory.scratch.get().copied());
+        let scratch = group.and_then(Group::known_scratch);
         let reports_exec = scratch.is_some()
             || group.is_some_and(|group| group.threads > 1)
             || *tracee.credentials != self.shared.view.initial

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::Shared;
 use crate::cred::Credentials;
 use crate::ptrace::{self, Suspended};
-use crate::sys::Tid;
+use crate::sys::{self, Tid};
 use crate::syscalls::{Finish, SCRATCH_BYTES, Stages};
 
 /// One traced task.
@@ -52,6 +52,8 @@ pub struct Born {
     pub wanted: Stages,
     /// Its address space.
     pub memory: Arc<Memory>,
+    /// See [`Group::shares_with`].
+    pub shares_with: Option<Tid>,
     /// The thread group it joins, if it is a thread.
     pub joins: Option<Tid>,
     /// Whether it has a seccomp filter of the guest's.
@@ -66,6 +68,7 @@ impl Born {
             stages: shared.first_stages(),
             wanted: Stages::NONE,
             memory: Arc::default(),
+            shares_with: None,
             joins: None,
             sandboxed: false,
         }
@@ -82,7 +85,7 @@ impl Tracee {
             wanted: born.wanted,
             pending: None,
             options: ptrace::OPTIONS,
-            heritage: Heritage { stages: born.stages, scratch: born.memory.scratch.get().copied() },
+            heritage: Heritage { stages: born.stages, scratch: None },
             interrupted: false,
         }
     }
@@ -92,7 +95,10 @@ impl Tracee {
 #[derive(Debug)]
 pub struct Group {
     /// Its address space.
-    pub memory: Arc<Memory>,
+    memory: Arc<Memory>,
+    /// The parent it shared `memory` with when it was born (vfork, posix_spawn). Whether it still
+    /// does is found out when it matters: its exec need not be reported for that.
+    shares_with: Option<Tid>,
     /// Which part of the scratch mapping it uses.
     pub slot: Option<u8>,
     /// Whether it has a seccomp filter of its own.
@@ -104,13 +110,35 @@ pub struct Group {
 impl Group {
     /// A group with its first task.
     pub fn new(born: &Born) -> Group {
-        Group { memory: Arc::clone(&born.memory), slot: None, sandboxed: born.sandboxed, threads: 1 }
+        Group {
+            memory: Arc::clone(&born.memory),
+            shares_with: born.shares_with,
+            slot: None,
+            sandboxed: born.sandboxed,
+            threads: 1,
+        }
+    }
+
+    /// Its address space; `tgid` is its own id.
+    pub fn memory(&mut self, tgid: Tid) -> &Arc<Memory> {
+        if let Some(parent) = self.shares_with.take()
+            && !sys::process::share_memory(tgid, parent)
+        {
+            self.memory = Arc::default();
+        }
+        &self.memory
+    }
+
+    /// Where the scratch mapping of its address space is, if that is known to exist.
+    pub fn known_scratch(&self) -> Option<u64> {
+        if self.shares_with.is_some() { None } else { self.memory.scratch.get().copied() }
     }
 
     /// Leaves its address space for a new one (exec).
     pub fn leave_memory(&mut self) {
         self.release_slot();
         self.memory = Arc::default();
+        self.shares_with = None;
     }
 
     fn release_slot(&mut self) {
