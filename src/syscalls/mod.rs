@@ -10,6 +10,8 @@ mod chown;
 mod create;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+pub(crate) mod files;
 mod groups;
 mod guest;
 mod ids;
