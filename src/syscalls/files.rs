@@ -107,10 +107,11 @@ impl Files {
             "fchmodat2" => state.change(memory, first, second, fourth, |node| node.chmod(third as u16)),
             "fchmod" => state.change_open(first, |node| node.chmod(second as u16)),
             "fcntl" => state.descriptors.get(&first).map(|_| 0o2).ok_or(Errno::EBADF),
-            "faccessat2" => match state.find(memory, first, second, fourth) {
-                Ok(_) if state.read_only => Err(Errno::EROFS),
-                found => found.map(|_| 0),
-            },
+            "faccessat2" => {
+                let read_only = state.read_only;
+                let found = state.find(memory, first, second, fourth).map(|_| 0);
+                if read_only { found.and(Err(Errno::EROFS)) } else { found }
+            }
             other => panic!("nobody expected {other}"),
         }
     }
