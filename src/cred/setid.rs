@@ -181,6 +181,12 @@ impl Credentials {
         Credentials { groups: Arc::from(groups), ..self.clone() }
     }
 
+    /// Whether becoming `new` makes the task deaf to its parent's death: `commit_creds` then clears
+    /// the signal of `PR_SET_PDEATHSIG`.
+    pub fn outgrows_parent(&self, new: &Credentials) -> bool {
+        (self.euid, self.fsuid, self.egid, self.fsgid) != (new.euid, new.fsuid, new.egid, new.fsgid)
+    }
+
     /// Whether it is the real, effective or saved user id.
     fn has_uid(&self, uid: Uid) -> bool {
         [self.uid, self.euid, self.suid].contains(&uid)

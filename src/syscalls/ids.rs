@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Guest, Verdict};
+use super::{Guest, Verdict, kernel};
 use crate::abi::Errno;
 use crate::cred::{Credentials, Gid, Uid};
 
@@ -54,13 +54,20 @@ fn gid<W: Width>(guest: &dyn Guest, index: usize) -> Option<Gid> {
     W::read(guest.call().arg(index)).map(Gid)
 }
 
-/// Answers with what a rule made of `old`: commits it and replies 0, or replies its errno.
+/// `PR_SET_PDEATHSIG` of prctl(2).
+const SET_PDEATHSIG: u64 = 1;
+
+/// Answers with what a rule made of `old`: commits it and replies 0, or replies its errno. The
+/// signal of `PR_SET_PDEATHSIG` is the kernel's, which must forget it where it would have.
 pub(super) fn adopt(
     guest: &mut dyn Guest,
     old: &Arc<Credentials>,
     change: Result<Credentials, Errno>,
 ) -> Verdict {
     let outcome = change.map(|new| {
+        if old.outgrows_parent(&new) && !guest.sandboxed() {
+            let _ = guest.inject(&kernel::PRCTL, [SET_PDEATHSIG, 0, 0, 0, 0, 0]);
+        }
         if new != **old {
             guest.commit(new);
         }

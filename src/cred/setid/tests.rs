@@ -240,3 +240,22 @@ fn groups_are_sorted_keep_duplicates_and_are_searched_beside_the_filesystem_grou
     assert_eq!(task.setgroups(Vec::new()).groups.len(), 0);
     assert_eq!(task.may_setgroups(), Ok(()));
 }
+
+#[test]
+fn only_effective_and_filesystem_ids_end_the_parent_death_signal() {
+    let root = Credentials::root();
+    let nine = (u(9), g(9));
+    for (new, ends) in [
+        (root.setresuid(nine.0, None, nine.0), false),
+        (root.setresgid(nine.1, None, nine.1), false),
+        (root.setresuid(None, nine.0, None), true),
+        (root.setresgid(None, nine.1, None), true),
+        (Ok(root.setfsuid(nine.0)), true),
+        (Ok(root.setfsgid(nine.1)), true),
+        (Ok(root.setgroups(vec![Gid(9)])), false),
+        (root.drop_bounding(Some(Cap::KILL)), false),
+    ] {
+        let new = new.expect("root may");
+        assert_eq!(root.outgrows_parent(&new), ends, "{new:?}");
+    }
+}
