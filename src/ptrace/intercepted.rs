@@ -153,10 +153,13 @@ impl Intercepted {
     }
 
     /// Resumes and lets the kernel run the call as it is. At an entry by PTRACE_SYSCALL the filter
-    /// sees the call only then.
+    /// sees the call only then. The tracee runs wherever it likes: the call may be one that looks at
+    /// its affinity.
     pub fn proceed(mut self) -> Traced<()> {
         self.rewind()?;
-        self.resume(cont)
+        let tid = self.tid;
+        self.restore()?;
+        traced("resuming", tid, cont(tid, 0))
     }
 
     /// Resumes at an exit whose result stands as it is.
@@ -251,12 +254,18 @@ impl Intercepted {
     /// The last step: the guest's own signal mask again, then off.
     fn resume(self, request: Request) -> Traced<()> {
         let tid = self.tid;
+        self.restore()?;
+        traced("resuming", tid, here(tid, || request(tid, 0)))
+    }
+
+    fn restore(&self) -> Traced<()> {
+        let tid = self.tid;
         if let Some(mask) = self.mask {
             traced("restoring the signal mask", tid, sys::ptrace::set_signal_mask(tid, mask))?;
         }
         if let Some(signal) = self.deferred {
             let _ = sys::process::tkill(tid, signal);
         }
-        traced("resuming", tid, here(tid, || request(tid, 0)))
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod ids;
 pub mod inode;
 pub mod kernel;
 mod mknod;
+mod placed;
 mod prctl;
 mod refused;
 mod sandbox;

@@ -4,7 +4,7 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, groups, ids, mknod, prctl, refused, sandbox, stat, statx,
+    bind, capabilities, chmod, chown, create, groups, ids, mknod, placed, prctl, refused, sandbox, stat, statx,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -126,6 +126,9 @@ pub const TABLE: &[Operation] = &[
     row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
     row("socketcall", [-1, 102, -1], bind::socketcall, bind::SOCKETCALL_STOPS),
+    // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.
+    row("sched_setaffinity", [203, 241, 122], placed::run, BASE),
+    row("sched_getaffinity", [204, 242, 123], placed::run, BASE),
     // Sandboxes and what is refused.
     row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS),
     row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),

@@ -113,6 +113,7 @@ impl Worker {
         let mut guest = Live::new(self, &mut stop);
         let verdict = (operation.handler)(&mut guest);
         guest.outcome()?;
+        tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?verdict);
         match verdict {
             Verdict::Reply(result) => {
                 self.settle(tid)?;
@@ -165,6 +166,7 @@ impl Worker {
         let mut guest = Live::new(self, &mut stop);
         let result = finish(&mut guest, Errno::split(raw));
         guest.outcome()?;
+        tracing::trace!(tid, kernel = raw, ?result, "amended");
         self.settle(tid)?;
         stop.reply(Errno::join(result))
     }
