@@ -61,7 +61,8 @@ impl Shared {
     }
 
     /// Whether the kernel's own answers about a task's credentials would be wrong: what the identity
-    /// stage answers, the ids, the groups and the sets of capget(2).
+    /// stage answers, the ids, the sets, the bounding set and the securebits. Groups, ambient and
+    /// `no_new_privs` are answered from the start.
     pub fn needs_identity(&self, credentials: &Credentials) -> bool {
         let initial = &self.view.initial;
         self.view.translates()
@@ -71,6 +72,7 @@ impl Shared {
                 != (credentials.gid, credentials.egid, credentials.sgid, credentials.fsgid)
             || (initial.permitted, initial.effective, initial.inheritable)
                 != (credentials.permitted, credentials.effective, credentials.inheritable)
+            || (initial.bounding, initial.securebits) != (credentials.bounding, credentials.securebits)
     }
 
     /// Options for the first process, whose end is seen in time for a summary.
