@@ -1,0 +1,216 @@
+//! Running sequences both ways, and telling where they differ.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::common::{How, Run, Scratch, needs_root};
+
+/// The way a sequence's calls enter the kernel; each belongs to one build of the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// `syscall` in a 64-bit program.
+    Syscall,
+    /// `int $0x80` in a 64-bit program.
+    Int80In64,
+    /// `int $0x80` in a 32-bit program.
+    Int80,
+    /// The vdso's way in a 32-bit program.
+    Vdso,
+}
+
+impl Entry {
+    pub const ALL: [Entry; 4] = [Entry::Syscall, Entry::Int80In64, Entry::Int80, Entry::Vdso];
+
+    fn program(self) -> &'static str {
+        match self {
+            Entry::Syscall | Entry::Int80In64 => "./probe64",
+            Entry::Int80 | Entry::Vdso => "./probe32",
+        }
+    }
+
+    fn line(self) -> &'static str {
+        match self {
+            Entry::Syscall | Entry::Int80 => "entry native",
+            Entry::Int80In64 => "entry int80",
+            Entry::Vdso => "entry vdso",
+        }
+    }
+}
+
+/// Which root the kernel is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// Real root, as the tests were started. Both sides begin by giving up what it lacks.
+    Real,
+    /// Root of a namespace that maps every id: all capabilities, and nothing to give up, so that
+    /// under remainroot each sequence begins before its first change.
+    Namespace,
+}
+
+impl Root {
+    pub const ALL: [Root; 2] = [Root::Real, Root::Namespace];
+}
+
+/// Steps that one fresh process, and what it begets, performs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// How its calls enter the kernel.
+    pub entry: Entry,
+    /// Whether only a few capabilities are asked for after each step.
+    pub brief: bool,
+    /// The steps, one a line; the grammar is in `tests/probe`.
+    pub steps: String,
+}
+
+/// The probe's two builds in a directory that an unprivileged user may write.
+pub struct Bench(Scratch);
+
+impl Bench {
+    /// Compiles the probe, once for all.
+    pub fn new() -> Bench {
+        static BUILDS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+        let bench = Bench(Scratch::new("conformance"));
+        let builds = BUILDS.get_or_init(|| ["-m64", "-m32"].map(compile));
+        for (name, build) in ["probe64", "probe32"].iter().zip(builds) {
+            let path = bench.0.file(name);
+            fs::write(&path, build).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        bench
+    }
+
+    /// Performs sequences of one program and gives the transcript of each.
+    pub fn perform(&self, how: How, root: Root, sequences: &[Sequence]) -> Vec<String> {
+        let Some(first) = sequences.first() else { return vec![] };
+        let mut script = prologue(root) + &set_id_files();
+        for (number, sequence) in sequences.iter().enumerate() {
+            assert_eq!(sequence.entry.program(), first.entry.program());
+            let (entry, observe) = (sequence.entry.line(), if sequence.brief { "brief" } else { "full" });
+            writeln!(script, "{entry}\nobserve {observe}\nsequence {number}\n{}", sequence.steps).unwrap();
+        }
+        let mut words = vec![first.entry.program()];
+        if (how, root) == (How::Native, Root::Namespace) {
+            words.push("--namespace");
+        }
+        let output = Run::new(how, words).directory(self.0.path()).input(script).seconds(120).output();
+        assert!(output.status.success() && output.stderr.is_empty(), "{how:?}: {output:?}");
+        let transcripts: Vec<String> = output.stdout.split("sequence ").skip(1).map(str::to_owned).collect();
+        assert_eq!(transcripts.len(), sequences.len(), "{how:?}: {}", output.stdout);
+        transcripts
+    }
+
+    /// The first sequence that differs, and how.
+    pub fn difference(&self, root: Root, sequences: &[Sequence]) -> Option<(usize, String)> {
+        let native = self.perform(How::Native, root, sequences);
+        let ours = self.perform(How::Remainroot, root, sequences);
+        let differs = (0..native.len()).find(|&at| native[at] != ours[at] || !is_sound(&native[at]))?;
+        let what = explain(&native[differs], &ours[differs]);
+        Some((differs, format!("{root:?} {:?}\n{what}", sequences[differs].entry)))
+    }
+}
+
+/// Builds the probe; it needs no libc, so gcc alone builds it for 32 bits too.
+fn compile(width: &str) -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/probe");
+    let build = Scratch::new("build");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", width]);
+    gcc.args(["-static", "-fno-pie", "-no-pie", "-fno-stack-protector", "-fcf-protection=none"]);
+    gcc.arg("-o")
+        .arg(build.file("probe"))
+        .args(["probe.c", "task.c", "operand.c"].map(|part| source.join(part)));
+    let done = gcc.output().expect("the probe needs gcc");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    fs::read(build.file("probe")).unwrap()
+}
+
+/// Whether the probe understood every step and every task answered.
+fn is_sound(transcript: &str) -> bool {
+    !transcript.contains(" bad ") && !transcript.contains("does not answer")
+}
+
+/// Where two transcripts part: the steps before, and the lines on both sides.
+fn explain(native: &str, ours: &str) -> String {
+    let mut text = String::new();
+    for (theirs, mine) in native.lines().zip(ours.lines()) {
+        if theirs != mine {
+            write!(text, "native: {theirs}\nours:   {mine}\n").unwrap();
+            return text;
+        }
+        if !theirs.starts_with(' ') || theirs.contains(" bad ") {
+            text.push_str(theirs);
+            text.push('\n');
+        }
+    }
+    write!(text, "one transcript is longer, or a step makes no sense:\n{native}\n{ours}").unwrap();
+    text
+}
+
+/// What makes both sides begin alike: no groups, and no capability that this root lacks.
+fn prologue(root: Root) -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim();
+    let mut text = String::new();
+    if root == Root::Real || !field("Groups:").is_empty() {
+        text.push_str("main setgroups 0 null\n");
+    }
+    if root == Root::Namespace {
+        return text;
+    }
+    let permitted = u64::from_str_radix(field("CapPrm:"), 16).unwrap();
+    let bounding = u64::from_str_radix(field("CapBnd:"), 16).unwrap();
+    for cap in (0..=40).filter(|cap| bounding >> cap & 1 == 0) {
+        writeln!(text, "main prctl 24 {cap}").unwrap();
+    }
+    writeln!(text, "main capset hdr(V3,0) cap3({permitted:#x},{permitted:#x},0)").unwrap();
+    text
+}
+
+/// Copies of the probe that a step can execute: owner, group and mode.
+const FILES: [(&str, &str, &str); 5] = [
+    ("root", "0 0", "0x9ed"),
+    ("user", "100 0", "0x9ed"),
+    ("group", "0 2", "0x5ed"),
+    ("both", "1 65534", "0xded"),
+    ("large", "4294967294 65536", "0xded"),
+];
+
+fn set_id_files() -> String {
+    FILES
+        .iter()
+        .map(|(name, owner, mode)| {
+            format!(
+                "main unlink path:./{name}\nmain copy ./probe64 ./{name}\n\
+                 main chown path:./{name} {owner}\nmain chmod path:./{name} {mode}\n"
+            )
+        })
+        .collect()
+}
+
+/// Holds for every way into the kernel and for both roots: the script's sequences, which empty lines
+/// part, print the same natively and under remainroot.
+pub fn assert_same(script: &str) {
+    if !needs_root() {
+        return;
+    }
+    let bench = Bench::new();
+    let steps = |part: &str| part.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let parts: Vec<String> = script.trim().split("\n\n").map(|part| steps(part.trim())).collect();
+    for entries in Entry::ALL.chunks(2) {
+        let sequences: Vec<Sequence> = entries
+            .iter()
+            .flat_map(|&entry| {
+                parts.iter().map(move |steps| Sequence { entry, brief: false, steps: steps.clone() })
+            })
+            .collect();
+        for root in Root::ALL {
+            if let Some((at, what)) = bench.difference(root, &sequences) {
+                panic!("{what}\nthe sequence was:\n{}", sequences[at].steps);
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Random sequences of credential calls, among threads, children and execs, both ways.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::{BoxedStrategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+
+use crate::common::needs_root;
+use crate::oracle::{Bench, Entry, Root, Sequence};
+
+/// How many sequences a normal run performs, and how many one launch of the probe.
+const SEQUENCES: usize = 300;
+const BATCH: usize = 50;
+
+const IDS: &[&str] = &["0", "1", "2", "100", "65534", "65535", "65536", "4294967294", "-1"];
+const SETS: &[u64] =
+    &[0, 0x1c0, 0x1ff, 0x80, 0x40, 0x100, 0x1c1, 0x8000_021f, 0x100_0000_00c0, 0x20_0100, 0x1ff_feff_ffff];
+const CAPS: &[&str] = &["0", "6", "7", "8", "21", "40", "41"];
+const BITS: &[&str] =
+    &["0", "1", "4", "5", "0x10", "0x14", "0x20", "0x2f", "0x40", "0x100", "0x500", "0x555"];
+
+/// A step before it is known which tasks there are.
+#[derive(Debug, Clone)]
+enum Step {
+    Call(String),
+    Capget(u8),
+    Spawn(&'static str),
+    Exec(&'static str),
+    Exit(&'static str),
+}
+
+fn id() -> impl Strategy<Value = &'static str> {
+    select(IDS)
+}
+
+fn call() -> BoxedStrategy<Step> {
+    let one = (select(&["setuid", "setgid", "setfsuid", "setfsgid"][..]), wide(), id())
+        .prop_map(|(name, width, a)| format!("{name}{width} {a}"));
+    let two = (select(&["setreuid", "setregid"][..]), wide(), id(), id())
+        .prop_map(|(name, width, a, b)| format!("{name}{width} {a} {b}"));
+    let three = (select(&["setresuid", "setresgid"][..]), wide(), id(), id(), id())
+        .prop_map(|(name, width, a, b, c)| format!("{name}{width} {a} {b} {c}"));
+    let groups = vec(id(), 0..4).prop_map(|ids| format!("setgroups {} u32[{}]", ids.len(), ids.join(",")));
+    let capset = (select(SETS), select(SETS), select(SETS), any::<bool>()).prop_map(|(e, p, i, fit)| {
+        let effective = if fit { e & p } else { e };
+        format!("capset hdr(V3,0) cap3({effective:#x},{p:#x},{i:#x})")
+    });
+    let prctl = prop_oneof![
+        select(&["0", "1", "2"][..]).prop_map(|keep| format!("prctl SET_KEEPCAPS {keep}")),
+        select(CAPS).prop_map(|cap| format!("prctl CAPBSET_DROP {cap}")),
+        select(BITS).prop_map(|bits| format!("prctl SET_SECUREBITS {bits}")),
+        (select(&["RAISE", "RAISE", "LOWER"][..]), select(CAPS))
+            .prop_map(|(what, cap)| format!("prctl CAP_AMBIENT {what} {cap}")),
+        Just("prctl CAP_AMBIENT CLEAR_ALL".to_owned()),
+        Just("prctl SET_NO_NEW_PRIVS 1".to_owned()),
+    ];
+    prop_oneof![3 => one, 2 => two, 4 => three, 1 => groups, 3 => capset, 4 => prctl]
+        .prop_map(Step::Call)
+        .boxed()
+}
+
+/// The width of a call's ids: the 16-bit forms are there for 32-bit calls only.
+fn wide() -> impl Strategy<Value = &'static str> {
+    prop_oneof![4 => Just(""), 1 => Just("16")]
+}
+
+fn step() -> BoxedStrategy<(u8, Step)> {
+    let spawn =
+        select(&["thread", "thread", "thread3", "fork", "fork", "fork3", "vfork", "vfork3", "sibling"][..]);
+    let exec = select(
+        &["./probe64", "./probe64", "./probe32", "./root", "./user", "./group", "./both", "./large"][..],
+    );
+    let kind = prop_oneof![
+        14 => call(),
+        1 => any::<u8>().prop_map(Step::Capget),
+        3 => spawn.prop_map(Step::Spawn),
+        2 => exec.prop_map(Step::Exec),
+        1 => select(&["exit", "exit", "exit_group"][..]).prop_map(Step::Exit),
+    ];
+    (any::<u8>(), kind).boxed()
+}
+
+/// What the renderer knows of a task.
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    alive: bool,
+    group: usize,
+    /// The task that waits for this one's exec or exit.
+    blocks: Option<usize>,
+}
+
+/// Turns steps into a script in which every task that acts can act.
+fn render(steps: &[(u8, Step)]) -> String {
+    let mut tasks = vec![Task { alive: true, group: 0, blocks: None }];
+    let mut script = String::new();
+    for (selector, step) in steps {
+        let alive: Vec<usize> = (0..tasks.len()).filter(|&at| tasks[at].alive).collect();
+        let blocked = |at: usize| tasks.iter().any(|task| task.alive && task.blocks == Some(at));
+        let able: Vec<usize> = alive.iter().copied().filter(|&at| !blocked(at)).collect();
+        if able.is_empty() {
+            break;
+        }
+        let actor = able[*selector as usize % able.len()];
+        let line = match step {
+            Step::Call(call) => call.clone(),
+            Step::Capget(other) => format!("capget hdr(V3,@t{}) out", alive[*other as usize % alive.len()]),
+            Step::Spawn(_) if tasks.len() == 8 => "look".to_owned(),
+            Step::Spawn(how) => {
+                let group = if how.starts_with("thread") { tasks[actor].group } else { tasks.len() };
+                let blocks = how.starts_with("vfork").then_some(actor);
+                tasks.push(Task { alive: true, group, blocks });
+                format!("{how} t{}", tasks.len() - 1)
+            }
+            Step::Exec(path) => {
+                end(&mut tasks, actor, true);
+                tasks[actor].alive = true;
+                tasks[actor].blocks = None;
+                format!("exec {path}")
+            }
+            Step::Exit(how) => {
+                end(&mut tasks, actor, *how == "exit_group");
+                (*how).to_owned()
+            }
+        };
+        script.push_str(&format!("t{actor} {line}\n"));
+    }
+    script
+}
+
+fn end(tasks: &mut [Task], actor: usize, whole_group: bool) {
+    let group = tasks[actor].group;
+    for (at, task) in tasks.iter_mut().enumerate() {
+        task.alive &= !(at == actor || whole_group && task.group == group);
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
+}
+
+/// A runner whose every value follows from the seed.
+fn runner(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { max_shrink_iters: 300, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+#[test]
+fn random_sequences_go_as_they_go_for_real_root() {
+    if !needs_root() {
+        return;
+    }
+    let wanted = number("REMAINROOT_SEQUENCES").map_or(SEQUENCES, |count| count as usize);
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seed = number("REMAINROOT_SEED").unwrap_or(if wanted == SEQUENCES { 1 } else { clock });
+    let mut runner = runner(seed);
+    let (bench, strategy) = (Bench::new(), vec(step(), 1..24));
+    for start in (0..wanted).step_by(BATCH) {
+        let batch = start / BATCH;
+        let entries = if batch % 4 < 2 { &Entry::ALL[..2] } else { &Entry::ALL[2..] };
+        let root = Root::ALL[batch % 2];
+        let mut trees: Vec<_> =
+            (start..wanted.min(start + BATCH)).map(|_| strategy.new_tree(&mut runner).unwrap()).collect();
+        let sequence = |at: usize, steps: &[(u8, Step)]| Sequence {
+            entry: entries[at % 2],
+            brief: true,
+            steps: render(steps),
+        };
+        let sequences: Vec<Sequence> =
+            trees.iter().enumerate().map(|(at, tree)| sequence(at, &tree.current())).collect();
+        let Some((at, what)) = bench.difference(root, &sequences) else { continue };
+        let smaller = runner.run_one(trees.swap_remove(at), |steps| {
+            let alone = bench.difference(root, &[sequence(at, &steps)]);
+            prop_assert!(alone.is_none(), "{}", alone.map(|(_, what)| what).unwrap_or_default());
+            Ok(())
+        });
+        match smaller {
+            Err(TestError::Fail(why, steps)) => {
+                panic!("seed {seed}: {why}\nthe sequence was:\n{}", render(&steps))
+            }
+            _ => {
+                panic!("seed {seed}, and not when alone: {what}\nthe sequence was:\n{}", sequences[at].steps)
+            }
+        }
+    }
+    eprintln!("{wanted} sequences are the same both ways; seed {seed}");
+}
