@@ -15,6 +15,8 @@ pub const S_IFDIR: u16 = 0o040_000;
 pub const S_IFBLK: u16 = 0o060_000;
 /// Regular file.
 pub const S_IFREG: u16 = 0o100_000;
+/// Symbolic link.
+pub const S_IFLNK: u16 = 0o120_000;
 /// Set-user-id bit.
 pub const S_ISUID: u16 = 0o4000;
 /// Set-group-id bit.

@@ -76,7 +76,18 @@ fn in_group_or_capable(who: &Credentials, gid: Gid) -> bool {
     who.in_group(gid) || who.has(Cap::FSETID)
 }
 
-/// The owner and group of an inode that `who` makes in `directory` (`inode_init_owner`).
-pub fn creator(who: &Credentials, directory: Attributes) -> (Uid, Gid) {
-    (who.fsuid, if directory.passes_group_on() { directory.gid } else { who.fsgid })
+/// What an inode that `who` makes in `directory` is like, where the filesystem alone would have it be
+/// `inode` (`inode_init_owner`, `mode_strip_sgid`).
+pub fn made(who: &Credentials, directory: Option<Attributes>, inode: Attributes) -> Attributes {
+    const SET_GID: u16 = S_ISGID | S_IXGRP;
+    let (uid, gid) = (who.fsuid, who.fsgid);
+    match directory.filter(Attributes::passes_group_on) {
+        None => Attributes { uid, gid, ..inode },
+        Some(Attributes { gid, .. }) => {
+            let strip =
+                !inode.is_directory() && inode.mode & SET_GID == SET_GID && !in_group_or_capable(who, gid);
+            let mode = if strip { inode.mode & !S_ISGID } else { inode.mode };
+            Attributes { uid, gid, mode, ..inode }
+        }
+    }
 }

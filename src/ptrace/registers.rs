@@ -69,10 +69,14 @@ pub fn entry_abi(word: u64) -> Option<Abi> {
     }
 }
 
-/// A syscall's raw result; 32-bit results are sign-extended.
+/// A syscall's raw result. Of 32-bit results only the errnos are sign-extended: the upper half of the
+/// address space is no negative number.
 pub fn result(registers: &Registers, abi: Abi) -> i64 {
     match abi {
-        Abi::I386 => i64::from(registers.rax as i32),
+        Abi::I386 => match registers.rax as i32 {
+            errno @ -4095..0 => errno.into(),
+            value => i64::from(value as u32),
+        },
         Abi::X86_64 | Abi::Aarch64 => registers.rax as i64,
     }
 }

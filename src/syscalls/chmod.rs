@@ -5,7 +5,7 @@
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict, kernel};
-use crate::abi::stat::{PERMISSIONS, S_ISGID, Statx};
+use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, S_ISGID, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
 
@@ -47,6 +47,9 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
         Ok(statx) => statx,
         Err(errno) => return Verdict::Reply(Err(errno)),
     };
+    if statx.mode & S_IFMT == S_IFLNK {
+        return Verdict::Run; // nobody may, and the kernel says so before it asks who
+    }
     let (fact, before) = inode::attributes(guest, &statx);
     let Ok(allowed) = rules::chmod(&guest.credentials(), before, statx.frozen(), mode) else {
         return Verdict::Reply(Err(inode::refusal(guest, place)));

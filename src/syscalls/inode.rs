@@ -175,12 +175,12 @@ pub fn remember_new(
 ) {
     let Ok(statx) = inspect(guest, made) else { return };
     let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
+    let parent = parent.map(|parent| attributes(guest, &parent).1);
     let shown = Attributes::seen(known(&statx), guest.view(), None);
-    let parent = parent.map_or(shown.with_permissions(0), |parent| attributes(guest, &parent).1);
-    let (uid, gid) = rules::creator(&guest.credentials(), parent);
     // Some filesystems give everything one owner (vfat); then the creator does not count.
     let fixed = statx.uid != guest.view().kernel_uid;
-    remember(guest, &statx, |_| complete(if fixed { shown } else { Attributes { uid, gid, ..shown } }));
+    let goal = if fixed { shown } else { rules::made(&guest.credentials(), parent, shown) };
+    remember(guest, &statx, |_| complete(goal));
 }
 
 /// The directory in which the path at `path` names its last component. Its spelling is put into the

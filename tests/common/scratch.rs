@@ -16,9 +16,14 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// Makes one; `name` is for people.
     pub fn new(name: &str) -> Scratch {
+        Scratch::below(&std::env::temp_dir(), name)
+    }
+
+    /// Makes one in the directory `base`.
+    pub fn below(base: &Path, name: &str) -> Scratch {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let unique = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(format!("remainroot-{name}-{unique}"));
+        let path = base.join(format!("remainroot-{name}-{unique}"));
         fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         if nix::unistd::geteuid().is_root() {

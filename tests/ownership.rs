@@ -1,0 +1,162 @@
+//! Owners, modes, devices and new files: real root and remainroot in a one-id namespace say the same.
+#![allow(clippy::expect_used, clippy::unwrap_used)] // a helper of a test is a test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::{How, Run, Scratch, compile};
+
+/// What a program needs that has no C library, and where Debian keeps the headers of every ABI.
+const BARE: [&str; 5] =
+    ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-I/usr/include/x86_64-linux-gnu"];
+
+/// A directory below `base` with a file of root's in it, which is nobody's in a one-id namespace.
+fn workplace(base: &Path) -> Scratch {
+    let place = Scratch::below(base, "ownership");
+    let hosts = place.file("hosts");
+    fs::write(&hosts, "").unwrap();
+    fs::set_permissions(&hosts, fs::Permissions::from_mode(0o6755)).unwrap();
+    place
+}
+
+/// Runs the probe as real root and under remainroot, each in a directory of its own, and compares.
+fn compare(flags: &[&str], base: &Path) {
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("ownership-probe");
+    let Some(probe) = compile(&built, "ownership/files.c", &[&BARE, flags].concat()) else { return };
+    let said = [How::Native, How::Remainroot].map(|how| {
+        let place = workplace(base);
+        Run::new(how, [probe.as_str(), place.path().to_str().unwrap()]).output().success()
+    });
+    let [native, ours] = &said;
+    assert!(native.lines().count() > 3000, "the probe ended early: {native}");
+    let (mut heading, mut differences) = ("", Vec::new());
+    for (native, ours) in native.lines().zip(ours.lines()) {
+        if !native.starts_with(' ') {
+            heading = native;
+        }
+        if native != ours {
+            differences.push(format!("{heading}\n  root:{native}\n  ours:{ours}"));
+        }
+    }
+    assert!(differences.is_empty(), "{} lines differ\n{}", differences.len(), differences.join("\n"));
+    assert_eq!(native.lines().count(), ours.lines().count());
+}
+
+#[test]
+fn every_file_call_of_a_64_bit_program_gives_what_root_gets() {
+    compare(&[], &std::env::temp_dir());
+}
+
+#[test]
+fn every_file_call_of_a_32_bit_program_gives_what_root_gets() {
+    compare(&["-m32"], &std::env::temp_dir());
+}
+
+#[test]
+fn a_filesystem_in_memory_makes_no_difference() {
+    let memory = Path::new("/dev/shm");
+    if !memory.exists() {
+        eprintln!("skipped: there is no /dev/shm");
+        return;
+    }
+    compare(&[], memory);
+    compare(&["-m32"], memory); // its inode numbers are small enough for the oldest stat
+}
+
+/// Runs a script as real root and under remainroot, each in a directory of its own.
+fn same(script: &str) {
+    if !common::needs_root() {
+        return;
+    }
+    let [native, ours] = [How::Native, How::Remainroot].map(|how| {
+        let place = Scratch::new("ownership");
+        let script = format!("umask 022; chmod 755 .; mkdir w; cd w; {script}");
+        Run::shell(how, &script).directory(place.path()).output()
+    });
+    assert_eq!(native, ours, "{script}");
+    assert!(native.status.success() && !native.stdout.is_empty(), "{native:?}");
+}
+
+#[test]
+fn an_archive_keeps_its_owners() {
+    same(
+        "mkdir -p d/e; echo x > d/f; chown 7:8 d/f; chown -h 9 d; chgrp 50 d/e; chmod 2755 d/e; \
+         ln -s f d/l; chown -h 3:4 d/l; mknod d/null c 1 3; mkfifo d/p; chown 1:2 d/p; chmod 4711 d/f; \
+         tar cf t.tar d; mkdir u; tar xpf t.tar -C u; find d u -printf '%p %y %m %U:%G %l\\n' | sort; \
+         ls -ln --time-style=+ u/d; cp -a d c; find c -printf '%p %y %m %U:%G %l\\n' | sort",
+    );
+}
+
+#[test]
+fn a_process_that_was_there_before_the_first_fact_sees_it() {
+    same(
+        "touch f; mkfifo go gone; \
+         (read line < go; stat -c '%u:%g' f; test -O f || echo another; echo done > gone) & \
+         chown 7:8 f; echo go > go; read line < gone; wait; stat -c '%u:%g' f",
+    );
+}
+
+#[test]
+fn a_dropped_process_owns_what_it_makes_and_nothing_else() {
+    same(
+        "chmod 777 .; touch roots; \
+         setpriv --reuid 1000 --regid 1001 --clear-groups sh -c '\
+           touch f; mkdir d; ln -s f l; mkfifo p; stat -c \"%n %U %G %a\" f d l p; \
+           chmod 600 f && echo mine; chmod 600 roots || echo not mine; chown 0 f || echo cannot; \
+           chgrp 1001 f && echo group; chgrp 5 f || echo no group' 2>/dev/null; \
+         stat -c '%n %u:%g %a' f d l p roots",
+    );
+}
+
+#[test]
+fn install_and_useful_tools_agree() {
+    same(
+        "install -d -o 33 -g 33 -m 2770 www; install -o 1 -g 2 -m 4755 /bin/true www/true; \
+         touch www/index; mkdir www/sub; ls -lnR --time-style=+ www | grep -v ^total | sed 's/ [0-9]* *true/ true/'; \
+         find . -user 33 -o -group 2 | sort; find . -perm -4000; \
+         chown --from=1:2 5:6 www/true; stat -c '%u:%g %a' www/true; \
+         chown -R 12 www; chmod -R u=rwX,go= www; find www -printf '%p %m %U:%G\\n' | sort",
+    );
+}
+
+#[test]
+fn facts_follow_their_inodes_through_renames_and_links() {
+    same(
+        "touch a; chown 7 a; ln a b; mv a c; mkdir d; mv c d/; stat -c '%n %u %h' b d/c; \
+         rm b d/c; touch a; stat -c '%n %u' a; \
+         for i in 1 2 3 4 5 6 7 8; do touch x; chown $i x; rm x; sleep 0.01; touch x; stat -c %u x; rm x; done",
+    );
+}
+
+#[test]
+fn a_device_opens_as_a_placeholder_and_shows_as_a_device() {
+    same(
+        "mknod -m 640 b b 259 70000; mknod c c 5 1; mknod p p; stat -c '%n %F %a %t:%T %s' b c p; \
+         chgrp 6 b; ls -ln --time-style=+ b c; test -b b && test -c c && ! test -f b && echo devices; \
+         mknod b b 1 1 || echo exists",
+    );
+}
+
+#[test]
+fn without_a_fact_no_stat_stops() {
+    let place = Scratch::new("ownership");
+    let summary = place.file("summary");
+    let run = Run::shell(
+        How::Remainroot,
+        "stat . >/dev/null; ls -l / >/dev/null; touch f; chown 0:0 f; chmod 600 f",
+    )
+    .directory(place.path())
+    .option(&format!("--summary={summary}"));
+    run.output().success();
+    let summary = fs::read_to_string(&summary).unwrap();
+    for name in ["stat", "newfstatat", "statx", "fchownat", "fchmodat"] {
+        let stopped = summary.lines().any(|line| line.split_whitespace().any(|word| word == name));
+        assert!(!stopped, "{name} stopped:\n{summary}");
+    }
+}
