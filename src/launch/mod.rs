@@ -180,7 +180,9 @@ fn leave_descriptors(socket: UnixDatagram, outputs: &Outputs) -> UnixDatagram {
 /// Installs the filters this process and all it starts live under. `no_new_privs` is set only where
 /// the kernel demands it.
 fn load_filters(view: &View) -> Result<(), Failure> {
-    let stages: &[Stage] = if view.translates() { &Stage::ALL } else { &[Stage::Base] };
+    // The base stage last: under it, loading a filter is the guest's doing.
+    let stages: &[Stage] =
+        if view.translates() { &[Stage::Ownership, Stage::Identity, Stage::Base] } else { &[Stage::Base] };
     for &stage in stages {
         let program = seccomp::bytes(seccomp::program(stage));
         let loaded = match sys::seccomp::load(&program) {

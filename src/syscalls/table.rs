@@ -4,7 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, groups, ids, mknod, placed, prctl, refused, sandbox, stat, statx,
+    bind, capabilities, chmod, chown, create, groups, ids, mknod, placed, prctl, refused, sandbox, stat,
+    statx,
 };
 use crate::abi::{Abi, Numbers};
 

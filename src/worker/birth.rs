@@ -21,7 +21,7 @@ impl Worker {
     pub(super) fn birth(&mut self, stop: EventStop, event: Event) -> Traced<()> {
         let parent = stop.tid();
         let child = stop.message()? as Tid;
-        if !self.tracees.contains_key(&child)
+        if !self.adopted_early.remove(&child)
             && let Some(born) = self.birthright(&stop, event, child)?
         {
             match self.unannounced.remove(&child) {
@@ -61,32 +61,23 @@ impl Worker {
         }
     }
 
-    /// After the end of a task: children of its that nobody will announce. They are known by a
-    /// parent that this worker does not have.
+    /// After the end of a task: new tasks that it may have made and will not announce any more.
     pub(super) fn adopt_unannounced(&mut self, dead: &Tracee) {
-        if self.unannounced.is_empty() {
-            return;
-        }
-        let orphans: Vec<Tid> =
-            self.unannounced.keys().copied().filter(|&tid| !self.has_parent_of(tid)).collect();
-        for tid in orphans {
+        let tids: Vec<Tid> = self.unannounced.keys().copied().collect();
+        for tid in tids {
+            let (group, parent) = family(tid);
+            let orphan = |id: Tid| id == dead.tgid || !self.groups.contains_key(&id);
+            if !orphan(if group == tid { parent } else { group }) {
+                continue;
+            }
             if let Some(stop) = self.unannounced.remove(&tid) {
+                self.adopted_early.insert(tid);
                 // How it was made is not known any more; it is taken to share nothing.
                 let memory = Arc::new(Memory::default());
-                let joins = sys::process::tgkill(dead.tgid, tid, 0).is_ok().then_some(dead.tgid);
-                self.begin(tid, inherit(dead, memory, joins, true), stop);
+                let joins = (group == dead.tgid).then_some(group);
+                self.begin(tid, inherit(dead, memory, joins, false), stop);
             }
         }
-    }
-
-    fn has_parent_of(&self, tid: Tid) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|value| value.trim().parse::<Tid>().ok())
-        };
-        let known = |id: Option<Tid>| id.is_some_and(|id| self.groups.contains_key(&id));
-        known(field("PPid:")) || field("Tgid:") != Some(tid) && known(field("Tgid:"))
     }
 
     /// A task whose parent and first stop are both known.
@@ -164,6 +155,16 @@ impl Worker {
         let outcome = self.stopped(tid, stop);
         self.settle_loss(tid, outcome);
     }
+}
+
+/// A task's thread group and its parent process.
+fn family(tid: Tid) -> (Tid, Tid) {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|value| value.trim().parse().ok())
+    };
+    (field("Tgid:").unwrap_or(tid), field("PPid:").unwrap_or(0))
 }
 
 fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: bool) -> Born {

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::Worker;
+use super::tracee::Tracee;
 use crate::abi::stat::Statx;
 use crate::cred::{Credentials, ExecFile, Execed};
 use crate::ownership::{Attributes, Identity, Kernel};
@@ -57,9 +58,11 @@ impl Worker {
             self.shared.registry.publish(tgid, Arc::clone(&tracee.credentials));
             self.tracees.insert(tgid, tracee);
         }
-        let gone = self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid);
-        for (tid, _) in gone {
+        let gone: Vec<(Tid, Tracee)> =
+            self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid).collect();
+        for (tid, tracee) in gone {
             self.shared.registry.forget(tid);
+            self.adopt_unannounced(&tracee);
         }
         if let Some(tracee) = self.tracees.get_mut(&tgid) {
             tracee.pending = None;

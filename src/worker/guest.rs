@@ -38,7 +38,9 @@ impl<'a> Live<'a> {
     pub fn execute(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<SysResult> {
         let Some(number) = call.numbers.of(self.stop.call().abi) else { return Ok(Err(Errno::ENOSYS)) };
         self.worker.shared.counters.add(Count::Injected);
-        self.stop.inject(number, args).map(Errno::split)
+        let outcome = self.stop.inject(number, args).map(Errno::split);
+        tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
+        outcome
     }
 
     fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
@@ -134,8 +136,7 @@ impl Guest for Live<'_> {
     }
 
     fn sandboxed(&self) -> bool {
-        let tracee = self.worker.tracees.get(&self.stop.tid());
-        tracee.and_then(|tracee| self.worker.groups.get(&tracee.tgid)).is_some_and(|group| group.sandboxed)
+        self.worker.is_sandboxed(self.stop.tid())
     }
 
     fn set_sandboxed(&mut self) {

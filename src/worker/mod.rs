@@ -20,7 +20,7 @@ pub use counters::{Count, Counters};
 pub use pool::{News, Pool};
 pub use shared::Shared;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -41,6 +41,8 @@ pub(crate) struct Worker {
     unannounced: HashMap<Tid, Stop>,
     /// Births whose first stop has not come yet.
     expected: HashMap<Tid, Born>,
+    /// Tasks adopted before their birth was reported, in case it still is.
+    adopted_early: HashSet<Tid>,
 }
 
 impl Worker {
@@ -52,6 +54,7 @@ impl Worker {
             groups: HashMap::new(),
             unannounced: HashMap::new(),
             expected: HashMap::new(),
+            adopted_early: HashSet::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl Worker {
         self.groups.clear();
         self.unannounced.clear();
         self.expected.clear();
+        self.adopted_early.clear();
     }
 
     /// Reads the messages that a wake-up announced.
@@ -118,6 +122,7 @@ impl Worker {
         self.shared.registry.forget(tid);
         self.unannounced.remove(&tid);
         self.expected.remove(&tid);
+        self.adopted_early.remove(&tid);
         if let Some(tracee) = self.tracees.remove(&tid) {
             let last = match self.groups.get_mut(&tracee.tgid) {
                 Some(group) => {

@@ -158,7 +158,7 @@ impl Pool {
 fn live(shared: &Arc<Shared>, handle: &Arc<Handle>) {
     sys::wait::accept_wake();
     handle.tid.store(sys::process::thread_id(), Ordering::SeqCst);
-    let guard = Leave(shared);
+    let guard = Leave { shared, handle };
     let mut worker = Worker::new(Arc::clone(shared), Arc::clone(handle));
     while let Ok(message) = handle.inbox.recv() {
         let brings_work = !matches!(message, Message::Raise(_));
@@ -172,13 +172,18 @@ fn live(shared: &Arc<Shared>, handle: &Arc<Handle>) {
     drop(guard);
 }
 
-/// Counts a worker out that ends by a panic while it has work.
-struct Leave<'a>(&'a Arc<Shared>);
+/// Counts a worker out that ends by a panic while it has work; whoever waits for its answer learns
+/// that there will be none when the last of its handles is dropped.
+struct Leave<'a> {
+    shared: &'a Arc<Shared>,
+    handle: &'a Arc<Handle>,
+}
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.pool.leave();
+            self.shared.pool.all.lock().retain(|worker| !Arc::ptr_eq(worker, self.handle));
+            self.shared.pool.leave();
         }
     }
 }

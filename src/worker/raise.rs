@@ -30,9 +30,22 @@ impl Worker {
         })
     }
 
+    /// Whether a task runs under a seccomp filter of its own.
+    pub(super) fn is_sandboxed(&self, tid: Tid) -> bool {
+        let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
+        group.is_some_and(|group| group.sandboxed)
+    }
+
     /// Raises what the task at this entry lacks.
     pub(super) fn raise_missing(&mut self, stop: &mut Intercepted) -> Traced<()> {
         let missing = self.missing(stop.tid());
+        if !missing.is_empty() && self.is_sandboxed(stop.tid()) {
+            // It got every stage before its own filter, which might not let it load another.
+            if let Some(tracee) = self.tracees.get_mut(&stop.tid()) {
+                tracee.stages = Stages::ALL;
+            }
+            return Ok(());
+        }
         for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
             self.load(stop, stage)?;
         }
