@@ -3,6 +3,7 @@
 //! *Invariant:* pure data and arithmetic. This module never performs I/O, knows no credentials and
 //! holds no locks; the ABI is a run-time value taken from a stop, never a `cfg`.
 
+pub mod acl;
 mod device;
 pub mod errno;
 pub mod stat;

@@ -16,11 +16,13 @@
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
 //! namespace's [`View`](crate::cred::View) and the fact; who may change it stands in [`rules`].
 
+mod acls;
 mod attributes;
 mod fact;
 pub mod rules;
 mod store;
 
+pub use acls::{Acls, List};
 pub use attributes::{Attributes, Kernel};
 pub use fact::{Device, Fact, Identity, Inode};
 pub use store::{Memory, Record, Store};
@@ -51,6 +53,7 @@ pub struct Ownership {
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
     inherits: AtomicBool,
+    acls: Acls,
 }
 
 impl Default for Ownership {
@@ -63,7 +66,7 @@ impl Ownership {
     /// The facts in `store`.
     pub fn new(store: Box<dyn Store>) -> Ownership {
         let inherits = AtomicBool::new(!store.is_empty());
-        Ownership { store, confirmed: RwLock::default(), inherits }
+        Ownership { store, confirmed: RwLock::default(), inherits, acls: Acls::default() }
     }
 
     /// Whether nothing is known of any inode.
@@ -107,6 +110,11 @@ impl Ownership {
             self.confirmed.write().remove(&identity.inode());
         }
         fact
+    }
+
+    /// The names in ACLs.
+    pub fn acls(&self) -> &Acls {
+        &self.acls
     }
 
     /// There is a set-gid directory with an emulated group.

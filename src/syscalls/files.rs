@@ -38,6 +38,8 @@ pub(crate) struct Files(Rc<RefCell<State>>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// The one extended attribute of a path.
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     nodes: BTreeMap<Vec<u8>, Node>,
     descriptors: BTreeMap<u64, Vec<u8>>,
     clock: u64,
@@ -85,6 +87,16 @@ impl Files {
         self.0.borrow().nodes[path.as_bytes()]
     }
 
+    /// The extended attribute as the kernel has it.
+    pub(crate) fn xattr(&self, path: &str) -> Vec<u8> {
+        self.0.borrow().xattrs.get(path.as_bytes()).cloned().unwrap_or_default()
+    }
+
+    /// Which inode a path names.
+    pub(crate) fn identity(&self, path: &str) -> crate::ownership::Identity {
+        super::inode::identity(&Statx::parse(&statx(&self.node(path))))
+    }
+
     /// Puts a path into the guest's memory; gives its address.
     pub(crate) fn at(guest: &mut FakeGuest, path: &str) -> u64 {
         let address = PATHS + 64 * (path.len() as u64 % 4);
@@ -107,6 +119,7 @@ impl Files {
             "fchmodat2" => state.change(memory, first, second, fourth, |node| node.chmod(third as u16)),
             "fchmod" => state.change_open(first, |node| node.chmod(second as u16)),
             "fcntl" => state.descriptors.get(&first).map(|_| 0o2).ok_or(Errno::EBADF),
+            "fsetxattr" => state.set_xattr(memory, first, third, fourth),
             "faccessat2" => {
                 let read_only = state.read_only;
                 let found = state.find(memory, first, second, fourth).map(|_| 0);
@@ -118,6 +131,14 @@ impl Files {
 }
 
 impl State {
+    fn set_xattr(&mut self, memory: &Memory, descriptor: u64, value: u64, size: u64) -> SysResult {
+        let path = self.descriptors.get(&descriptor).cloned().ok_or(Errno::EBADF)?;
+        let mut bytes = vec![0; size as usize];
+        memory.read(value, &mut bytes)?;
+        self.xattrs.insert(path, bytes);
+        Ok(0)
+    }
+
     fn find(&mut self, memory: &Memory, directory: u64, path: u64, flags: u64) -> Result<&mut Node, Errno> {
         let path = memory.string(path)?;
         let path = match path.as_slice() {

@@ -31,6 +31,12 @@ calls! {
     FACCESSAT2 = "faccessat2", 439, 439, 439;
     /// fcntl(2).
     FCNTL = "fcntl", 72, 55, 25;
+    /// setxattr(2).
+    SETXATTR = "setxattr", 188, 226, 5;
+    /// lsetxattr(2).
+    LSETXATTR = "lsetxattr", 189, 227, 6;
+    /// fsetxattr(2).
+    FSETXATTR = "fsetxattr", 190, 228, 7;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.

@@ -4,7 +4,7 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, groups, ids, mknod, placed, prctl, refused, sandbox, stat,
+    acl, bind, capabilities, chmod, chown, create, groups, ids, mknod, placed, prctl, refused, sandbox, stat,
     statx,
 };
 use crate::abi::{Abi, Numbers};
@@ -114,6 +114,15 @@ pub const TABLE: &[Operation] = &[
     row("fchmod", [91, 94, 52], chmod::fchmod, IDENTITY_AND_OWNERSHIP),
     row("fchmodat", [268, 306, 53], chmod::fchmodat, IDENTITY_AND_OWNERSHIP),
     row("fchmodat2", [452, 452, 452], chmod::fchmodat2, IDENTITY_AND_OWNERSHIP),
+    row("setxattr", [188, 226, 5], acl::set::<{ acl::PATH }>, BASE),
+    row("lsetxattr", [189, 227, 6], acl::set::<{ acl::LINK }>, BASE),
+    row("fsetxattr", [190, 228, 7], acl::set::<{ acl::DESCRIPTOR }>, BASE),
+    row("getxattr", [191, 229, 8], acl::get::<{ acl::PATH }>, OWNERSHIP),
+    row("lgetxattr", [192, 230, 9], acl::get::<{ acl::LINK }>, OWNERSHIP),
+    row("fgetxattr", [193, 231, 10], acl::get::<{ acl::DESCRIPTOR }>, OWNERSHIP),
+    row("removexattr", [197, 235, 14], acl::remove::<{ acl::PATH }>, IDENTITY_AND_OWNERSHIP),
+    row("lremovexattr", [198, 236, 15], acl::remove::<{ acl::LINK }>, IDENTITY_AND_OWNERSHIP),
+    row("fremovexattr", [199, 237, 16], acl::remove::<{ acl::DESCRIPTOR }>, IDENTITY_AND_OWNERSHIP),
     // New files.
     row("open", [2, 5, -1], create::open::<CWD, 0>, create::OPEN_STOPS),
     row("openat", [257, 295, 56], create::open::<0, 1>, create::OPENAT_STOPS),
