@@ -25,6 +25,13 @@ pub fn set_home(cpu: usize) {
     }
 }
 
+/// Moves the calling worker to the CPU where `tid` last ran.
+pub fn follow(tid: Tid) {
+    if let Some(cpu) = sched::last_cpu(tid) {
+        set_home(cpu);
+    }
+}
+
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
 pub(super) fn here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
     let Some(cpu) = home() else { return wake() };

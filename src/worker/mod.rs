@@ -23,11 +23,16 @@ pub use shared::Shared;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::ptrace::{self, Lost, Report, Stop, Traced, decode};
 use crate::sys::{self, Errno, Tid};
 use pool::{Handle, Message};
 use tracee::{Born, Group, Tracee};
+
+/// A tracee that ran longer than this without a stop may have been moved to another CPU by the
+/// scheduler; its worker then goes after it. A look costs about ten microseconds.
+const LONG: Duration = Duration::from_millis(1);
 
 /// One worker thread's state.
 #[derive(Debug)]
@@ -76,8 +81,14 @@ impl Worker {
     /// Waits and serves until there is no tracee left.
     fn serve(&mut self) {
         loop {
+            let since = Instant::now();
             match sys::wait::any(&self.handle.flag) {
-                Ok((tid, status)) => self.report(tid, status),
+                Ok((tid, status)) => {
+                    if since.elapsed() > LONG {
+                        ptrace::follow(tid);
+                    }
+                    self.report(tid, status);
+                }
                 Err(Errno::EINTR) => self.heed(),
                 Err(_) => break,
             }
