@@ -30,7 +30,7 @@ pub enum Entry {
 pub struct Suspended {
     call: Call,
     /// The guest's own registers, where the call was replaced.
-    original: Option<Box<Registers>>,
+    original: Option<Registers>,
     deferred: Option<i32>,
 }
 
@@ -44,7 +44,7 @@ pub struct Intercepted {
     /// Whether it stands at the entry (else after a call that has run).
     at_entry: bool,
     /// Its registers at the entry; read when first needed.
-    original: Option<Box<Registers>>,
+    original: Option<Registers>,
     /// Its own signal mask, while all signals are blocked.
     mask: Option<u64>,
     /// A stop signal that came meanwhile and must be sent again.
@@ -91,7 +91,7 @@ impl Intercepted {
         let raw = registers::result(&now, call.abi);
         let restarting = registers::restarts(raw);
         if let (true, Some(own)) = (restarting, &original) {
-            let mut own = **own;
+            let mut own = *own;
             own.rax = now.rax;
             traced("writing the registers", tid, sys::ptrace::set_registers(tid, &own))?;
         }
@@ -101,7 +101,7 @@ impl Intercepted {
             call,
             entry: Entry::Seccomp,
             at_entry: false,
-            original: original.or_else(|| Some(Box::new(now))),
+            original: original.or(Some(now)),
             mask: None,
             deferred,
             standing,
@@ -123,7 +123,7 @@ impl Intercepted {
     /// Makes the tracee execute another call, which must not block, and gives its raw result.
     pub fn inject(&mut self, number: u32, args: [u64; 6]) -> Traced<i64> {
         self.rewind()?;
-        let mut registers = **self.original()?;
+        let mut registers = self.original()?;
         registers::set_call(&mut registers, self.call.abi, number, args);
         self.store(&registers)?;
         self.at_entry = false;
@@ -137,8 +137,7 @@ impl Intercepted {
         if self.standing == Some(raw) {
             return self.resume(cont);
         }
-        if let Some(original) = self.original.take() {
-            let mut registers = *original;
+        if let Some(mut registers) = self.original.take() {
             registers.orig_rax = NO_SYSCALL;
             registers.rax = raw as u64;
             self.store(&registers)?;
@@ -178,8 +177,8 @@ impl Intercepted {
     /// Resumes to the exit stop of another call in its place.
     pub fn replace(mut self, number: u32, args: [u64; 6]) -> Traced<Suspended> {
         self.rewind()?;
-        let original = self.original()?.clone();
-        let mut registers = *original;
+        let original = self.original()?;
+        let mut registers = original;
         registers::set_call(&mut registers, self.call.abi, number, args);
         self.store(&registers)?;
         let suspended = self.suspend(Some(original));
@@ -189,16 +188,16 @@ impl Intercepted {
 
     /// What to remember until the exit stop. The mask is given back now: the call may block, and must
     /// be interruptible as the guest's own would be.
-    fn suspend(&mut self, original: Option<Box<Registers>>) -> Suspended {
+    fn suspend(&mut self, original: Option<Registers>) -> Suspended {
         Suspended { call: self.call, original, deferred: self.deferred.take() }
     }
 
-    fn original(&mut self) -> Traced<&Box<Registers>> {
-        let registers = match self.original.take() {
-            Some(original) => original,
-            None => Box::new(traced("reading the registers", self.tid, sys::ptrace::registers(self.tid))?),
-        };
-        Ok(self.original.insert(registers))
+    fn original(&mut self) -> Traced<Registers> {
+        if let Some(original) = self.original {
+            return Ok(original);
+        }
+        let now = traced("reading the registers", self.tid, sys::ptrace::registers(self.tid))?;
+        Ok(*self.original.insert(now))
     }
 
     fn store(&mut self, registers: &Registers) -> Traced<()> {
@@ -218,7 +217,7 @@ impl Intercepted {
             traced("blocking signals", self.tid, all)?;
         }
         let number = u64::from(self.call.number);
-        let mut registers = **self.original()?;
+        let mut registers = self.original()?;
         registers::rewind(&mut registers, number);
         self.store(&registers)?;
         match self.entry {

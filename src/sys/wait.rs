@@ -40,8 +40,9 @@ extern "C" fn woken(_signal: i32, _info: *mut libc::siginfo_t, context: *mut lib
     unsafe {
         let begin = (&raw const remainroot_wait_begin) as i64;
         let end = (&raw const remainroot_wait_end) as i64;
-        let counter = &mut (*context).uc_mcontext.gregs[libc::REG_RIP as usize];
-        if (begin..end).contains(counter) {
+        if let Some(counter) = (*context).uc_mcontext.gregs.get_mut(libc::REG_RIP as usize)
+            && (begin..end).contains(counter)
+        {
             *counter = (&raw const remainroot_wait_woken) as i64;
         }
     }

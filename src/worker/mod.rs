@@ -2,7 +2,7 @@
 //!
 //! A worker attaches to its process, waits for it alone (`__WALL|__WNOTHREAD`), turns each stop at a
 //! syscall into a handler's verdict, and outlives it. A process that one of its tasks forks is parked
-//! and handed to another worker ([`birth`]); where that cannot be, it stays as a *foster* child.
+//! and handed to another worker (`birth`); where that cannot be, it stays as a *foster* child.
 //!
 //! *Invariant:* a worker knows no syscall by name or number: what a call means is the table's.
 

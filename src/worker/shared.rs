@@ -11,7 +11,7 @@ use crate::ptrace;
 use crate::registry::Registry;
 use crate::syscalls::{Stage, Stages};
 
-/// One run's state; every lock in it is a leaf but `raising`, which only [`super::raise`] takes.
+/// One run's state; every lock in it is a leaf but `raising`, which only `raise` takes.
 #[derive(Debug)]
 pub struct Shared {
     /// How the kernel's ids are shown.
