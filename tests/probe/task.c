@@ -186,8 +186,8 @@ static long spawn(const char *how, u32 index)
 static void put_spawned(struct text *text, long result, u32 index)
 {
 	struct slot *born = &channel->slots[index];
-	if (result > 0 && !born->birth)
-		wait_turn(born, REPLY, DEADLINE);
+	if (result > 0)
+		wait_turn(born, REPLY, DEADLINE); /* it has shown itself, in memory that may be shared */
 	if (result > 0 && (u32)result == born->birth) {
 		put(text, " = t");
 		put_unsigned(text, index);
