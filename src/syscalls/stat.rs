@@ -3,18 +3,21 @@
 use super::inode::{self, Place};
 use super::{Guest, Verdict};
 use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Reported, StatLayout};
-use crate::abi::{Abi, Errno, SysResult};
+use crate::abi::{Abi, Call, Errno, SysResult};
 use crate::ownership::{Answer, Attributes, Fact, Inode, Kernel};
 
-/// Corrects what the kernel put at `buffer`, field by field, where the guest is to see another value.
+/// Corrects what the kernel put at the address in argument `buffer`, field by field, where the guest is
+/// to see another value.
 fn correct(
     guest: &mut dyn Guest,
     result: SysResult,
-    layout: &StatLayout,
-    place: Place,
-    buffer: u64,
+    layout: fn(Abi) -> &'static StatLayout,
+    place: fn(Call) -> Place,
+    buffer: usize,
 ) -> SysResult {
     let value = result?;
+    let call = *guest.call();
+    let (layout, place, buffer) = (layout(call.abi), place(call), call.arg(buffer));
     let mut bytes = [0; LARGEST];
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     guest.read(buffer, bytes)?;
@@ -69,45 +72,80 @@ pub(super) fn overwrite(
     Ok(())
 }
 
-/// A handler that lets the kernel answer and corrects it.
-macro_rules! corrected {
-    ($($(#[$doc:meta])* $name:ident: $layout:expr, |$call:ident| $place:expr, $buffer:literal;)*) => {
-        $($(#[$doc])* pub fn $name(_: &mut dyn Guest) -> Verdict {
-            Verdict::Amend(|guest, result| {
-                let $call = *guest.call();
-                let layout: fn(Abi) -> &'static StatLayout = $layout;
-                correct(guest, result, layout($call.abi), $place, $call.arg($buffer))
-            })
-        })*
-    };
+/// stat(2); on i386 the one with 16-bit ids.
+pub fn stat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, stat::native, path, 1))
 }
 
-corrected! {
-    /// stat(2); on i386 the one with 16-bit ids.
-    stat: stat::native, |call| Place::path(call.arg(0)), 1;
-    /// lstat(2); on i386 the one with 16-bit ids.
-    lstat: stat::native, |call| Place::link(call.arg(0)), 1;
-    /// fstat(2); on i386 the one with 16-bit ids.
-    fstat: stat::native, |call| Place::Descriptor(call.arg(0)), 1;
-    /// `newfstatat`, fstatat(2); on i386 `fstatat64`.
-    newfstatat: wide, |call| Place::at(call.arg(0), call.arg(1), call.int(3) as u32), 2;
-    /// i386 stat64.
-    stat64: wide, |call| Place::path(call.arg(0)), 1;
-    /// i386 lstat64.
-    lstat64: wide, |call| Place::link(call.arg(0)), 1;
-    /// i386 fstat64.
-    fstat64: wide, |call| Place::Descriptor(call.arg(0)), 1;
-    /// i386 `oldstat`.
-    oldstat: |_| &I386_OLD, |call| Place::path(call.arg(0)), 1;
-    /// i386 `oldlstat`.
-    oldlstat: |_| &I386_OLD, |call| Place::link(call.arg(0)), 1;
-    /// i386 `oldfstat`.
-    oldfstat: |_| &I386_OLD, |call| Place::Descriptor(call.arg(0)), 1;
+/// lstat(2); on i386 the one with 16-bit ids.
+pub fn lstat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, stat::native, link, 1))
+}
+
+/// fstat(2); on i386 the one with 16-bit ids.
+pub fn fstat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, stat::native, descriptor, 1))
+}
+
+/// `newfstatat`, fstatat(2); on i386 `fstatat64`.
+pub fn newfstatat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, wide, at, 2))
+}
+
+/// i386 `stat64`.
+pub fn stat64(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, wide, path, 1))
+}
+
+/// i386 `lstat64`.
+pub fn lstat64(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, wide, link, 1))
+}
+
+/// i386 `fstat64`.
+pub fn fstat64(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, wide, descriptor, 1))
+}
+
+/// i386 `oldstat`.
+pub fn oldstat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, oldest, path, 1))
+}
+
+/// i386 `oldlstat`.
+pub fn oldlstat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, oldest, link, 1))
+}
+
+/// i386 `oldfstat`.
+pub fn oldfstat(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(|guest, result| correct(guest, result, oldest, descriptor, 1))
+}
+
+fn path(call: Call) -> Place {
+    Place::path(call.arg(0))
+}
+
+fn link(call: Call) -> Place {
+    Place::link(call.arg(0))
+}
+
+fn descriptor(call: Call) -> Place {
+    Place::Descriptor(call.arg(0))
+}
+
+fn at(call: Call) -> Place {
+    Place::at(call.arg(0), call.arg(1), call.int(3) as u32)
 }
 
 /// The structure with 32-bit ids.
 fn wide(abi: Abi) -> &'static StatLayout {
     if abi == Abi::I386 { &I386_64 } else { stat::native(abi) }
+}
+
+/// The oldest structure.
+fn oldest(_: Abi) -> &'static StatLayout {
+    &I386_OLD
 }
 
 #[cfg(test)]

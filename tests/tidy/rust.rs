@@ -112,9 +112,27 @@ fn body(code: &str, at: usize) -> Option<usize> {
             b'{' => return Some(next),
             b';' | b'}' | b')' | b',' | b']' => return None,
             b'(' | b'[' => next = closing(code, next),
+            b'<' => next = after_generics(code, next),
             _ => next += 1,
         }
     }
+}
+
+/// Just behind the `>` that closes the `<` at `at`; an arrow closes nothing.
+fn after_generics(code: &str, at: usize) -> usize {
+    let (mut depth, mut before) = (0, b' ');
+    for (offset, byte) in code[at..].bytes().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if before != b'-' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + offset + 1;
+        }
+        before = byte;
+    }
+    code.len()
 }
 
 /// Blanks comments and the insides of strings and characters; line breaks stay.
@@ -225,4 +243,6 @@ fn a_function_reaches_from_its_name_to_its_brace() {
         "trait T { fn a(&self) -> [u8; 4]; }\nfn b<T>(f: fn(&str) -> T)\nwhere T: Copy\n{\n  if x {}\n}\n";
     let found = functions(&Source::new("x.rs", text).code);
     assert_eq!(found, [Function { name: "b".into(), line: 2, lines: 5 }]);
+    let generic = "fn c<const A: usize, F: Fn() -> u8>(f: F) {\n}\n";
+    assert_eq!(functions(generic), [Function { name: "c".into(), line: 1, lines: 2 }]);
 }

@@ -69,7 +69,8 @@ pub fn handlers(sources: &[Source]) -> Vec<String> {
         wrong.push("src/syscalls/table.rs: no row was understood".to_owned());
     }
     for path in rows {
-        let mut names = path.split("::").filter(|name| !name.starts_with('<'));
+        let plain = path.split_once("::<").map_or(path, |(plain, _)| plain); // whatever it is generic over
+        let mut names = plain.split("::");
         let (module, name) = (names.next().unwrap_or(path), names.last().unwrap_or(path));
         let home = format!("src/syscalls/{module}");
         let files = sources.iter().filter(|source| {
