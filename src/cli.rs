@@ -61,7 +61,6 @@ fn command() -> Command {
                 .value_parser(value_parser!(OsString))
                 .num_args(1..)
                 .trailing_var_arg(true)
-                .allow_hyphen_values(true)
                 .help("The program to run, and its arguments"),
         )
 }
@@ -101,13 +100,17 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     Ok(Plan { command, allow_real_root, summary, verbosity: matches.get_count("verbose") })
 }
 
-/// Help and version go to stdout; everything else clap says is an error of the caller's.
+/// Help and version go to stdout; everything else clap says is an error of the caller's, told in one
+/// sentence.
 fn refuse(error: &clap::Error) -> u8 {
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        _ => EXIT_OWN_FAILURE,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return if error.print().is_ok() { 0 } else { EXIT_OWN_FAILURE };
     }
+    let text = error.render().to_string();
+    let cause = text.lines().next().unwrap_or_default();
+    let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+    say(&format!("{cause}; see remainroot --help, and put -- before a command that starts with a dash"));
+    EXIT_OWN_FAILURE
 }
 
 fn print(text: &str) -> u8 {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::sys::Errno;
+use crate::sys::{Errno, Tid};
 
 /// Exit status when remainroot itself fails, as env(1) and its like have it.
 pub const EXIT_OWN_FAILURE: u8 = 125;
@@ -18,6 +18,13 @@ pub enum Failure {
     NoCommand,
     /// Real root of the initial namespace has no need of remainroot.
     RealRoot,
+    /// Something else traces this process.
+    OtherTracer {
+        /// The tracing task.
+        tracer: Tid,
+        /// Its name.
+        name: String,
+    },
     /// The command could not be executed.
     Exec {
         /// What was to run.
@@ -70,7 +77,14 @@ impl std::fmt::Display for Failure {
                 "you are real root already, so there is nothing to emulate; run it as a plain user, or pass \
                  --allow-real-root to do it all the same"
             ),
-            Failure::Exec { command, errno: Errno::ENOENT } => write!(f, "{command}: command not found"),
+            Failure::OtherTracer { tracer, name } => write!(
+                f,
+                "{name} (process {tracer}) traces this process already, and a process has only one tracer; \
+                 run {name} without remainroot, or attach it to nothing that remainroot runs"
+            ),
+            Failure::Exec { command, errno: Errno::ENOENT } => {
+                write!(f, "{command}: command not found; check the spelling and PATH")
+            }
             Failure::Exec { command, errno } => write!(f, "{command}: cannot be executed: {}", errno.desc()),
             Failure::Ptrace(Errno::EPERM) => write!(
                 f,

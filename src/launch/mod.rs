@@ -13,11 +13,12 @@ mod namespace;
 
 pub use failure::{EXIT_OWN_FAILURE, Failure, say};
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
 use crate::cred::View;
 use crate::seccomp;
@@ -25,6 +26,9 @@ use crate::supervisor::{self, Outputs};
 use crate::sys::process::Forked;
 use crate::sys::{self, Errno, Tid};
 use crate::syscalls::Stage;
+
+/// The name of the tracer and of its threads.
+const NAME: &CStr = c"remainroot";
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -45,11 +49,15 @@ pub fn run(plan: Plan) -> Failure {
         Ok(command) => command,
         Err(failure) => return failure,
     };
-    if let Some(tracer) = already_traced() {
-        if plan.verbosity > 0 {
-            say(&format!("already traced by process {tracer}: running the command without tracing it"));
+    match already_traced() {
+        Some((_, name)) if name == NAME.to_string_lossy() => {
+            if plan.verbosity > 0 {
+                say("already inside remainroot: running the command as it is");
+            }
+            return exec(&command);
         }
-        return exec(&command);
+        Some((tracer, name)) => return Failure::OtherTracer { tracer, name },
+        None => {}
     }
     let view = match namespace::prepare(plan.allow_real_root) {
         Ok(view) => view,
@@ -73,18 +81,34 @@ fn c_strings(words: Vec<OsString>) -> Result<Vec<CString>, Failure> {
     }
 }
 
-/// The process that traces this one, if any.
-fn already_traced() -> Option<Tid> {
+/// The task that traces this one, if any, and its name.
+fn already_traced() -> Option<(Tid, String)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
-    line.trim().parse().ok().filter(|&tracer| tracer != 0)
+    let tracer = line.trim().parse().ok().filter(|&tracer| tracer != 0)?;
+    let name = std::fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
+    Some((tracer, name.trim_end().to_owned()))
 }
 
 fn exec(command: &[CString]) -> Failure {
     let argv: Vec<&CStr> = command.iter().map(CString::as_c_str).collect();
     let Some(file) = argv.first() else { return Failure::NoCommand };
-    let errno = sys::process::exec(file, &argv);
+    let errno = match sys::process::exec(file, &argv) {
+        // execvp(3) says so as well when a directory of PATH may not be searched.
+        Errno::EACCES if !is_found(file) => Errno::ENOENT,
+        errno => errno,
+    };
     Failure::Exec { command: file.to_string_lossy().into_owned(), errno }
+}
+
+/// Whether a file of this name is there, in a directory of PATH where the name has no slash.
+fn is_found(file: &CStr) -> bool {
+    let name = Path::new(OsStr::from_bytes(file.to_bytes()));
+    if name.components().count() != 1 || file.to_bytes().contains(&b'/') {
+        return true;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).exists())
 }
 
 /// Forks the tracer away and waits until it has attached.
@@ -141,7 +165,7 @@ fn become_tracer(orphan: bool, socket: UnixDatagram, view: &View, outputs: Outpu
     }
     let _ = nix::unistd::setsid();
     sys::process::block_signals();
-    let _ = sys::process::set_name(c"remainroot");
+    let _ = sys::process::set_name(NAME);
     let _ = nix::unistd::chdir("/");
     let socket = leave_descriptors(socket, &outputs);
     let mut go = [0; 4];

@@ -145,7 +145,7 @@ impl Pool {
             home: AtomicUsize::new(0),
         });
         let (mine, theirs) = (Arc::clone(shared), Arc::clone(&handle));
-        let thread = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK);
+        let thread = std::thread::Builder::new().stack_size(STACK);
         thread.spawn(move || live(&mine, &theirs)).ok()?;
         shared.counters.add(Count::Worker);
         shared.pool.all.lock().push(Arc::clone(&handle));
