@@ -26,6 +26,9 @@ const fn work(title: &'static str, name: &'static str, count: u32) -> Work {
     Work { title, name, count }
 }
 
+/// Where the last run under remainroot left its summary.
+const SUMMARY: &str = "summary";
+
 const EXEC_STORM: &str = "exec";
 
 const WORK: &[Work] = &[
@@ -67,8 +70,8 @@ fn main() {
     let Some(program) = common::compile(&scratch, "bench/work.c", &["-O2"]) else {
         std::process::exit(1);
     };
-    println!("| work | bare namespace | remainroot | ratio | quartiles of the ratio | fakeroot |");
-    println!("|---|---:|---:|---:|---|---:|");
+    println!("| work | bare namespace | remainroot | ratio | its quartiles | stops a round | fakeroot |");
+    println!("|---|---:|---:|---:|---|---:|---:|");
     for work in WORK.iter().filter(|work| work.name.contains(&only)) {
         println!("{}", row(work, turns, &program, &scratch));
     }
@@ -92,12 +95,20 @@ fn row(work: &Work, turns: usize, program: &str, scratch: &Scratch) -> String {
     };
     let (low, high) = pairs.quartiles();
     format!(
-        "| {} | {} | {} | **{:.2}** | {low:.2}–{high:.2} | {peer} |",
+        "| {} | {} | {} | **{:.2}** | {low:.2}–{high:.2} | {:.2} | {peer} |",
         work.title,
         duration(pairs.bare()),
         duration(pairs.ours()),
         pairs.ratio(),
+        stops(&scratch.file(SUMMARY)) / f64::from(work.count),
     )
+}
+
+/// The stops that a summary counts, of every kind.
+fn stops(summary: &str) -> f64 {
+    let text = std::fs::read_to_string(summary).unwrap_or_else(|error| panic!("{summary}: {error}"));
+    let count = |line: &str| line.trim().strip_suffix("stops")?.split(' ').next()?.parse::<f64>().ok();
+    text.lines().filter_map(count).sum()
 }
 
 fn installed(program: &str) -> bool {
@@ -116,6 +127,7 @@ fn measure(work: &Work, side: Side, program: &str, scratch: &Scratch) -> f64 {
         name => words.extend([program, name, &work.count.to_string()].map(String::from)),
     }
     let run = Run::new(how, words).directory(scratch.path()).seconds(300);
+    let run = run.option("--summary").option(&scratch.file(SUMMARY));
     let from = Instant::now();
     let printed = run.output().success();
     match work.name {
