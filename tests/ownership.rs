@@ -180,6 +180,17 @@ fn a_device_opens_as_a_placeholder_and_shows_as_a_device() {
     );
 }
 
+#[test]
+fn a_file_of_a_lower_layer_keeps_its_owner_when_it_is_copied_up() {
+    same(
+        "mkdir l u x m; echo a > l/a; echo b > l/b; mkdir l/d; chmod 4755 l/b; \
+         unshare -m sh -c 'mount -t overlay -o lowerdir=l,upperdir=u,workdir=x,userxattr none m && \
+           cd m && stat -c \"%n %u:%g %a\" a b d && chown 7:8 a && chown 9 b && chgrp 50 d && chmod 2775 d && \
+           stat -c \"%n %u:%g %a\" a b d && chown 10 a && chmod 640 a && echo more >> b && touch d/f && \
+           mv a e && stat -c \"%n %u:%g %a\" b d d/f e'",
+    );
+}
+
 /// How many stops a script costs that looks at some hundred files.
 fn stops(before: &str) -> u64 {
     let place = Scratch::new("ownership");

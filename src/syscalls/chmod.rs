@@ -5,7 +5,7 @@
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict, kernel};
-use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, S_ISGID, Statx};
+use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
 
@@ -64,16 +64,14 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
 /// Has the kernel set `mode`, and remembers what it did not.
 fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, mode: u16) -> SysResult {
     let (call, args) = kernels(place, mode);
-    let kernel_mode = match guest.inject(call, args) {
-        // It leaves out S_ISGID where it does not know the group.
-        Ok(_) if mode & S_ISGID != 0 => inode::inspect(guest, place)?.mode,
-        Ok(_) => before.with_permissions(mode).mode,
-        Err(Errno::EPERM) if statx.uid != guest.view().kernel_uid => statx.mode,
+    match guest.inject(call, args) {
+        Ok(_) => {}
+        Err(Errno::EPERM) if statx.uid != guest.view().kernel_uid => {}
         Err(errno) => return Err(errno),
-    };
-    let file_type = statx.mode & !PERMISSIONS;
-    let statx = Statx { mode: file_type | (kernel_mode & PERMISSIONS), ..statx };
-    inode::remember(guest, &statx, |shown| shown.with_permissions(mode));
+    }
+    // The kernel leaves out S_ISGID where it does not know the group, and all where it refused.
+    let statx = inode::inspect(guest, place)?;
+    inode::remember_after(guest, &statx, before, |shown| shown.with_permissions(mode));
     Ok(0)
 }
 

@@ -7,7 +7,7 @@
 use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Stage, Test, Verdict, kernel};
-use crate::abi::stat::{S_ISGID, S_ISUID, Statx};
+use crate::abi::stat::Statx;
 use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, Gid, Uid};
 use crate::ownership::{Attributes, Fact, rules};
@@ -114,13 +114,13 @@ fn give_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes
         Ok(_) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
-    let set_id = statx.mode & (S_ISUID | S_ISGID) != 0;
-    let statx = if set_id { inode::inspect(guest, place)? } else { statx };
-    inode::remember(guest, &statx, |shown| Attributes {
+    let statx = inode::inspect(guest, place)?;
+    inode::remember_after(guest, &statx, before, |shown| Attributes {
         uid: owner.uid.unwrap_or(shown.uid),
         gid: owner.gid.unwrap_or(shown.gid),
         ..shown.with_permissions(after.permissions())
     });
+    inode::attributes(guest, &statx); // as it is now, so that the next stat need not look again
     Ok(0)
 }
 

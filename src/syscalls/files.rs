@@ -44,6 +44,7 @@ struct State {
     descriptors: BTreeMap<u64, Vec<u8>>,
     clock: u64,
     read_only: bool,
+    copies_up: bool,
 }
 
 impl Files {
@@ -80,6 +81,11 @@ impl Files {
     /// From now on the filesystem is read-only.
     pub(crate) fn set_read_only(&self) {
         self.0.borrow_mut().read_only = true;
+    }
+
+    /// From now on the first change gives an inode another birth time, as overlayfs does.
+    pub(crate) fn set_copies_up(&self) {
+        self.0.borrow_mut().copies_up = true;
     }
 
     /// The inode as the kernel has it.
@@ -158,6 +164,7 @@ impl State {
         change: impl FnOnce(&mut Node) -> Result<(), Errno>,
     ) -> SysResult {
         let (read_only, clock) = (self.read_only, self.clock + 1);
+        let copied = std::mem::take(&mut self.copies_up);
         self.clock = clock;
         let node = self.find(memory, directory, path, flags)?;
         if read_only {
@@ -165,6 +172,9 @@ impl State {
         }
         change(node)?;
         node.ctime = clock;
+        if copied {
+            node.birth = clock;
+        }
         Ok(0)
     }
 

@@ -108,14 +108,28 @@ pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes
 /// Remembers what `goal` makes of the attributes the guest has seen so far, and raises
 /// [`Stage::Ownership`] if there is anything to remember.
 pub fn remember(guest: &mut dyn Guest, statx: &Statx, goal: impl Fn(Attributes) -> Attributes) {
+    let before = Attributes::seen(known(statx), guest.view(), None);
+    remember_after(guest, statx, before, goal);
+}
+
+/// The same after a call that may have made another inode of it, with the number of the first but
+/// another birth time: overlayfs copies a file to its upper layer before it changes it. Then `goal`
+/// starts from `before`.
+pub fn remember_after(
+    guest: &mut dyn Guest,
+    statx: &Statx,
+    before: Attributes,
+    goal: impl Fn(Attributes) -> Attributes,
+) {
     let (kernel, view) = (known(statx), guest.view());
-    let fact = guest.ownership().change(identity(statx), |old| {
-        Fact::between(kernel, goal(Attributes::seen(kernel, view, old)), view)
-    });
+    let shown = |fact| Attributes::seen(kernel, view, Some(fact));
+    let fact = guest
+        .ownership()
+        .change(identity(statx), |old| Fact::between(kernel, goal(old.map_or(before, shown)), view));
     if fact.is_empty() {
         return;
     }
-    if fact.gid.is_some() && Attributes::seen(kernel, view, Some(fact)).passes_group_on() {
+    if fact.gid.is_some() && shown(fact).passes_group_on() {
         guest.ownership().set_inherits();
     }
     guest.raise(Stage::Ownership);

@@ -136,3 +136,14 @@ fn a_sandboxed_guest_gets_only_what_the_kernel_can_do() {
     assert!(matches!(verdict, Verdict::Run), "{verdict:?}");
     assert!(guest.injected.is_empty());
 }
+
+#[test]
+fn a_file_that_is_copied_up_by_the_change_keeps_what_was_known() {
+    let files = with_file(0o644);
+    let mut guest = files.guest(Credentials::root());
+    assert_eq!(chown(&mut guest, "/file", 7, KEEP), Ok(0));
+    files.set_copies_up();
+    assert_eq!(chown(&mut guest, "/file", KEEP, 8), Ok(0));
+    assert_ne!(files.node("/file").birth, 1);
+    assert_eq!(shown(&mut guest, &files, "/file"), (7, 8, 0o100_644));
+}
