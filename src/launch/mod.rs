@@ -15,10 +15,11 @@ pub use failure::{EXIT_OWN_FAILURE, Failure, say};
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+
+use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType};
 
 use crate::cred::View;
 use crate::seccomp;
@@ -114,11 +115,11 @@ fn is_found(file: &CStr) -> bool {
 /// Forks the tracer away and waits until it has attached.
 fn start_tracer(view: &View, outputs: Outputs) -> Result<(), Failure> {
     let command = std::process::id() as Tid;
-    let (ours, theirs) = UnixDatagram::pair().map_err(Failure::io("making a socket pair"))?;
-    // An orphan of pid 1 would be adopted by pid 1, which might wait for it: there the tracer is a
-    // child whose end sends no signal, which a plain wait does not see.
+    let (ours, theirs) = sockets().map_err(Failure::errno("making a socket pair"))?;
+    // No signal of the child's end may stay pending for the command. An orphan of pid 1 would be
+    // adopted by pid 1, which might wait for it: there the tracer stays that unseen child.
     let orphan = command != 1;
-    let forked = if orphan { sys::process::fork() } else { sys::process::fork_unseen() };
+    let forked = sys::process::fork_unseen();
     match forked.map_err(Failure::errno("forking the tracer"))? {
         Forked::Child => {
             drop(ours);
@@ -135,28 +136,37 @@ fn start_tracer(view: &View, outputs: Outputs) -> Result<(), Failure> {
 }
 
 /// The command's side: learn who the tracer is, permit it, and wait until it has attached.
-fn meet_tracer(socket: &UnixDatagram) -> Result<(), Failure> {
+fn meet_tracer(socket: &OwnedFd) -> Result<(), Failure> {
     let tracer = receive(socket)?;
     // EINVAL: no Yama, nothing to permit.
     let _ = sys::process::allow_tracer(tracer);
-    socket.send(&0_i32.to_ne_bytes()).map_err(Failure::io("speaking to the tracer"))?;
+    send(socket, 0).map_err(Failure::errno("speaking to the tracer"))?;
     match receive(socket)? {
         0 => Ok(()),
         errno => Err(Failure::Ptrace(Errno::from_raw(errno))),
     }
 }
 
-fn receive(socket: &UnixDatagram) -> Result<i32, Failure> {
+/// Two ends, each of which is told when the other is gone.
+fn sockets() -> sys::Result<(OwnedFd, OwnedFd)> {
+    socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+fn send(socket: &OwnedFd, word: i32) -> sys::Result<()> {
+    socket::send(socket.as_raw_fd(), &word.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL).map(drop)
+}
+
+fn receive(socket: &OwnedFd) -> Result<i32, Failure> {
     let mut word = [0; 4];
-    match socket.recv(&mut word) {
+    match socket::recv(socket.as_raw_fd(), &mut word, MsgFlags::empty()) {
         Ok(4) => Ok(i32::from_ne_bytes(word)),
         Ok(_) => Err(Failure::TracerDied),
-        Err(error) => Err(Failure::io("listening to the tracer")(error)),
+        Err(errno) => Err(Failure::errno("listening to the tracer")(errno)),
     }
 }
 
 /// The tracer's side, in the child.
-fn become_tracer(orphan: bool, socket: UnixDatagram, view: &View, outputs: Outputs, command: Tid) -> ! {
+fn become_tracer(orphan: bool, socket: OwnedFd, view: &View, outputs: Outputs, command: Tid) -> ! {
     if orphan {
         match sys::process::fork() {
             Ok(Forked::Child) => {}
@@ -168,12 +178,11 @@ fn become_tracer(orphan: bool, socket: UnixDatagram, view: &View, outputs: Outpu
     let _ = sys::process::set_name(NAME);
     let _ = nix::unistd::chdir("/");
     let socket = leave_descriptors(socket, &outputs);
-    let mut go = [0; 4];
-    let introduced = socket.send(&sys::process::thread_id().to_ne_bytes()).is_ok();
-    if introduced && socket.recv(&mut go).is_ok() {
+    let introduced = send(&socket, sys::process::thread_id()).is_ok();
+    if introduced && receive(&socket).is_ok() {
         supervisor::run(view.clone(), outputs, command, move |outcome| {
             let errno = outcome.err().map_or(0, |errno| errno as i32);
-            let _ = socket.send(&errno.to_ne_bytes());
+            let _ = send(&socket, errno);
         });
     }
     sys::process::exit_now(0)
@@ -181,7 +190,7 @@ fn become_tracer(orphan: bool, socket: UnixDatagram, view: &View, outputs: Outpu
 
 /// Closes every descriptor of the caller's; the standard ones become `/dev/null`, and stderr stays
 /// only where something is to be said on it.
-fn leave_descriptors(socket: UnixDatagram, outputs: &Outputs) -> UnixDatagram {
+fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
     let mut kept: Vec<RawFd> = vec![socket.as_raw_fd()];
     kept.extend(outputs.summary.as_ref().map(AsRawFd::as_raw_fd));
     kept.sort_unstable();
