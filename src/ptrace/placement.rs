@@ -32,6 +32,16 @@ pub fn follow(tid: Tid) {
     }
 }
 
+/// Gives a task that was born while its parent was narrowed what the parent has now: `child` has not
+/// run yet, and `parent` has stopped for the birth.
+pub fn widen_born(parent: Tid, child: Tid) {
+    if let (Ok(own), Ok(inherited)) = (sched::affinity(parent), sched::affinity(child))
+        && own != inherited
+    {
+        let _ = sched::set_affinity(child, &own);
+    }
+}
+
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
 pub(super) fn here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
     let Some(cpu) = home() else { return wake() };

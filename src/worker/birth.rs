@@ -21,6 +21,7 @@ impl Worker {
     pub(super) fn birth(&mut self, stop: EventStop, event: Event) -> Traced<()> {
         let parent = stop.tid();
         let child = stop.message()? as Tid;
+        ptrace::widen_born(parent, child);
         if !self.adopted_early.remove(&child)
             && let Some(born) = self.birthright(&stop, event, child)?
         {
