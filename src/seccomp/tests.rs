@@ -6,7 +6,7 @@ use super::compile::{RET_ALLOW, RET_ERRNO, RET_TRACE, X32_BIT};
 use super::interpreter::run;
 use super::{ABIS, Instruction, MAX_INSTRUCTIONS, bytes, compile, program};
 use crate::abi::{Abi, Numbers};
-use crate::syscalls::{Guest, Operation, Stage, TABLE, Test, Verdict};
+use crate::syscalls::{Guest, Operation, SCRATCH_BYTES, Stage, TABLE, Test, Verdict};
 
 /// Argument values next to every edge a test knows.
 const EDGES: [u64; 14] = [
@@ -160,6 +160,7 @@ fn programs_fit_into_the_kernel_and_are_walked_in_few_steps() {
     for stage in Stage::ALL {
         let program = program(stage);
         assert!(program.len() <= MAX_INSTRUCTIONS, "{stage:?}: {} instructions", program.len());
+        assert!(16 + 8 * program.len() <= SCRATCH_BYTES, "{stage:?} does not fit into a guest's scratch");
         let steps = |number| run(program, ABIS[0].audit_arch(), number, &[0; 6]).map(|outcome| outcome.steps);
         let longest = (0..600).filter_map(steps).max().expect("some number");
         assert!(longest <= 24, "{stage:?}: {longest} steps");
