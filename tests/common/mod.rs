@@ -66,12 +66,15 @@ pub fn remainroot() -> &'static Path {
 #[derive(Debug)]
 pub struct Run {
     how: How,
+    before: Vec<OsString>,
+    namespaces: &'static str,
     options: Vec<OsString>,
     words: Vec<OsString>,
     input: Vec<u8>,
     directory: PathBuf,
     environment: Vec<(OsString, OsString)>,
     deadline: Duration,
+    daemons: bool,
 }
 
 /// What came of it. Two of them are equal when status and both outputs are.
@@ -103,18 +106,33 @@ impl Run {
     pub fn new<W: AsRef<OsStr>>(how: How, words: impl IntoIterator<Item = W>) -> Run {
         Run {
             how,
+            before: Vec::new(),
+            namespaces: "-Ur",
             options: Vec::new(),
             words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
             input: Vec::new(),
             directory: PathBuf::from("/"),
             environment: Vec::new(),
             deadline: Duration::from_secs(30),
+            daemons: false,
         }
     }
 
     /// A line for `sh -c`.
     pub fn shell(how: How, script: &str) -> Run {
         Run::new(how, ["sh", "-c", script])
+    }
+
+    /// A command that is given everything else as its arguments: it runs before the namespace exists.
+    pub fn before<W: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = W>) -> Run {
+        self.before = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// The letters of unshare(1), `-Ur` if nothing is said.
+    pub fn namespaces(mut self, letters: &'static str) -> Run {
+        self.namespaces = letters;
+        self
     }
 
     /// An option for remainroot itself; ignored where it does not run.
@@ -147,6 +165,12 @@ impl Run {
         self
     }
 
+    /// Spares what outlives it: daemons, which the test itself must see end.
+    pub fn leaves_daemons(mut self) -> Run {
+        self.daemons = true;
+        self
+    }
+
     /// Runs it to its end and until both its pipes are closed. At the deadline everything it started
     /// is killed and the test fails.
     pub fn output(self) -> Output {
@@ -169,13 +193,23 @@ impl Run {
         let ended = Arc::clone(&reaped);
         std::thread::spawn(move || wait(child, &ended, &events));
         let until = Instant::now() + self.deadline;
-        Running { pid, reaped, mark, until, what: format!("{command:?}"), stdout, stderr, received }
+        Running {
+            pid,
+            reaped,
+            mark,
+            daemons: self.daemons,
+            until,
+            what: format!("{command:?}"),
+            stdout,
+            stderr,
+            received,
+        }
     }
 
     fn command(&self, mark: &str) -> Command {
-        let mut words: Vec<&OsStr> = Vec::new();
+        let mut words: Vec<&OsStr> = self.before.iter().map(OsString::as_os_str).collect();
         if matches!(self.how, How::Namespace | How::Remainroot) {
-            words.extend(["unshare", "-Ur", "--"].map(OsStr::new));
+            words.extend(["unshare", self.namespaces, "--"].map(OsStr::new));
         }
         if matches!(self.how, How::Remainroot | How::Alone) {
             words.push(remainroot().as_os_str());
@@ -196,6 +230,11 @@ impl Run {
     }
 }
 
+/// The processes of a run that still live.
+pub fn living(mark: &str) -> Vec<u32> {
+    tree::marked(mark, None)
+}
+
 /// A value of [`tree::MARK`] that no other run has.
 fn mark() -> String {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -209,6 +248,7 @@ pub struct Running {
     /// From then on the id may be another process's.
     reaped: Arc<AtomicBool>,
     mark: String,
+    daemons: bool,
     until: Instant,
     what: String,
     stdout: Arc<Mutex<Vec<u8>>>,
@@ -249,6 +289,11 @@ impl Running {
         self.pid
     }
 
+    /// What marks every process it started, for [`living`].
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
     /// What it has written to stdout so far.
     pub fn so_far(&self) -> String {
         String::from_utf8_lossy(&self.stdout.lock().unwrap()).into_owned()
@@ -273,6 +318,11 @@ impl Running {
         tree::marked(&self.mark, self.root())
     }
 
+    /// What each of them is doing.
+    pub fn description(&self) -> String {
+        tree::describe(&self.processes())
+    }
+
     /// Waits for its end and for both pipes to close.
     pub fn finish(self) -> Output {
         let (mut status, mut open) = (None, 2);
@@ -291,7 +341,7 @@ impl Running {
 
     fn fail(&self, how: &str) -> ! {
         let stderr = String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned();
-        let living = tree::describe(&self.processes());
+        let living = self.description();
         tree::kill(&self.mark, self.root());
         let stdout = self.so_far();
         panic!("{}\n{how} by its deadline\nstdout: {stdout}\nstderr: {stderr}\n{living}", self.what);
@@ -300,6 +350,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.daemons && self.root().is_none() && !std::thread::panicking() {
+            return;
+        }
         tree::kill(&self.mark, self.root());
     }
 }

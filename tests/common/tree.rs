@@ -65,7 +65,11 @@ pub fn kill(mark: &str, root: Option<u32>) {
 
 /// What the processes are doing, for the message of a failed test.
 pub fn describe(processes: &[u32]) -> String {
-    let line = |&pid: &u32| {
+    let threads = |&pid: &u32| {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect::<Vec<u32>>()
+    };
+    let line = |pid: u32| {
         let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
         let field = |key: &str| {
             let status = read("status");
@@ -79,5 +83,5 @@ pub fn describe(processes: &[u32]) -> String {
             call.trim()
         )
     };
-    processes.iter().map(line).collect::<Vec<_>>().join("\n")
+    processes.iter().flat_map(threads).map(line).collect::<Vec<_>>().join("\n")
 }

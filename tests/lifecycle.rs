@@ -1,0 +1,454 @@
+//! Births, deaths and signals: one hazard a test. Small C programs print what they find, and must find the
+//! same under remainroot as without it.
+#![allow(clippy::expect_used, clippy::indexing_slicing)] // a helper of a test is a test
+
+mod common;
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use common::{How, Output, Run, Running, Scratch, compile, needs_root, remainroot};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+/// A compiled guest program and the directory it lives in.
+struct Guest {
+    scratch: Scratch,
+    program: String,
+}
+
+impl Guest {
+    fn new(name: &str) -> Option<Guest> {
+        let scratch = Scratch::new(name);
+        let program = compile(&scratch, &format!("lifecycle/{name}.c"), &[])?;
+        Some(Guest { scratch, program })
+    }
+
+    fn run(&self, how: How, arguments: &[&str]) -> Run {
+        Run::new(how, std::iter::once(self.program.as_str()).chain(arguments.iter().copied())).seconds(60)
+    }
+}
+
+fn compare(expected: &Output, found: &Output) {
+    let same = expected == found;
+    assert!(same, "without remainroot:\n{expected:#?}\nunder remainroot:\n{found:#?}");
+}
+
+/// In the same namespace: for what needs no root. The run without must not have failed.
+fn same(name: &str, arguments: &[&str]) {
+    let Some(guest) = Guest::new(name) else { return };
+    let expected = guest.run(How::Namespace, arguments).output();
+    assert!(expected.status.code() != Some(99), "{expected:#?}");
+    compare(&expected, &guest.run(How::Remainroot, arguments).output());
+}
+
+/// As real root: for what remainroot makes possible.
+fn same_as_root(name: &str, arguments: &[&str]) {
+    if !needs_root() {
+        return;
+    }
+    let Some(guest) = Guest::new(name) else { return };
+    let expected = guest.run(How::Native, arguments).output();
+    assert!(expected.status.code() != Some(99), "{expected:#?}");
+    compare(&expected, &guest.run(How::Remainroot, arguments).output());
+}
+
+/// As real root, with a file of the user who runs it as argument.
+fn same_as_root_with_a_file(name: &str) {
+    if !needs_root() {
+        return;
+    }
+    let Some(guest) = Guest::new(name) else { return };
+    let outputs = [How::Native, How::Remainroot].map(|how| {
+        let file = guest.scratch.file(&format!("{how:?}"));
+        Run::new(if how == How::Native { how } else { How::Namespace }, ["touch", &file]).output().success();
+        guest.run(how, &[&file]).output()
+    });
+    assert!(outputs[0].status.code() != Some(99), "{:#?}", outputs[0]);
+    compare(&outputs[0], &outputs[1]);
+}
+
+fn shell(script: &str) {
+    compare(&Run::shell(How::Namespace, script).output(), &Run::shell(How::Remainroot, script).output());
+}
+
+/// Waits until nothing of a run is left, remainroot's own processes included.
+fn assert_gone(running: &Running) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !running.processes().is_empty() {
+        assert!(Instant::now() < until, "left over: {}", running.description());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn tracer_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    let thread: u32 = line.trim().parse().ok().filter(|&tracer| tracer != 0)?;
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+}
+
+// Births.
+
+#[test]
+fn a_forked_child_has_its_parents_ids() {
+    same_as_root("births", &["fork"]);
+}
+
+#[test]
+fn a_vforked_child_has_its_parents_ids() {
+    same_as_root("births", &["vfork"]);
+}
+
+#[test]
+fn a_cloned_child_has_its_parents_ids() {
+    same_as_root("births", &["clone"]);
+}
+
+#[test]
+fn a_child_that_shares_its_parents_memory_has_ids_of_its_own() {
+    same_as_root("births", &["memory"]);
+}
+
+#[test]
+fn a_child_cloned_untraced_is_answered_too() {
+    same_as_root("births", &["untraced"]);
+}
+
+#[test]
+fn a_child_of_clone3_has_its_parents_ids() {
+    same_as_root("births", &["clone3"]);
+}
+
+#[test]
+fn a_spawned_program_has_its_parents_ids() {
+    same_as_root("births", &["spawn"]);
+}
+
+#[test]
+fn a_thread_has_its_makers_ids_and_keeps_its_own() {
+    same_as_root("births", &["thread"]);
+}
+
+#[test]
+fn a_sibling_made_by_a_child_has_the_childs_ids() {
+    same_as_root("births", &["parent"]);
+}
+
+#[test]
+fn a_vfork_suspends_only_its_own_thread() {
+    same_as_root("vfork", &[]);
+}
+
+#[test]
+fn the_library_tells_every_thread_and_raw_calls_tell_none() {
+    same_as_root("broadcast", &[]);
+}
+
+#[test]
+fn exec_from_another_thread_keeps_the_pid_and_that_threads_ids() {
+    same_as_root("exec", &[]);
+}
+
+#[test]
+fn threads_that_race_to_exec_leave_one_program() {
+    for _ in 0..10 {
+        same("exec", &["race"]);
+    }
+}
+
+#[test]
+fn a_process_outlives_its_leader() {
+    same_as_root("leader", &[]);
+}
+
+// Many of them.
+
+#[test]
+fn two_thousand_quick_forks_from_four_threads_all_end() {
+    same("storm", &["forks", "2000"]);
+}
+
+#[test]
+fn four_thousand_quick_threads_from_four_threads_all_end() {
+    same("storm", &["threads", "4000"]);
+}
+
+#[test]
+fn a_deep_chain_of_forks_carries_ids_to_its_end() {
+    same_as_root("storm", &["chain", "150"]);
+}
+
+#[test]
+fn a_process_killed_while_it_breeds_dies_of_that() {
+    same("storm", &["doomed", "60"]);
+}
+
+// Signals.
+
+#[test]
+fn job_control_is_seen_by_the_parent() {
+    same("jobs", &[]);
+}
+
+#[test]
+fn the_command_itself_stops_and_continues_for_its_caller() {
+    let Some(guest) = Guest::new("jobs") else { return };
+    for command in [&["sleep", "1000"][..], &["sh", "-c", "while :; do :; done"]] {
+        let run = |how| Run::new(how, command).before([&guest.program]).output();
+        compare(&run(How::Namespace), &run(How::Remainroot));
+    }
+}
+
+#[test]
+fn interrupted_and_restarted_calls_behave() {
+    same_as_root("interrupted", &[]);
+}
+
+#[test]
+fn signals_arrive_as_they_were_sent() {
+    same("siginfo", &[]);
+}
+
+#[test]
+fn sigchld_ignored_or_not_is_the_kernels_business() {
+    same("sigchld", &[]);
+}
+
+#[test]
+fn registers_survive_every_answered_call() {
+    same_as_root_with_a_file("registers");
+}
+
+#[test]
+fn a_task_keeps_the_processors_it_chose() {
+    same_as_root("affinity", &[]);
+}
+
+#[test]
+fn a_process_that_may_not_be_looked_at_is_answered() {
+    same_as_root_with_a_file("hidden");
+}
+
+#[test]
+fn filters_of_the_guests_own_work_and_change_no_answer() {
+    same_as_root("sandbox", &[]);
+}
+
+// Ends.
+
+#[test]
+fn exit_statuses_and_signals_reach_the_caller() {
+    for script in
+        ["exit 0", "exit 1", "exit 127", "exit 255", "kill -TERM $$", "kill -KILL $$", "kill -USR1 $$"]
+    {
+        shell(script);
+    }
+}
+
+#[test]
+fn the_core_flag_is_the_kernels() {
+    for signal in ["SEGV", "ABRT", "QUIT", "TERM"] {
+        for limit in ["unlimited", "0"] {
+            let statuses = [How::Namespace, How::Remainroot].map(|how| {
+                let scratch = Scratch::new("core");
+                let script = format!("ulimit -c {limit}; kill -{signal} $$");
+                Run::shell(how, &script).directory(scratch.path()).output().status
+            });
+            assert_eq!(statuses[0].core_dumped(), statuses[1].core_dumped(), "{signal} {limit}");
+            assert_eq!(statuses[0], statuses[1], "{signal} {limit}");
+        }
+    }
+}
+
+#[test]
+fn a_shell_sees_its_children_end_as_they_do() {
+    shell("for i in 0 3 200; do sh -c \"exit $i\"; echo $?; done; sh -c 'kill -9 $$'; echo $?");
+    shell("sleep 1000 & kill $!; wait $!; echo $?; (exit 4) & wait $!; echo $?");
+    shell("set -o pipefail 2>/dev/null; yes | head -2; seq 100000 | tail -1; echo $?");
+}
+
+#[test]
+fn a_daemon_outlives_its_command_and_is_answered() {
+    if !needs_root() {
+        return;
+    }
+    let Some(guest) = Guest::new("daemon") else { return };
+    let found = [How::Native, How::Remainroot].map(|how| {
+        let file = guest.scratch.file(&format!("{how:?}"));
+        let running = guest.run(how, &[&file]).leaves_daemons().start();
+        // Both pipes close with the command, though the daemon lives.
+        assert_eq!(running.finish().success(), "started\n");
+        let until = Instant::now() + Duration::from_secs(20);
+        while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with("end\n")) {
+            assert!(Instant::now() < until, "the daemon did not finish");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::fs::read_to_string(&file).expect("it was read before")
+    });
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn a_killed_command_dies_of_that_and_its_children_live_on() {
+    let script =
+        "sleep 1000 >/dev/null 2>&1 </dev/null & echo up; while :; do sleep 1000 >/dev/null 2>&1; done";
+    let running = Run::shell(How::Remainroot, script).leaves_daemons().start();
+    running.until("up");
+    std::thread::sleep(Duration::from_millis(100));
+    let pid = running.pid();
+    let tracer = tracer_of(pid).expect("it is traced");
+    let children: Vec<u32> =
+        running.processes().into_iter().filter(|&other| other != pid && other != tracer).collect();
+    assert_eq!(children.len(), 2);
+    kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("it lives");
+    let mark = running.mark().to_owned();
+    assert_eq!(running.finish().status.signal(), Some(9));
+    assert!(children.iter().all(|&child| tracer_of(child) == Some(tracer)), "children live on, traced");
+    for child in children {
+        kill(Pid::from_raw(child as i32), Signal::SIGKILL).expect("it lives");
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while !common::living(&mark).is_empty() {
+        assert!(Instant::now() < until, "the tracer did not end with its last tracee");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_tree_killed_at_any_moment_leaves_nothing() {
+    let Some(guest) = Guest::new("storm") else { return };
+    for round in 0..40 {
+        let running = guest.run(How::Remainroot, &["forks", "1000000"]).before(["setsid"]).start();
+        std::thread::sleep(Duration::from_millis(round * 4));
+        let group = Pid::from_raw(running.pid() as i32);
+        let _ = killpg(group, Signal::SIGKILL); // it may not lead a group yet
+        let _ = kill(group, Signal::SIGKILL);
+        assert_gone(&running);
+    }
+}
+
+#[test]
+fn a_killed_tracer_takes_its_tracees_along() {
+    let running = Run::shell(How::Remainroot, "sleep 1000 & echo up; sleep 1000").start();
+    running.until("up");
+    std::thread::sleep(Duration::from_millis(300)); // nothing is on its way from worker to worker
+    let tracer = tracer_of(running.pid()).expect("it is traced");
+    kill(Pid::from_raw(tracer as i32), Signal::SIGKILL).expect("it lives");
+    assert_gone(&running);
+    assert_eq!(running.finish().status.signal(), Some(9));
+}
+
+// How it starts.
+
+/// What the program finds, without the ids that differ from run to run.
+fn facts(guest: &Guest, how: How, pinned: bool) -> String {
+    let mut run = guest.run(how, &["show"]).before([&guest.program, "wrap"]);
+    if pinned {
+        run = run.variable("PINNED", "1");
+    }
+    let running = run.start();
+    let (pid, parent) = (running.pid(), std::process::id());
+    let text = running.finish().success();
+    let (first, rest) = text.split_once('\n').expect("several lines");
+    let named = |word: &str| match word.parse::<u32>() {
+        Ok(id) if id == pid => "itself".to_owned(),
+        Ok(id) if id == parent => "caller".to_owned(),
+        _ => word.to_owned(),
+    };
+    format!("{}\n{rest}", first.split(' ').map(named).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_command_starts_with_everything_its_caller_gave_it() {
+    let Some(guest) = Guest::new("facts") else { return };
+    for pinned in [false, true] {
+        let expected = facts(&guest, How::Namespace, pinned);
+        assert!(expected.starts_with("pid itself parent caller group itself session "), "{expected}");
+        assert_eq!(expected, facts(&guest, How::Remainroot, pinned), "pinned: {pinned}");
+    }
+}
+
+#[test]
+fn a_shell_has_the_pid_that_its_caller_started() {
+    let running =
+        Run::shell(How::Remainroot, "echo $$; ls -l /proc/self/fd | sed 's/.*[0-9] //' | wc -l").start();
+    let pid = running.pid();
+    assert!(running.finish().success().starts_with(&format!("{pid}\n")));
+}
+
+#[test]
+fn a_terminal_stays_the_commands() {
+    let script = "tty | sed 's/[0-9]*$//'; stty size; test -t 0 && read pid _ _ _ group _ _ front _ </proc/self/stat; \
+                  [ \"$group\" = \"$front\" ] && echo in front";
+    let typed = |how| Run::new(how, ["script", "-qec", script, "/dev/null"]).output();
+    compare(&typed(How::Namespace), &typed(How::Remainroot));
+}
+
+#[test]
+fn pid_1_and_subreapers_have_no_child_they_did_not_make() {
+    let Some(guest) = Guest::new("reaper") else { return };
+    for namespaces in ["-Ur", "-Urpf"] {
+        let run = |how| guest.run(how, &[]).namespaces(namespaces).output();
+        compare(&run(How::Namespace), &run(How::Remainroot));
+    }
+}
+
+#[test]
+fn remainroot_inside_remainroot_is_one_remainroot() {
+    let inner = remainroot().to_str().expect("the path is text");
+    let script = "id -u; chown 5:6 f; stat -c %u:%g f; setpriv --reuid 7 --clear-groups id -u; exit 9";
+    let scratch = Scratch::new("nested");
+    std::fs::write(scratch.path().join("f"), "").expect("the directory is writable");
+    if nix::unistd::geteuid().is_root() {
+        let owner = Some(common::NOBODY);
+        std::os::unix::fs::chown(scratch.path().join("f"), owner, owner).expect("root may");
+    }
+    let words = [inner, "--", inner, "--", "sh", "-c", script];
+    let output = Run::new(How::Remainroot, words).directory(scratch.path()).output();
+    assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (9, "0\n5:6\n7\n", ""));
+}
+
+#[test]
+fn a_plain_user_gets_a_namespace() {
+    let output =
+        Run::shell(How::Alone, "id -u; id -g; setpriv --reuid 7 --clear-groups id -u; exit 3").output();
+    assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (3, "0\n0\n7\n", ""));
+}
+
+// What cannot be.
+
+#[test]
+fn a_command_that_cannot_be_executed_is_said_in_one_sentence() {
+    for (command, code) in
+        [("no-such-command", 127), ("/no/such/command", 127), ("/etc/passwd", 126), ("/etc", 126)]
+    {
+        let output = Run::new(How::Remainroot, [command]).output();
+        assert_eq!(output.code(), code, "{output:?}");
+        assert_eq!(output.stdout, "");
+        assert!(output.stderr.lines().count() == 1 && output.stderr.contains(command), "{output:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_said_and_ends_with_125() {
+    let missing = Run::new(How::Remainroot, [] as [&str; 0]).output();
+    assert_eq!((missing.code(), missing.stderr.lines().count()), (125, 1), "{missing:?}");
+    let unknown = Run::new(How::Remainroot, ["true"]).option("--no-such-option").output();
+    assert_eq!(unknown.code(), 125, "{unknown:?}");
+    assert!(unknown.stderr.contains("--no-such-option"), "{unknown:?}");
+}
+
+#[test]
+fn real_root_is_refused_with_a_sentence_unless_it_insists() {
+    if !needs_root() {
+        return;
+    }
+    let program = remainroot().to_str().expect("the path is text");
+    let refused = Run::new(How::Native, [program, "--", "true"]).output();
+    assert_eq!((refused.code(), refused.stderr.lines().count()), (125, 1), "{refused:?}");
+    assert!(refused.stderr.contains("--allow-real-root"), "{refused:?}");
+    let insisted = Run::new(How::Native, [program, "--allow-real-root", "--", "sh", "-c", "exit 6"]).output();
+    assert_eq!((insisted.code(), insisted.stderr.as_str()), (6, ""), "{insisted:?}");
+}
