@@ -6,11 +6,10 @@ use super::rust::{Source, closing, identifier, split, words};
 /// other; a handler cannot reach a kernel call, since `syscalls` may not use `sys`.
 pub const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["launch", "report", "syscalls", "seccomp", "ownership"]),
+    ("cli", &["launch", "syscalls", "seccomp", "ownership"]),
     (
         "launch",
         &[
-            "report",
             "supervisor",
             "worker",
             "ptrace",
@@ -25,15 +24,14 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "supervisor",
-        &["report", "worker", "ptrace", "registry", "syscalls", "seccomp", "ownership", "cred", "abi", "sys"],
+        &["worker", "ptrace", "registry", "syscalls", "seccomp", "ownership", "cred", "abi", "sys"],
     ),
     ("worker", &["ptrace", "registry", "syscalls", "seccomp", "ownership", "cred", "abi", "sys"]),
     ("ptrace", &["seccomp", "abi", "sys"]),
-    ("registry", &["syscalls", "ownership", "cred", "abi"]),
+    ("registry", &["cred", "sys"]),
     ("seccomp", &["syscalls", "abi"]),
     ("syscalls", &["ownership", "cred", "abi"]),
     ("ownership", &["cred", "abi", "sys"]),
-    ("report", &["sys"]),
     ("sys", &["abi"]),
     ("cred", &["abi"]),
     ("abi", &[]),
