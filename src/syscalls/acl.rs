@@ -69,7 +69,7 @@ fn set_to(guest: &mut dyn Guest, form: u8, list: List, entries: &[Entry]) -> Sys
         return Err(Errno::EINVAL); // the list is looked at before the inode (vfs_set_acl)
     }
     let place = place(guest, form);
-    let before = may_change(guest, place)?;
+    may_change(guest, place)?;
     let [first, name, mut value, mut size, flags, _] = guest.call().args;
     if !names.is_empty() {
         let bytes = acl::bytes(&rest);
@@ -80,21 +80,22 @@ fn set_to(guest: &mut dyn Guest, form: u8, list: List, entries: &[Entry]) -> Sys
     if list == List::Access {
         follow_mode(guest, place)?;
     }
-    guest.ownership().acls().set(inode::identity(&before), list, &names);
+    let after = inode::inspect(guest, place)?; // not before: overlayfs may have copied the file up
+    guest.ownership().acls().set(inode::identity(&after), list, &names);
     if !names.is_empty() {
         guest.raise(Stage::Ownership);
     }
     Ok(result)
 }
 
-/// The inode, if the guest is its owner or may do as if (`inode_owner_or_capable`).
-fn may_change(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
+/// Whether the guest is the owner or may do as if (`inode_owner_or_capable`).
+fn may_change(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
     let statx = inode::inspect(guest, place)?;
     let who = guest.credentials();
     if inode::attributes(guest, &statx).1.uid != who.fsuid && !who.has(Cap::FOWNER) {
         return Err(inode::refusal(guest, place));
     }
-    Ok(statx)
+    Ok(())
 }
 
 const fn setter(form: u8) -> &'static KernelCall {

@@ -7,10 +7,9 @@
 use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Stage, Test, Verdict, kernel};
-use crate::abi::stat::Statx;
 use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, Gid, Uid};
-use crate::ownership::{Attributes, Fact, rules};
+use crate::ownership::{Attributes, rules};
 
 /// Stops of chown(path, uid, gid) and fchown(fd, uid, gid).
 pub const STOPS: &[(Stage, Test)] = &[
@@ -85,36 +84,45 @@ fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict 
         // It cannot be made to look which inode this is, so a foreign owner could not be remembered.
         return if owner.is_root() { Verdict::Run } else { Verdict::Reply(Err(Errno::EPERM)) };
     }
-    let statx = match inode::inspect(guest, place) {
-        Ok(statx) => statx,
-        Err(errno) => return Verdict::Reply(Err(errno)),
-    };
-    let (fact, before) = inode::attributes(guest, &statx);
-    if kernel_can(guest, &statx, fact, owner) {
-        return Verdict::Run;
+    if owner.is_root() {
+        match kernel_can(guest, place) {
+            Ok(true) => return Verdict::Run,
+            Ok(false) => {}
+            Err(errno) => return Verdict::Reply(Err(errno)),
+        }
     }
-    Verdict::Reply(give_to(guest, place, statx, before, owner))
+    Verdict::Reply(give_to(guest, place, owner))
 }
 
-/// Whether the kernel's own chown is right in everything.
-fn kernel_can(guest: &dyn Guest, statx: &Statx, fact: Option<Fact>, owner: Owner) -> bool {
+/// Whether the kernel's own chown to root is right in everything.
+fn kernel_can(guest: &mut dyn Guest, place: Place) -> Result<bool, Errno> {
+    let statx = inode::inspect(guest, place)?;
     let view = guest.view();
-    let ours = inode::known(statx).is_ours(view) && !view.translates();
-    fact.is_none() && ours && owner.is_root() && guest.credentials().has(Cap::CHOWN)
+    let ours = inode::known(&statx).is_ours(view) && !view.translates();
+    Ok(ours && inode::attributes(guest, &statx).0.is_none() && guest.credentials().has(Cap::CHOWN))
 }
 
 /// Decides, does the kernel's share and remembers the rest.
-fn give_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, owner: Owner) -> SysResult {
+fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     let who = guest.credentials();
-    let Ok(after) = rules::chown(&who, before, statx.frozen(), owner.uid, owner.gid) else {
-        return Err(inode::refusal(guest, place));
-    };
-    match touch(guest, place) {
-        // Not our inode, so the kernel will not take its set-id bits: they are remembered as taken.
-        Ok(_) | Err(Errno::EPERM) => {}
-        Err(errno) => return Err(errno),
+    // Whom no rule can stop need not be judged before, and no bit of his goes by group.
+    let almighty = [Cap::CHOWN, Cap::FOWNER, Cap::FSETID].iter().all(|&cap| who.has(cap));
+    let judged = if almighty { None } else { Some(judge(guest, place, owner)?) };
+    let touched = touch(guest, place);
+    if let Err(errno) = touched
+        && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)
+    {
+        return Err(errno);
     }
     let statx = inode::inspect(guest, place)?;
+    if inode::known(&statx).is_ours(guest.view()) {
+        touched?; // elsewhere the kernel takes no set-id bits: they are remembered as taken
+    }
+    let now = inode::attributes(guest, &statx).1;
+    let (before, after) = match judged {
+        Some(judged) => judged,
+        None => (now, rules::chown(&who, now, statx.frozen(), owner.uid, owner.gid)?),
+    };
     inode::remember_after(guest, &statx, before, |shown| Attributes {
         uid: owner.uid.unwrap_or(shown.uid),
         gid: owner.gid.unwrap_or(shown.gid),
@@ -122,6 +130,14 @@ fn give_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes
     });
     inode::attributes(guest, &statx); // as it is now, so that the next stat need not look again
     Ok(0)
+}
+
+/// What the inode is now, and what the rules make of it.
+fn judge(guest: &mut dyn Guest, place: Place, owner: Owner) -> Result<(Attributes, Attributes), Errno> {
+    let statx = inode::inspect(guest, place)?;
+    let before = inode::attributes(guest, &statx).1;
+    let after = rules::chown(&guest.credentials(), before, statx.frozen(), owner.uid, owner.gid);
+    after.map(|after| (before, after)).map_err(|_| inode::refusal(guest, place))
 }
 
 /// The kernel's chown to nobody: it finds what is wrong with the path and the filesystem, sets ctime
