@@ -181,6 +181,16 @@ fn a_device_opens_as_a_placeholder_and_shows_as_a_device() {
 }
 
 #[test]
+fn a_storm_of_processes_never_sees_a_wrong_owner() {
+    let built = Scratch::new("ownership-storm");
+    let Some(probe) = compile(&built, "ownership/storm.c", &BARE) else { return };
+    let place = Scratch::new("ownership-storm");
+    let words = [&probe, place.path().to_str().unwrap(), "12", "60"];
+    let said = Run::new(How::Remainroot, words).seconds(60).output().success();
+    assert_eq!(said, "over\n");
+}
+
+#[test]
 fn a_file_of_a_lower_layer_keeps_its_owner_when_it_is_copied_up() {
     same(
         "mkdir l u x m; echo a > l/a; echo b > l/b; mkdir l/d; chmod 4755 l/b; \

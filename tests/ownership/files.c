@@ -3,8 +3,6 @@
 #include "raw.h"
 #include "show.h"
 
-#define KEEP ((unsigned)-1)
-
 static void become(unsigned uid, unsigned gid, unsigned group) {
 	WIDE(setgroups, group ? 1 : 0, &group);
 	step("setresgid", WIDE(setresgid, -1, gid, -1));

@@ -6,7 +6,6 @@
 #include "raw.h"
 #include <linux/capability.h>
 
-#define KEEP ((unsigned)-1)
 #define COUNT(array) (sizeof array / sizeof *array)
 #define PICK(array) array[draw(COUNT(array))]
 
