@@ -132,6 +132,11 @@ fn a_thread_has_its_makers_ids_and_keeps_its_own() {
 }
 
 #[test]
+fn a_thread_never_takes_the_ids_of_one_that_ends_meanwhile() {
+    same_as_root("crossing", &[]);
+}
+
+#[test]
 fn a_sibling_made_by_a_child_has_the_childs_ids() {
     same_as_root("births", &["parent"]);
 }

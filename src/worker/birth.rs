@@ -62,7 +62,9 @@ impl Worker {
         }
     }
 
-    /// After the end of a task: new tasks that it may have made and will not announce any more.
+    /// After the end of a whole group, or of what an exec ended of it: new tasks that it may have made
+    /// and will not announce any more. A thread that ends while its group lives on has announced its
+    /// children; a birth that is still to be announced is another's.
     pub(super) fn adopt_unannounced(&mut self, dead: &Tracee) {
         let tids: Vec<Tid> = self.unannounced.keys().copied().collect();
         for tid in tids {

@@ -140,12 +140,12 @@ impl Worker {
                     group.threads = group.threads.saturating_sub(1);
                     group.threads == 0
                 }
-                None => false,
+                None => true,
             };
             if last {
                 self.groups.remove(&tracee.tgid);
+                self.adopt_unannounced(&tracee);
             }
-            self.adopt_unannounced(&tracee);
         }
     }
 
