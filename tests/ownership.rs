@@ -14,6 +14,9 @@ use common::{How, Run, Scratch, compile};
 const BARE: [&str; 5] =
     ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-I/usr/include/x86_64-linux-gnu"];
 
+/// A 64-bit program that makes the calls of a 32-bit one.
+const INT80: &[&str] = &["-DINT80"];
+
 /// A directory below `base` with a file of root's in it, which is nobody's in a one-id namespace.
 fn workplace(base: &Path) -> Scratch {
     let place = Scratch::below(base, "ownership");
@@ -99,6 +102,11 @@ const SEQUENCES: u32 = 15;
 #[test]
 fn random_file_calls_of_a_64_bit_program_give_what_root_gets() {
     compare_at_random(&[]);
+}
+
+#[test]
+fn random_32_bit_calls_of_a_64_bit_program_give_what_root_gets() {
+    compare_at_random(INT80);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 /* What a probe needs without any C library, so that one source is a 64-bit and a 32-bit program. */
 #include <asm/stat.h>
+#ifdef INT80 /* a 64-bit program that makes the calls of a 32-bit one */
+#include <asm/unistd_32.h>
+#else
 #include <asm/unistd.h>
+#endif
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
@@ -25,6 +29,11 @@ static word call6(word nr, word a, word b, word c, word d, word e, word f) {
 	word args[2] = { nr, f };
 	__asm__ volatile("push %%ebp\n push 4(%%eax)\n mov (%%eax), %%eax\n pop %%ebp\n int $0x80\n pop %%ebp"
 			 : "=a"(result) : "a"(args), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory");
+#elif defined INT80
+	__asm__ volatile("push %%rbp\n mov %7, %%rbp\n int $0x80\n pop %%rbp"
+			 : "=a"(result) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), "r"(f)
+			 : "r8", "r9", "r10", "r11", "memory");
+	result = (int)result;
 #else
 	register word r10 __asm__("r10") = d;
 	register word r8 __asm__("r8") = e;
@@ -40,7 +49,7 @@ static word call6(word nr, word a, word b, word c, word d, word e, word f) {
 #define SYS(name, ...) CALL(__NR_##name, ##__VA_ARGS__)
 
 /* The calls with 32-bit ids. */
-#ifdef __i386__
+#if defined __i386__ || defined INT80
 #define WIDE(name, ...) CALL(__NR_##name##32, ##__VA_ARGS__)
 #else
 #define WIDE(name, ...) CALL(__NR_##name, ##__VA_ARGS__)
@@ -123,6 +132,21 @@ __attribute__((used)) void begin(word *stack) {
 
 #ifdef __i386__
 __asm__(".globl _start\n_start: mov %esp, %eax\n and $-16, %esp\n sub $12, %esp\n push %eax\n call begin");
+#elif defined INT80
+__attribute__((used)) static char low_stack[1 << 16]; /* where 32-bit pointers reach */
+static char low_arguments[4][256];
+
+__attribute__((used)) void begin_low(word *stack) {
+	word copy[6] = { stack[0] };
+	for (word argument = 0; argument < stack[0] && argument < 4; argument++) {
+		char *from = (char *)stack[argument + 1];
+		for (int at = 0; at < 255 && from[at]; at++) low_arguments[argument][at] = from[at];
+		copy[argument + 1] = (word)low_arguments[argument];
+	}
+	begin(copy);
+}
+
+__asm__(".globl _start\n_start: mov %rsp, %rdi\n lea low_stack+65536, %rsp\n call begin_low");
 #else
 __asm__(".globl _start\n_start: mov %rsp, %rdi\n and $-16, %rsp\n call begin");
 #endif
