@@ -62,22 +62,27 @@ impl Worker {
         }
     }
 
-    /// After the end of a whole group, or of what an exec ended of it: new tasks that it may have made
-    /// and will not announce any more. A thread that ends while its group lives on has announced its
-    /// children; a birth that is still to be announced is another's.
-    pub(super) fn adopt_unannounced(&mut self, dead: &Tracee) {
-        let tids: Vec<Tid> = self.unannounced.keys().copied().collect();
+    /// After the end of a whole group, or of what an exec ended of it (all but `survivor`): new tasks
+    /// that it may have made and will not announce any more. A thread that ends while its group lives
+    /// on has announced its children; a birth that is still to be announced is another's.
+    pub(super) fn adopt_unannounced(&mut self, dead: &Tracee, survivor: Option<Tid>) {
+        if self.unannounced.is_empty() {
+            return;
+        }
+        let lives = |id: Tid| Some(id) != survivor && self.groups.contains_key(&id);
+        // CLONE_PARENT gives a new process its maker's parent.
+        let is_sibling = |parent: Tid| self.groups.keys().any(|&id| lives(id) && family(id).1 == parent);
+        let made_by_the_dead = |&tid: &Tid| match family(tid) {
+            (group, _) if group != tid => !lives(group),
+            (_, parent) => !lives(parent) && !is_sibling(parent),
+        };
+        let tids: Vec<Tid> = self.unannounced.keys().copied().filter(made_by_the_dead).collect();
         for tid in tids {
-            let (group, parent) = family(tid);
-            let orphan = |id: Tid| id == dead.tgid || !self.groups.contains_key(&id);
-            if !orphan(if group == tid { parent } else { group }) {
-                continue;
-            }
             if let Some(stop) = self.unannounced.remove(&tid) {
                 self.adopted_early.insert(tid);
                 // How it was made is not known any more; it is taken to share nothing.
                 let memory = Arc::new(Memory::default());
-                let joins = (group == dead.tgid).then_some(group);
+                let joins = (family(tid).0 == dead.tgid).then_some(dead.tgid);
                 self.begin(tid, inherit(dead, memory, joins, false), stop);
             }
         }

@@ -62,7 +62,7 @@ impl Worker {
             self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid).collect();
         for (tid, tracee) in gone {
             self.shared.registry.forget(tid);
-            self.adopt_unannounced(&tracee);
+            self.adopt_unannounced(&tracee, Some(tgid));
         }
         if let Some(tracee) = self.tracees.get_mut(&tgid) {
             tracee.pending = None;

@@ -144,7 +144,7 @@ impl Worker {
             };
             if last {
                 self.groups.remove(&tracee.tgid);
-                self.adopt_unannounced(&tracee);
+                self.adopt_unannounced(&tracee, None);
             }
         }
     }

@@ -147,7 +147,12 @@ fn number(variable: &str) -> Option<u64> {
 fn runner(seed: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { max_shrink_iters: 300, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        max_shrink_iters: 300,
+        max_shrink_time: 60_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
@@ -174,7 +179,11 @@ fn random_sequences_go_as_they_go_for_real_root() {
         };
         let sequences: Vec<Sequence> =
             trees.iter().enumerate().map(|(at, tree)| sequence(at, &tree.current())).collect();
-        let Some((at, what)) = bench.difference(root, &sequences) else { continue };
+        let Some((at, what)) = bench.difference(root, &sequences) else {
+            eprint!("{} ", start + sequences.len());
+            continue;
+        };
+        eprintln!("differs, and is being made smaller:\n{what}");
         let smaller = runner.run_one(trees.swap_remove(at), |steps| {
             let alone = bench.difference(root, &[sequence(at, &steps)]);
             prop_assert!(alone.is_none(), "{}", alone.map(|(_, what)| what).unwrap_or_default());
