@@ -88,6 +88,18 @@ pub fn any(flag: &AtomicU32) -> Result<(Tid, i32)> {
     if outcome < 0 { Err(Errno::from_raw(-outcome as i32)) } else { Ok((outcome as Tid, status)) }
 }
 
+/// wait4(−1) for this thread's own tracees, without waiting; `None` when there is nothing to report.
+///
+/// # Errors
+/// `ECHILD` when it has no tracee left.
+pub fn poll() -> Result<Option<(Tid, i32)>> {
+    let mut status = 0;
+    let options = libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG;
+    // SAFETY: the kernel writes one int to `status`.
+    let outcome = unsafe { libc::waitpid(-1, &raw mut status, options) };
+    Errno::result(outcome).map(|tid| (tid != 0).then_some((tid, status)))
+}
+
 /// waitpid(2) for one task of this thread, `__WALL|__WNOTHREAD`; a wake-up does not end it.
 pub fn one(tid: Tid) -> Result<i32> {
     let mut status = 0;

@@ -2,9 +2,10 @@
 //!
 //! A new task's first stop and its parent's birth event come in either order; whichever comes first
 //! waits for the other. A parent that is killed in between never tells: its child is adopted when the
-//! parent's end is seen.
+//! parent's process has ended, or after a second where other threads of that live.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::pool::Handle;
 use super::tracee::{Born, Group, Heritage, Memory, Tracee};
@@ -16,6 +17,10 @@ use crate::syscalls::{Stages, kernel};
 
 const CLONE_VM: u64 = 0x100;
 
+/// How long a birth may take to be announced while its maker's process lives. The maker announces it
+/// next thing it does, unless it was killed; only a machine without time for it makes that long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Worker {
     /// The parent's side of a birth.
     pub(super) fn birth(&mut self, stop: EventStop, event: Event) -> Traced<()> {
@@ -26,7 +31,7 @@ impl Worker {
             && let Some(born) = self.birthright(&stop, event, child)?
         {
             match self.unannounced.remove(&child) {
-                Some(first) => self.begin(child, born, first),
+                Some((first, _)) => self.begin(child, born, first),
                 None => {
                     self.expected.insert(child, born);
                 }
@@ -57,35 +62,54 @@ impl Worker {
         match self.expected.remove(&tid) {
             Some(born) => self.begin(tid, born, stop),
             None => {
-                self.unannounced.insert(tid, stop);
+                self.unannounced.insert(tid, (stop, Instant::now()));
+                if self.groups.is_empty() {
+                    self.adopt_unannounced(tid);
+                }
             }
         }
     }
 
-    /// After the end of a whole group, or of what an exec ended of it (all but `survivor`): new tasks
-    /// that it may have made and will not announce any more. A thread that ends while its group lives
-    /// on has announced its children; a birth that is still to be announced is another's.
-    pub(super) fn adopt_unannounced(&mut self, dead: &Tracee, survivor: Option<Tid>) {
+    /// When every thread of group `died` is gone, or all but the one that has just called exec: what
+    /// they made and will not announce any more. A thread that ends while its group lives on has
+    /// announced its children; a birth that is still to be announced is another's.
+    pub(super) fn adopt_orphans(&mut self, died: Tid) {
         if self.unannounced.is_empty() {
             return;
         }
-        let lives = |id: Tid| Some(id) != survivor && self.groups.contains_key(&id);
+        let lives = |id: Tid| id != died && self.groups.contains_key(&id);
         // CLONE_PARENT gives a new process its maker's parent.
         let is_sibling = |parent: Tid| self.groups.keys().any(|&id| lives(id) && family(id).1 == parent);
         let made_by_the_dead = |&tid: &Tid| match family(tid) {
             (group, _) if group != tid => !lives(group),
             (_, parent) => !lives(parent) && !is_sibling(parent),
         };
-        let tids: Vec<Tid> = self.unannounced.keys().copied().filter(made_by_the_dead).collect();
-        for tid in tids {
-            if let Some(stop) = self.unannounced.remove(&tid) {
-                self.adopted_early.insert(tid);
-                // How it was made is not known any more; it is taken to share nothing.
-                let memory = Arc::new(Memory::default());
-                let joins = (family(tid).0 == dead.tgid).then_some(dead.tgid);
-                self.begin(tid, inherit(dead, memory, joins, false), stop);
-            }
+        let orphans: Vec<Tid> = self.unannounced.keys().copied().filter(made_by_the_dead).collect();
+        for tid in orphans {
+            self.adopt_unannounced(tid);
         }
+    }
+
+    /// What has waited so long for its announcement that its maker must have been killed, though
+    /// other threads of the same process live.
+    pub(super) fn adopt_overdue(&mut self) {
+        let overdue = |since: &Instant| since.elapsed() > PATIENCE;
+        let tids: Vec<Tid> =
+            self.unannounced.iter().filter(|(_, (_, since))| overdue(since)).map(|(&tid, _)| tid).collect();
+        for tid in tids {
+            self.adopt_unannounced(tid);
+        }
+    }
+
+    /// Takes the task that ended last for the maker of one that nobody announces.
+    fn adopt_unannounced(&mut self, tid: Tid) {
+        let Some(dead) = &self.last_dead else { return };
+        let Some((stop, _)) = self.unannounced.remove(&tid) else { return };
+        self.adopted_early.insert(tid);
+        // How it was made is not known any more; it is taken to share nothing.
+        let (group, _) = family(tid);
+        let born = inherit(dead, Arc::new(Memory::default()), (group != tid).then_some(group), false);
+        self.begin(tid, born, stop);
     }
 
     /// A task whose parent and first stop are both known.

@@ -62,8 +62,9 @@ impl Worker {
             self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid).collect();
         for (tid, tracee) in gone {
             self.shared.registry.forget(tid);
-            self.adopt_unannounced(&tracee, Some(tgid));
+            self.last_dead = Some(tracee);
         }
+        self.adopt_orphans(tgid);
         if let Some(tracee) = self.tracees.get_mut(&tgid) {
             tracee.pending = None;
         }

@@ -42,8 +42,10 @@ pub(crate) struct Worker {
     tracees: HashMap<Tid, Tracee>,
     /// By thread group id; more than one only with foster children.
     groups: HashMap<Tid, Group>,
-    /// First stops whose birth has not been reported yet.
-    unannounced: HashMap<Tid, Stop>,
+    /// First stops whose birth has not been reported yet, and since when.
+    unannounced: HashMap<Tid, (Stop, Instant)>,
+    /// The task that ended last: it may have made what nobody announces.
+    last_dead: Option<Tracee>,
     /// Births whose first stop has not come yet.
     expected: HashMap<Tid, Born>,
     /// Tasks adopted before their birth was reported, in case it still is.
@@ -58,6 +60,7 @@ impl Worker {
             tracees: HashMap::new(),
             groups: HashMap::new(),
             unannounced: HashMap::new(),
+            last_dead: None,
             expected: HashMap::new(),
             adopted_early: HashSet::new(),
         }
@@ -82,7 +85,7 @@ impl Worker {
     fn serve(&mut self) {
         loop {
             let since = Instant::now();
-            match sys::wait::any(&self.handle.flag) {
+            match self.next() {
                 Ok((tid, status)) => {
                     if since.elapsed() > LONG {
                         ptrace::follow(tid);
@@ -96,8 +99,26 @@ impl Worker {
         self.tracees.clear();
         self.groups.clear();
         self.unannounced.clear();
+        self.last_dead = None;
         self.expected.clear();
         self.adopted_early.clear();
+    }
+
+    /// The next report. While there is a child that perhaps nobody will announce, because the one who
+    /// made it was killed, it is not waited for without end.
+    fn next(&mut self) -> sys::Result<(Tid, i32)> {
+        let since = Instant::now();
+        while self.last_dead.is_some() && !self.unannounced.is_empty() {
+            if let Some(report) = sys::wait::poll()? {
+                return Ok(report);
+            }
+            if self.handle.flag.load(Ordering::SeqCst) != 0 {
+                return Err(Errno::EINTR);
+            }
+            self.adopt_overdue();
+            std::thread::sleep(since.elapsed().clamp(Duration::from_micros(20), Duration::from_millis(5)));
+        }
+        sys::wait::any(&self.handle.flag)
     }
 
     /// Reads the messages that a wake-up announced.
@@ -142,9 +163,11 @@ impl Worker {
                 }
                 None => true,
             };
+            let tgid = tracee.tgid;
+            self.last_dead = Some(tracee);
             if last {
-                self.groups.remove(&tracee.tgid);
-                self.adopt_unannounced(&tracee, None);
+                self.groups.remove(&tgid);
+                self.adopt_orphans(tgid);
             }
         }
     }
