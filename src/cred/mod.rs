@@ -53,6 +53,8 @@ pub struct Credentials {
     pub securebits: Securebits,
     /// `no_new_privs` as the guest has asked for it.
     pub no_new_privs: bool,
+    /// Whether a signal of `PR_SET_PDEATHSIG` may be in force, which a change of ids is to end.
+    pub heeds_parent: bool,
 }
 
 impl Credentials {
@@ -75,6 +77,7 @@ impl Credentials {
             ambient: CapSet::EMPTY,
             securebits: Securebits::default(),
             no_new_privs: false,
+            heeds_parent: false,
         }
     }
 

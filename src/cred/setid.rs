@@ -181,10 +181,11 @@ impl Credentials {
         Credentials { groups: Arc::from(groups), ..self.clone() }
     }
 
-    /// Whether becoming `new` makes the task deaf to its parent's death: `commit_creds` then clears
-    /// the signal of `PR_SET_PDEATHSIG`.
+    /// Whether becoming `new` ends the signal of `PR_SET_PDEATHSIG`, if there may be one
+    /// (`commit_creds`).
     pub fn outgrows_parent(&self, new: &Credentials) -> bool {
-        (self.euid, self.fsuid, self.egid, self.fsgid) != (new.euid, new.fsuid, new.egid, new.fsgid)
+        self.heeds_parent
+            && (self.euid, self.fsuid, self.egid, self.fsgid) != (new.euid, new.fsuid, new.egid, new.fsgid)
     }
 
     /// Whether it is the real, effective or saved user id.

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use super::Failure;
-use crate::cred::{CapSet, Credentials, Gid, IdMap, Securebits, Uid, View};
+use crate::cred::{CapSet, Credentials, Gid, IdMap, Securebits, View};
 use crate::sys;
 
 /// Length of the identity map of the initial user namespace.
@@ -56,7 +56,11 @@ fn look() -> Result<View, Failure> {
         .collect();
     groups.sort_unstable();
     let translates = kernel_uid != 0 || kernel_gid != 0;
-    let initial = if translates { all_of_root(groups.into()) } else { reported(groups.into())? };
+    let initial = if translates {
+        Credentials { groups: groups.into(), ..Credentials::root() }
+    } else {
+        reported(groups.into())?
+    };
     Ok(View { initial, kernel_uid, kernel_gid, uids, gids })
 }
 
@@ -81,28 +85,7 @@ fn reported(groups: Arc<[Gid]>) -> Result<Credentials, Failure> {
         ambient: CapSet(ambient),
         securebits: Securebits(securebits as u32),
         no_new_privs,
-        ..all_of_root(groups)
-    })
-}
-
-/// Root with every capability.
-fn all_of_root(groups: Arc<[Gid]>) -> Credentials {
-    Credentials {
-        uid: Uid::ROOT,
-        euid: Uid::ROOT,
-        suid: Uid::ROOT,
-        fsuid: Uid::ROOT,
-        gid: Gid::ROOT,
-        egid: Gid::ROOT,
-        sgid: Gid::ROOT,
-        fsgid: Gid::ROOT,
         groups,
-        inheritable: CapSet::EMPTY,
-        permitted: CapSet::FULL,
-        effective: CapSet::FULL,
-        bounding: CapSet::FULL,
-        ambient: CapSet::EMPTY,
-        securebits: Securebits(0),
-        no_new_privs: false,
-    }
+        ..Credentials::root()
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Guest, Verdict, kernel};
+use super::{Guest, Verdict, kernel, prctl};
 use crate::abi::Errno;
 use crate::cred::{Credentials, Gid, Uid};
 
@@ -54,9 +54,6 @@ fn gid<W: Width>(guest: &dyn Guest, index: usize) -> Option<Gid> {
     W::read(guest.call().arg(index)).map(Gid)
 }
 
-/// `PR_SET_PDEATHSIG` of prctl(2).
-const SET_PDEATHSIG: u64 = 1;
-
 /// Answers with what a rule made of `old`: commits it and replies 0, or replies its errno. The
 /// signal of `PR_SET_PDEATHSIG` is the kernel's, which must forget it where it would have.
 pub(super) fn adopt(
@@ -64,9 +61,10 @@ pub(super) fn adopt(
     old: &Arc<Credentials>,
     change: Result<Credentials, Errno>,
 ) -> Verdict {
-    let outcome = change.map(|new| {
+    let outcome = change.map(|mut new| {
         if old.outgrows_parent(&new) && !guest.sandboxed() {
-            let _ = guest.inject(&kernel::PRCTL, [SET_PDEATHSIG, 0, 0, 0, 0, 0]);
+            let _ = guest.inject(&kernel::PRCTL, [prctl::SET_PDEATHSIG.into(), 0, 0, 0, 0, 0]);
+            new.heeds_parent = false;
         }
         if new != **old {
             guest.commit(new);

@@ -6,6 +6,7 @@ use super::{Guest, Stage, Test, Verdict, sandbox};
 use crate::abi::Errno;
 use crate::cred::{Cap, Credentials, Securebits};
 
+pub(super) const SET_PDEATHSIG: u32 = 1;
 const GET_KEEPCAPS: u32 = 7;
 const SET_KEEPCAPS: u32 = 8;
 const CAPBSET_READ: u32 = 23;
@@ -29,6 +30,7 @@ pub const STOPS: &[(Stage, Test)] = &[
         Test::AnyOf {
             arg: 0,
             values: &[
+                SET_PDEATHSIG,
                 SET_KEEPCAPS,
                 CAPBSET_DROP,
                 SET_SECUREBITS,
@@ -53,6 +55,9 @@ enum Outcome {
 pub fn prctl(guest: &mut dyn Guest) -> Verdict {
     let old = guest.credentials();
     let [option, rest @ ..] = guest.call().args;
+    if option as u32 == SET_PDEATHSIG && guest.call().arg(1) != 0 && !old.heeds_parent {
+        guest.commit(Credentials { heeds_parent: true, ..(*old).clone() });
+    }
     if sandbox::PRCTL_OPTIONS.contains(&(option as u32)) {
         return sandbox::prctl_seccomp(guest);
     }

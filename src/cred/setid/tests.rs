@@ -243,7 +243,7 @@ fn groups_are_sorted_keep_duplicates_and_are_searched_beside_the_filesystem_grou
 
 #[test]
 fn only_effective_and_filesystem_ids_end_the_parent_death_signal() {
-    let root = Credentials::root();
+    let root = Credentials { heeds_parent: true, ..Credentials::root() };
     let nine = (u(9), g(9));
     for (new, ends) in [
         (root.setresuid(nine.0, None, nine.0), false),
@@ -257,5 +257,6 @@ fn only_effective_and_filesystem_ids_end_the_parent_death_signal() {
     ] {
         let new = new.expect("root may");
         assert_eq!(root.outgrows_parent(&new), ends, "{new:?}");
+        assert!(!Credentials::root().outgrows_parent(&new), "there is none");
     }
 }

@@ -23,11 +23,6 @@ fn mixed() -> Credentials {
     }
 }
 
-/// Root, whose kernel grants what is injected.
-fn root() -> FakeGuest {
-    FakeGuest { kernel: Some(Box::new(|_, _, _| Ok(0))), ..FakeGuest::new() }
-}
-
 #[test]
 fn every_getter_reports_its_own_id_in_its_own_width() {
     let mut guest = FakeGuest::with(mixed());
@@ -78,7 +73,7 @@ fn getresuid_has_written_what_comes_before_the_address_that_faults() {
 
 #[test]
 fn a_change_is_committed_and_raises_the_identity_stage() {
-    let mut guest = root();
+    let mut guest = FakeGuest::new();
     assert_eq!(guest.sys("setresuid", &[33, 33, 33]), Ok(0));
     assert_eq!(guest.raised, [Stage::Identity]);
     assert_eq!([guest.credentials.uid, guest.credentials.fsuid], [Uid(33); 2]);
@@ -88,7 +83,7 @@ fn a_change_is_committed_and_raises_the_identity_stage() {
 
 #[test]
 fn a_call_that_changes_nothing_commits_nothing() {
-    let mut guest = root();
+    let mut guest = FakeGuest::new();
     for (name, args) in [
         ("setuid", [0, 0, 0]),
         ("setgid", [0, 0, 0]),
@@ -123,7 +118,7 @@ fn each_setter_changes_the_ids_its_name_says() {
             (Abi::Aarch64, name.to_owned()),
             (Abi::I386, format!("{name}16")),
         ] {
-            let mut guest = root();
+            let mut guest = FakeGuest::new();
             assert_eq!(guest.reply(abi, &name, &args), Ok(0), "{abi:?} {name}");
             assert_eq!(ids(&guest.credentials), after, "{abi:?} {name}");
         }
@@ -132,10 +127,10 @@ fn each_setter_changes_the_ids_its_name_says() {
 
 #[test]
 fn only_the_low_bits_of_an_id_argument_count() {
-    let mut guest = root();
+    let mut guest = FakeGuest::new();
     assert_eq!(guest.sys("setuid", &[0x7_0000_0005]), Ok(0));
     assert_eq!(guest.credentials.uid, Uid(5));
-    let mut guest = root();
+    let mut guest = FakeGuest::new();
     assert_eq!(guest.sys("setuid", &[u64::MAX]), Err(Errno::EINVAL));
     assert_eq!(guest.reply(Abi::I386, "setuid16", &[0x1_FFFF]), Err(Errno::EINVAL));
     assert_eq!(guest.reply(Abi::I386, "setuid16", &[0x1_0007]), Ok(0));
@@ -144,10 +139,10 @@ fn only_the_low_bits_of_an_id_argument_count() {
 
 #[test]
 fn ffff_means_unchanged_to_a_16_bit_call_and_is_an_id_to_the_others() {
-    let mut guest = root();
+    let mut guest = FakeGuest::new();
     assert_eq!(guest.reply(Abi::I386, "setresuid16", &[0xFFFF, 8, 0xFFFF]), Ok(0));
     assert_eq!([guest.credentials.uid, guest.credentials.euid], [Uid(0), Uid(8)]);
-    let mut guest = root();
+    let mut guest = FakeGuest::new();
     assert_eq!(guest.reply(Abi::I386, "setresgid", &[0xFFFF, M1, M1]), Ok(0));
     assert_eq!([guest.credentials.gid, guest.credentials.egid], [Gid(0xFFFF), Gid(0)]);
 }
@@ -161,19 +156,23 @@ fn setfsuid_and_setfsgid_return_the_previous_id_and_never_fail() {
         assert_eq!(guest.reply(Abi::I386, &format!("{name}16"), &[0xFFFF]), Ok(previous), "not narrowed");
     }
     assert_eq!(guest.commits, 0);
-    guest.results.push_back(Ok(0));
     assert_eq!(guest.sys("setfsuid", &[3]), Ok(70000));
     assert_eq!(guest.sys("setfsuid", &[M1]), Ok(3));
 }
 
 #[test]
-fn the_kernel_forgets_the_parent_death_signal_unless_a_filter_might_kill_for_it() {
-    let mut guest = root();
+fn the_kernel_forgets_a_parent_death_signal_unless_a_filter_might_kill_for_it() {
+    let heeding = || FakeGuest::with(Credentials { heeds_parent: true, ..Credentials::root() });
+    let mut guest = heeding();
     assert_eq!(guest.sys("setresuid", &[7, M1, M1]), Ok(0));
     assert_eq!(guest.injected, []);
+    guest.results.push_back(Ok(0));
     assert_eq!(guest.sys("setresuid", &[M1, 7, M1]), Ok(0));
     assert_eq!(guest.injected, [("prctl", [1, 0, 0, 0, 0, 0])]);
-    let mut guest = FakeGuest { sandboxed: true, ..FakeGuest::new() };
+    assert!(!guest.credentials.heeds_parent);
+    let mut guest = heeding();
+    guest.sandboxed = true;
     assert_eq!(guest.sys("setuid", &[7]), Ok(0));
     assert_eq!(guest.injected, []);
+    assert!(guest.credentials.heeds_parent);
 }

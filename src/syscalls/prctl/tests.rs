@@ -107,8 +107,18 @@ fn ambient_calls_check_every_argument() {
 }
 
 #[test]
+fn a_parent_death_signal_is_the_kernels_and_is_remembered() {
+    let mut guest = FakeGuest::new();
+    for (signal, heeds) in [(0, false), (15, true), (0, true)] {
+        let verdict = guest.verdict(Abi::X86_64, "prctl", &[1, signal]);
+        assert!(matches!(verdict, Verdict::Run), "{verdict:?}");
+        assert_eq!(guest.credentials.heeds_parent, heeds, "{signal}");
+    }
+}
+
+#[test]
 fn every_other_option_is_the_kernels() {
-    for option in [0, 1, 3, 4, 15, 16, 36, 53, 0x1234, u64::MAX] {
+    for option in [0, 2, 3, 4, 15, 16, 36, 53, 0x1234, u64::MAX] {
         let verdict = FakeGuest::new().verdict(Abi::X86_64, "prctl", &[option]);
         assert!(matches!(verdict, Verdict::Run), "{option}: {verdict:?}");
         assert!(!STOPS.iter().any(|(_, test)| test.matches(&[option, 0, 0, 0, 0, 0])), "{option}");
@@ -119,7 +129,7 @@ fn every_other_option_is_the_kernels() {
 fn options_stop_as_early_as_the_kernel_could_be_wrong() {
     let stops =
         |stage, option| STOPS.iter().any(|(at, test)| *at == stage && test.matches(&[option, 0, 0, 0, 0, 0]));
-    for option in [8, 24, 28, 38, 39, 47] {
+    for option in [1, 8, 24, 28, 38, 39, 47] {
         assert!(stops(Stage::Base, option), "{option}");
     }
     for option in [7, 23, 27] {
