@@ -105,6 +105,17 @@ fn without_a_set_gid_directory_root_costs_no_look() {
 }
 
 #[test]
+fn what_root_redirects_to_the_null_device_costs_no_look() {
+    let (files, mut guest) = with_directory(0o2755);
+    let path = Files::at(&mut guest, "/dev/null");
+    guest.injected.clear();
+    assert!(matches!(guest.verdict(Abi::X86_64, "openat", &[AT_FDCWD, path, 0o1101]), Verdict::Run));
+    assert_eq!(guest.injected, []);
+    let path = Files::at(&mut guest, "/d/f");
+    assert!(create(&mut guest, &files, "openat", &[AT_FDCWD, path, 0o1101], 5), "other paths do");
+}
+
+#[test]
 fn an_unnamed_file_gets_its_group_from_the_directory_it_was_opened_with() {
     let (files, mut guest) = with_directory(0o2755);
     guest.credentials = user(7).into();
