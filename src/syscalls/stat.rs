@@ -21,9 +21,8 @@ fn correct(
     let mut bytes = [0; LARGEST];
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     guest.read(buffer, bytes)?;
-    let reported = layout.read(bytes);
-    let fact = fact_of(guest, &reported, place);
-    overwrite(guest, layout, &reported, fact, buffer)?;
+    let fact = fact_of(guest, &layout.read(bytes), place);
+    overwrite(guest, layout, bytes, fact, buffer)?;
     Ok(value)
 }
 
@@ -50,14 +49,16 @@ pub(super) fn fact_of(guest: &mut dyn Guest, reported: &Reported, place: Place) 
     }
 }
 
-/// Puts the guest's attributes over the kernel's; what is equal is left alone.
+/// Puts the guest's attributes over the kernel's in `bytes`, a copy of the structure at `buffer`, and
+/// writes the fields that changed; those that touch in one piece.
 pub(super) fn overwrite(
     guest: &mut dyn Guest,
     layout: &StatLayout,
-    reported: &Reported,
+    bytes: &mut [u8],
     fact: Option<Fact>,
     buffer: u64,
 ) -> Result<(), Errno> {
+    let reported = layout.read(bytes);
     let kernel = Kernel { uid: reported.uid, gid: reported.gid, mode: reported.mode };
     let shown = Attributes::seen(kernel, guest.view(), fact);
     let patches = [
@@ -66,8 +67,20 @@ pub(super) fn overwrite(
         (shown.mode != reported.mode).then(|| layout.put_mode(shown.mode)),
     ];
     let device = shown.device.map(|device| layout.put_device(device.number()));
-    for patch in patches.into_iter().flatten().chain(device.into_iter().flatten()) {
-        guest.write(buffer.wrapping_add(patch.offset as u64), patch.bytes())?;
+    let mut fields = [0..0, 0..0, 0..0, 0..0, 0..0, 0..0];
+    let patches = patches.into_iter().flatten().chain(device.into_iter().flatten());
+    for (field, patch) in fields.iter_mut().zip(patches) {
+        *field = patch.offset..patch.offset + patch.bytes().len();
+        let old = bytes.get_mut(field.clone()).unwrap_or_default();
+        old.iter_mut().zip(patch.bytes()).for_each(|(old, new)| *old = *new);
+    }
+    fields.sort_unstable_by_key(|field| field.start);
+    for piece in fields.chunk_by(|one, next| one.end == next.start || one == next) {
+        let (Some(first), Some(last)) = (piece.first(), piece.last()) else { continue };
+        let changed = bytes.get(first.start..last.end).unwrap_or_default();
+        if !changed.is_empty() {
+            guest.write(buffer.wrapping_add(first.start as u64), changed)?;
+        }
     }
     Ok(())
 }

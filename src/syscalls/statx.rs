@@ -19,7 +19,7 @@ fn correct(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     guest.read(buffer, &mut bytes)?;
     let place = Place::at(call.arg(0), call.arg(1), call.int(2) as u32);
     let fact = fact_of(guest, &Statx::parse(&bytes), place);
-    stat::overwrite(guest, &STATX, &STATX.read(&bytes), fact, buffer)?;
+    stat::overwrite(guest, &STATX, &mut bytes, fact, buffer)?;
     Ok(value)
 }
 

@@ -151,3 +151,23 @@ fn a_fact_known_by_ctime_is_not_asked_for_again_even_by_another_abi() {
     let answer = guest.ownership.ask(Inode { dev: DEV, ino: node.ino }, Some(Ctime(node.ctime << 32)));
     assert_eq!(answer, Answer::Known(Fact { uid: Some(Uid(7)), gid: Some(Gid(8)), ..Fact::default() }));
 }
+
+#[test]
+fn what_lies_between_the_fields_is_not_written() {
+    let files = Files::default();
+    let ino = files.make("/file", 0o100_644);
+    files.open(3, "/file");
+    let mut guest = files.guest(root());
+    assert_eq!(chown(&mut guest, "/file", 7, 8), Ok(0));
+    let mut narrow = [0; 64];
+    narrow[..4].copy_from_slice(&(DEV as u32).to_le_bytes());
+    narrow[4..8].copy_from_slice(&(ino as u32).to_le_bytes());
+    narrow[8..10].copy_from_slice(&0o104_755_u16.to_le_bytes());
+    guest.memory.map(BUFFER, &narrow);
+    guest.memory.map_read_only(BUFFER + 10, &[3, 0]); // st_nlink, between mode and owner
+    let identity = Identity { dev: DEV, ino, birth: i128::from(files.node("/file").birth) * 1_000_000_000 };
+    guest.ownership.change(identity, |fact| Fact { mode: Some(0o755), ..fact.unwrap_or_default() });
+    assert_eq!(guest.finish(Abi::I386, "fstat", &[3, BUFFER], Ok(0)), Ok(0));
+    guest.memory.read(BUFFER, &mut narrow).unwrap();
+    assert_eq!(narrow[8..16], [0xED, 0x81, 3, 0, 7, 0, 8, 0]);
+}
