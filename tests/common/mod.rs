@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
+mod guest;
 mod scratch;
 mod tree;
 
@@ -24,6 +25,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub use guest::{Guest, compare};
 pub use scratch::{Scratch, compile};
 
 /// The user that plays "an unprivileged user" when the tests run as root.

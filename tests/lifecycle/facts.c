@@ -61,6 +61,7 @@ int main(int argc, char **argv)
 {
     must(argc >= 2);
     if (!strcmp(argv[1], "show")) {
+        pause_ms(20); /* /proc shows for a moment on which processor a tracee was woken */
         show(argc, argv);
         return 0;
     }

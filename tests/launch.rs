@@ -1,0 +1,166 @@
+//! How a command starts: with everything its caller gave it, or not at all and with a sentence why.
+#![allow(clippy::expect_used)] // a helper of a test is a test
+
+mod common;
+
+use common::{Guest, How, Run, Scratch, compare, needs_root, remainroot};
+
+/// What the program finds, without the ids that differ from run to run.
+fn facts(guest: &Guest, how: How, pinned: bool) -> String {
+    let mut run = guest.run(how, &["show"]).before([&guest.program, "wrap"]);
+    if pinned {
+        run = run.variable("PINNED", "1");
+    }
+    let running = run.start();
+    let (pid, parent) = (running.pid(), std::process::id());
+    let text = running.finish().success();
+    let (first, rest) = text.split_once('\n').expect("several lines");
+    let named = |word: &str| match word.parse::<u32>() {
+        Ok(id) if id == pid => "itself".to_owned(),
+        Ok(id) if id == parent => "caller".to_owned(),
+        _ => word.to_owned(),
+    };
+    format!("{}\n{rest}", first.split(' ').map(named).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_command_starts_with_everything_its_caller_gave_it() {
+    let Some(guest) = Guest::new("facts") else { return };
+    for pinned in [false, true] {
+        let expected = facts(&guest, How::Namespace, pinned);
+        assert!(expected.starts_with("pid itself parent caller group itself session "), "{expected}");
+        assert_eq!(expected, facts(&guest, How::Remainroot, pinned), "pinned: {pinned}");
+    }
+}
+
+#[test]
+fn descriptors_that_the_caller_closed_stay_closed() {
+    let Some(guest) = Guest::new("facts") else { return };
+    let run = |how| {
+        let closed = ["sh", "-c", "exec \"$@\" <&- 2>&-", "sh"];
+        let text = guest.run(how, &["show"]).before(closed).output().success();
+        text.lines().filter(|line| line.starts_with("descriptor")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let expected = run(How::Namespace);
+    assert!(expected.iter().all(|line| !line.starts_with("descriptor 0 ")), "{expected:?}");
+    assert_eq!(expected, run(How::Remainroot));
+}
+
+#[test]
+fn control_z_and_control_c_reach_the_command_through_an_interactive_shell() {
+    let program = remainroot().to_str().expect("the path is text");
+    let typed = |command: &str| {
+        let keys = format!(
+            "(sleep 1; printf '{command}\\r'; sleep 1; printf '\\032'; sleep 1; printf 'jobs\\rfg\\r'; sleep 1; \
+             printf '\\003'; sleep 1; printf 'echo \"code: $?\"\\rexit\\r'; sleep 1) | \
+             script -qc 'bash --norc --noprofile -i' /dev/null"
+        );
+        let text = Run::shell(How::Native, &keys).output().stdout;
+        (text.matches("Stopped").count(), text.contains("code: 130"))
+    };
+    let expected = typed("unshare -Ur sleep 100");
+    assert_eq!(expected, (2, true));
+    assert_eq!(expected, typed(&format!("unshare -Ur {program} -- sleep 100")));
+}
+
+#[test]
+fn a_shell_has_the_pid_that_its_caller_started() {
+    let running =
+        Run::shell(How::Remainroot, "echo $$; ls -l /proc/self/fd | sed 's/.*[0-9] //' | wc -l").start();
+    let pid = running.pid();
+    assert!(running.finish().success().starts_with(&format!("{pid}\n")));
+}
+
+#[test]
+fn a_terminal_stays_the_commands() {
+    let script = "tty | sed 's/[0-9]*$//'; stty size; test -t 0 && read pid _ _ _ group _ _ front _ </proc/self/stat; \
+                  [ \"$group\" = \"$front\" ] && echo in front";
+    let typed = |how| Run::new(how, ["script", "-qec", script, "/dev/null"]).output();
+    compare(&typed(How::Namespace), &typed(How::Remainroot));
+}
+
+#[test]
+fn pid_1_and_subreapers_have_no_child_they_did_not_make() {
+    let Some(guest) = Guest::new("reaper") else { return };
+    for namespaces in ["-Ur", "-Urpf"] {
+        let run = |how| guest.run(how, &[]).namespaces(namespaces).output();
+        compare(&run(How::Namespace), &run(How::Remainroot));
+    }
+}
+
+#[test]
+fn remainroot_inside_remainroot_is_one_remainroot() {
+    let inner = remainroot().to_str().expect("the path is text");
+    let script = "id -u; chown 5:6 f; stat -c %u:%g f; setpriv --reuid 7 --clear-groups id -u; exit 9";
+    let scratch = Scratch::new("nested");
+    std::fs::write(scratch.path().join("f"), "").expect("the directory is writable");
+    if nix::unistd::geteuid().is_root() {
+        let owner = Some(common::NOBODY);
+        std::os::unix::fs::chown(scratch.path().join("f"), owner, owner).expect("root may");
+    }
+    let words = [inner, "--", inner, "--", "sh", "-c", script];
+    let output = Run::new(How::Remainroot, words).directory(scratch.path()).output();
+    assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (9, "0\n5:6\n7\n", ""));
+}
+
+#[test]
+fn a_plain_user_gets_a_namespace() {
+    let output =
+        Run::shell(How::Alone, "id -u; id -g; setpriv --reuid 7 --clear-groups id -u; exit 3").output();
+    assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (3, "0\n0\n7\n", ""));
+}
+
+#[test]
+fn where_no_namespace_can_be_made_the_users_own_id_is_roots() {
+    if !needs_root() {
+        return;
+    }
+    let scratch = Scratch::new("chroot");
+    let program = remainroot().to_str().expect("the path is text");
+    // A process whose root is not its mount namespace's may not make a user namespace.
+    let script = format!(
+        "mount --rbind / {0} && exec chroot {0} setpriv --reuid=65534 --regid=65534 --clear-groups {program} -- \
+         sh -c 'id -u; id -g; unshare -U true 2>/dev/null || echo none; \
+         setpriv --reuid 7 --regid 8 --clear-groups id; exit 4'",
+        scratch.path().display()
+    );
+    let output = Run::new(How::Native, ["unshare", "-m", "sh", "-c", &script]).output();
+    let expected = "0\n0\nnone\nuid=7 gid=8(mail) groups=8(mail)\n".replace("uid=7", "uid=7(lp)");
+    assert_eq!((output.code(), output.stdout, output.stderr.as_str()), (4, expected, ""));
+}
+
+// What cannot be.
+
+#[test]
+fn a_command_that_cannot_be_executed_is_said_in_one_sentence() {
+    for (command, code) in
+        [("no-such-command", 127), ("/no/such/command", 127), ("/etc/passwd", 126), ("/etc", 126)]
+    {
+        let output = Run::new(How::Remainroot, [command]).output();
+        assert_eq!(output.code(), code, "{output:?}");
+        assert_eq!(output.stdout, "");
+        assert!(output.stderr.lines().count() == 1 && output.stderr.contains(command), "{output:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_said_and_ends_with_125() {
+    let missing = Run::new(How::Remainroot, [] as [&str; 0]).output();
+    assert_eq!((missing.code(), missing.stderr.lines().count()), (125, 1), "{missing:?}");
+    let unknown = Run::new(How::Remainroot, ["true"]).option("--no-such-option").output();
+    assert_eq!(unknown.code(), 125, "{unknown:?}");
+    assert!(unknown.stderr.contains("--no-such-option"), "{unknown:?}");
+}
+
+#[test]
+fn real_root_is_refused_with_a_sentence_unless_it_insists() {
+    if !needs_root() {
+        return;
+    }
+    let program = remainroot().to_str().expect("the path is text");
+    let refused = Run::new(How::Native, [program, "--", "true"]).output();
+    assert_eq!((refused.code(), refused.stderr.lines().count()), (125, 1), "{refused:?}");
+    assert!(refused.stderr.contains("--allow-real-root"), "{refused:?}");
+    let insisted = Run::new(How::Native, [program, "--allow-real-root", "--", "sh", "-c", "exit 6"]).output();
+    assert_eq!((insisted.code(), insisted.stderr.as_str()), (6, ""), "{insisted:?}");
+}
