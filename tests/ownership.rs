@@ -199,6 +199,30 @@ fn a_storm_of_processes_never_sees_a_wrong_owner() {
 }
 
 #[test]
+fn a_program_in_a_sandbox_of_its_own_is_not_killed_by_what_we_would_look_up() {
+    let built = Scratch::new("ownership-sandbox");
+    let Some(probe) = compile(&built, "ownership/sandbox.c", &BARE) else { return };
+    let place = Scratch::new("ownership-sandbox");
+    let script = format!("touch f; chown 7:8 f; {probe} f");
+    let said = Run::shell(How::Remainroot, &script).directory(place.path()).output().success();
+    let (done, refused) = (" = 0\n", " = -1\n");
+    let expected = [
+        ["no_new_privs", done],
+        ["seccomp", done],
+        ["stat", done],
+        ["7:8", "\n"],
+        ["chown to root", done],
+        ["chown", refused],
+        ["chmod", done],
+        ["open", " = ok\n"],
+        ["mkdir", done],
+        ["mknod", refused],
+        ["stat of a child", done],
+    ];
+    assert_eq!(said, expected.concat().concat());
+}
+
+#[test]
 fn a_file_of_a_lower_layer_keeps_its_owner_when_it_is_copied_up() {
     same(
         "mkdir l u x m; echo a > l/a; echo b > l/b; mkdir l/d; chmod 4755 l/b; \
