@@ -58,21 +58,21 @@ void *memcpy(void *to, const void *from, unsigned long size)
 	return start;
 }
 
-int wait_turn(struct slot *slot, u32 turn, long seconds)
+int wait_until(volatile u32 *word, int equal, u32 value, long seconds)
 {
 	struct timespec second = { 1, 0 };
 	u32 now;
-	while ((now = slot->turn) != turn)
-		if (sys_futex_wait(&slot->turn, now, &second) == -110 && --seconds <= 0)
+	while (((now = *word) == value) != equal)
+		if (sys_futex_wait(word, now, &second) == -110 && --seconds <= 0)
 			return -1;
 	return 0;
 }
 
-void give_turn(struct slot *slot, u32 turn)
+void announce(volatile u32 *word, u32 value)
 {
 	__sync_synchronize();
-	slot->turn = turn;
-	sys_futex_wake(&slot->turn);
+	*word = value;
+	sys_futex_wake(word);
 }
 
 static void flush(void)
@@ -113,7 +113,7 @@ static void show_task(u32 index)
 /* Waits for a task's reply and shows it; a task that gives none is never asked again. */
 static void hear(u32 index)
 {
-	if (!wait_turn(&channel->slots[index], REPLY, DEADLINE)) {
+	if (!wait_until(&channel->slots[index].turn, 1, REPLY, DEADLINE)) {
 		show_text(&channel->slots[index], 0);
 		return;
 	}
@@ -129,7 +129,7 @@ static void ask(u32 index, const char *step)
 	struct slot *slot = &channel->slots[index];
 	memcpy(slot->line, step, length_of(step) + 1);
 	slot->execed = 0;
-	give_turn(slot, COMMAND);
+	announce(&slot->turn, COMMAND);
 }
 
 /* A vfork child is gone from its parent's memory: the parent goes on. */
@@ -293,7 +293,7 @@ static void enter_namespace(void)
 	struct slot *door = &channel->slots[0];
 	child = sys_fork();
 	for (int i = 0; !child && i < 2; i++) {
-		wait_turn(door, COMMAND, DEADLINE);
+		wait_until(&door->turn, 1, COMMAND, DEADLINE);
 		path.length = 0;
 		put(&path, "/proc/");
 		put_signed(&path, parent);
@@ -306,7 +306,7 @@ static void enter_namespace(void)
 	if (!child)
 		sys_exit_group(0);
 	long refused = sys_unshare(0x10000000);
-	give_turn(door, COMMAND);
+	announce(&door->turn, COMMAND);
 	sys_wait4(child, &status, 0);
 	if (refused || (int)status) {
 		show("bad namespace\n");

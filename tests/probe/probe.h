@@ -13,7 +13,7 @@ enum turn { UNBORN, COMMAND, REPLY };
 /* One task, as the conductor and the task itself see it. The layout is the same in every ABI. */
 struct slot {
 	volatile u32 turn;
-	volatile u32 birth;	/* its thread id when it was born */
+	volatile u32 birth;	/* its thread id when it was born, once it has shown itself */
 	volatile u32 tid;	/* its thread id now */
 	volatile u32 tgid;
 	volatile u32 execed;	/* the reply comes from a new program */
@@ -30,9 +30,10 @@ struct channel {
 
 extern struct channel *channel;
 
-/* Waits until a task's turn is `turn`: 0, or -1 after `seconds`. */
-int wait_turn(struct slot *slot, u32 turn, long seconds);
-void give_turn(struct slot *slot, u32 turn);
+/* Waits until a word is `value`, or is not: 0, or -1 after `seconds`. */
+int wait_until(volatile u32 *word, int equal, u32 value, long seconds);
+/* Sets a word and wakes who waits for it. */
+void announce(volatile u32 *word, u32 value);
 
 /* Performs one step and writes its result and the task's state. */
 void perform(struct slot *me, const char *step);

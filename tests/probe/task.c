@@ -187,7 +187,7 @@ static void put_spawned(struct text *text, long result, u32 index)
 {
 	struct slot *born = &channel->slots[index];
 	if (result > 0)
-		wait_turn(born, REPLY, DEADLINE); /* it has shown itself, in memory that may be shared */
+		wait_until(&born->birth, 0, 0, DEADLINE); /* it uses memory that may be shared */
 	if (result > 0 && (u32)result == born->birth) {
 		put(text, " = t");
 		put_unsigned(text, index);
@@ -280,9 +280,9 @@ void perform(struct slot *me, const char *step)
 	if (same(words[0], "look"))
 		;
 	else if (same(words[0], "exit"))
-		give_turn(me, REPLY), sys_exit(0);
+		announce(&me->turn, REPLY), sys_exit(0);
 	else if (same(words[0], "exit_group"))
-		give_turn(me, REPLY), sys_exit_group(0);
+		announce(&me->turn, REPLY), sys_exit_group(0);
 	else if (same(words[0], "exec"))
 		put_result(&me->text, exec(words[1], index));
 	else if (same(words[0], "copy"))
@@ -313,15 +313,15 @@ void task_main(long index)
 	me->tid = sys_gettid();
 	me->tgid = sys_getpid();
 	if (!me->birth) {
-		me->birth = me->tid;
 		put(&me->text, "\n");
 		observe(&me->text);
+		announce(&me->birth, me->tid);
 	}
-	give_turn(me, REPLY);
-	while (!wait_turn(me, COMMAND, 120)) {
+	announce(&me->turn, REPLY);
+	while (!wait_until(&me->turn, 1, COMMAND, 120)) {
 		me->text.length = 0;
 		perform(me, me->line);
-		give_turn(me, REPLY);
+		announce(&me->turn, REPLY);
 	}
 	sys_exit_group(3);
 	for (;;)
