@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use common::{How, Run, Scratch, compile};
@@ -220,6 +220,20 @@ fn a_program_in_a_sandbox_of_its_own_is_not_killed_by_what_we_would_look_up() {
         ["stat of a child", done],
     ];
     assert_eq!(said, expected.concat().concat());
+}
+
+#[test]
+fn where_the_kernel_knows_the_ids_it_gives_files_away_itself() {
+    if !common::needs_root() {
+        return;
+    }
+    let place = Scratch::new("ownership");
+    let remainroot = common::remainroot().to_str().unwrap();
+    let script = "touch f; chown 7:8 f; chmod 4755 f; chown 9 f; stat -c '%u:%g %a' f";
+    let run = Run::new(How::Native, [remainroot, "--allow-real-root", "sh", "-c", script]);
+    assert_eq!(run.directory(place.path()).output().success(), "9:8 755\n");
+    let real = fs::metadata(place.file("f")).unwrap();
+    assert_eq!((real.uid(), real.gid(), real.mode()), (9, 8, 0o100_755));
 }
 
 #[test]

@@ -16,9 +16,13 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Whether the inode belongs to the guest's root, so that the kernel lets it change everything.
+    /// Whether the kernel lets the guest's root change everything about the inode: both its ids exist
+    /// in the namespace (`capable_wrt_inode_uidgid`), or, where there is none, they are its own.
     pub fn is_ours(self, view: &View) -> bool {
-        self.uid == view.kernel_uid && self.gid == view.kernel_gid
+        if view.translates() {
+            return self.uid == view.kernel_uid && self.gid == view.kernel_gid;
+        }
+        view.uids.contains(self.uid) && view.gids.contains(self.gid)
     }
 }
 

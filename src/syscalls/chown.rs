@@ -8,7 +8,7 @@ use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Stage, Test, Verdict, kernel};
 use crate::abi::{Errno, SysResult};
-use crate::cred::{Cap, Gid, Uid};
+use crate::cred::{Cap, Gid, Uid, View};
 use crate::ownership::{Attributes, rules};
 
 /// Stops of chown(path, uid, gid) and fchown(fd, uid, gid).
@@ -68,9 +68,11 @@ struct Owner {
 }
 
 impl Owner {
-    /// Whether the kernel can do it: it knows no id but root's.
-    fn is_root(self) -> bool {
-        self.uid.is_none_or(|uid| uid == Uid::ROOT) && self.gid.is_none_or(|gid| gid == Gid::ROOT)
+    /// Whether the kernel can do it: it knows these ids. In a namespace that maps one id that is root's.
+    fn exists(self, view: &View) -> bool {
+        let uid = self.uid.is_none_or(|uid| view.uids.contains(uid.0));
+        let gid = self.gid.is_none_or(|gid| view.gids.contains(gid.0));
+        uid && gid && !view.translates()
     }
 }
 
@@ -82,9 +84,9 @@ fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict 
     let owner = Owner { uid, gid };
     if guest.sandboxed() {
         // It cannot be made to look which inode this is, so a foreign owner could not be remembered.
-        return if owner.is_root() { Verdict::Run } else { Verdict::Reply(Err(Errno::EPERM)) };
+        return if owner.exists(guest.view()) { Verdict::Run } else { Verdict::Reply(Err(Errno::EPERM)) };
     }
-    if owner.is_root() {
+    if owner.exists(guest.view()) {
         match kernel_can(guest, place) {
             Ok(true) => return Verdict::Run,
             Ok(false) => {}
@@ -94,11 +96,10 @@ fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict 
     Verdict::Reply(give_to(guest, place, owner))
 }
 
-/// Whether the kernel's own chown to root is right in everything.
+/// Whether the kernel's own chown is right in everything.
 fn kernel_can(guest: &mut dyn Guest, place: Place) -> Result<bool, Errno> {
     let statx = inode::inspect(guest, place)?;
-    let view = guest.view();
-    let ours = inode::known(&statx).is_ours(view) && !view.translates();
+    let ours = inode::known(&statx).is_ours(guest.view());
     Ok(ours && inode::attributes(guest, &statx).0.is_none() && guest.credentials().has(Cap::CHOWN))
 }
 

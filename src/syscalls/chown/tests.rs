@@ -159,3 +159,30 @@ fn root_is_not_judged_before_and_so_costs_two_calls() {
     assert_eq!(shown(&mut guest, &files, "/file"), (7, 8, 0o100_644));
     assert_eq!(guest.injected.len(), 2, "and the next stat need not look");
 }
+
+#[test]
+fn in_a_namespace_that_maps_more_ids_the_kernel_gives_to_those() {
+    let files = with_file(0o644);
+    let mut guest = files.guest(Credentials::root());
+    guest.view.uids = crate::cred::IdMap::parse("0 100000 50");
+    let path = Files::at(&mut guest, "/file");
+    let verdict = guest.verdict(Abi::X86_64, "chown", &[path, 33, 0]);
+    assert!(matches!(verdict, Verdict::Run), "{verdict:?}");
+    assert_eq!(guest.sys("chown", &[path, 33, 33]), Ok(0), "no such group");
+    assert_eq!(guest.sys("chown", &[path, 50, 0]), Ok(0), "no such user");
+}
+
+#[test]
+fn without_a_namespace_the_kernel_gives_nothing_away() {
+    let files = with_file(0o644);
+    files.edit("/file", |node| (node.uid, node.gid) = (1000, 1000));
+    let mut guest = files.guest(Credentials::root());
+    (guest.view.kernel_uid, guest.view.kernel_gid) = (1000, 1000);
+    guest.view.uids = crate::cred::IdMap::parse("0 0 4294967295");
+    guest.view.gids = guest.view.uids.clone();
+    assert_eq!(chown(&mut guest, "/file", 1000, 0), Ok(0));
+    assert_eq!(shown(&mut guest, &files, "/file"), (1000, 0, 0o100_644));
+    let path = Files::at(&mut guest, "/file");
+    assert_eq!(guest.sys("chown", &[path, 0, 0]), Ok(0));
+    assert!(guest.ownership.is_empty());
+}
