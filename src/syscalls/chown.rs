@@ -8,7 +8,7 @@ use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Stage, Test, Verdict, kernel};
 use crate::abi::{Errno, SysResult};
-use crate::cred::{Cap, Gid, Uid, View};
+use crate::cred::{Cap, Credentials, Gid, Uid, View};
 use crate::ownership::{Attributes, rules};
 
 /// Stops of chown(path, uid, gid) and fchown(fd, uid, gid).
@@ -100,15 +100,18 @@ fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict 
 fn kernel_can(guest: &mut dyn Guest, place: Place) -> Result<bool, Errno> {
     let statx = inode::inspect(guest, place)?;
     let ours = inode::known(&statx).is_ours(guest.view());
-    Ok(ours && inode::attributes(guest, &statx).0.is_none() && guest.credentials().has(Cap::CHOWN))
+    Ok(ours && inode::attributes(guest, &statx).0.is_none() && is_almighty(&guest.credentials()))
+}
+
+/// Whether no rule can stop this caller, and no set-id bit of what he changes goes by group.
+fn is_almighty(who: &Credentials) -> bool {
+    [Cap::CHOWN, Cap::FOWNER, Cap::FSETID].iter().all(|&cap| who.has(cap))
 }
 
 /// Decides, does the kernel's share and remembers the rest.
 fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     let who = guest.credentials();
-    // Whom no rule can stop need not be judged before, and no bit of his goes by group.
-    let almighty = [Cap::CHOWN, Cap::FOWNER, Cap::FSETID].iter().all(|&cap| who.has(cap));
-    let judged = if almighty { None } else { Some(judge(guest, place, owner)?) };
+    let judged = if is_almighty(&who) { None } else { Some(judge(guest, place, owner)?) };
     let touched = touch(guest, place);
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)

@@ -186,3 +186,11 @@ fn without_a_namespace_the_kernel_gives_nothing_away() {
     assert_eq!(guest.sys("chown", &[path, 0, 0]), Ok(0));
     assert!(guest.ownership.is_empty());
 }
+
+#[test]
+fn a_chowner_who_may_not_change_modes_is_judged_even_where_the_kernel_could() {
+    let files = with_file(0o4755);
+    let mut guest = files.guest(Credentials { effective: CapSet::of(&[Cap::CHOWN]), ..user(9) });
+    assert_eq!(chown(&mut guest, "/file", 0, 0), Err(Errno::EPERM));
+    assert_eq!(files.node("/file").mode, 0o104_755);
+}
