@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
@@ -22,29 +23,33 @@ pub struct Outputs {
 
 /// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended.
 pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys::Result<()>)) {
-    log(outputs.verbosity);
+    let Outputs { mut summary, verbosity } = outputs;
+    log(verbosity);
     let (outbox, news) = unbounded();
-    let summary = outputs.summary;
-    let shared = Arc::new(Shared::new(view, Ownership::default(), Pool::new(outbox), summary.is_some()));
+    let watch_first = summary.is_some() || verbosity > 0;
+    let shared = Arc::new(Shared::new(view, Ownership::default(), Pool::new(outbox), watch_first));
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
     attached(outcome);
     if outcome.is_err() {
         return;
     }
-    let mut summary = summary;
     for event in news {
         match event {
             News::FirstEnds(go_on) => {
-                if let Some(file) = summary.take() {
-                    write_summary(file, &shared);
-                }
+                write_summary(summary.take(), &shared);
+                leave_stderr();
                 drop(go_on);
             }
             News::AllEnded => break,
         }
     }
-    if let Some(file) = summary.take() {
-        write_summary(file, &shared);
+    write_summary(summary.take(), &shared);
+}
+
+/// Whoever reads the command's stderr must not wait for the daemons that it leaves behind.
+fn leave_stderr() {
+    if let Ok(null) = File::options().write(true).open("/dev/null") {
+        let _ = sys::process::duplicate(null.as_raw_fd(), libc::STDERR_FILENO);
     }
 }
 
@@ -64,8 +69,9 @@ fn log(verbosity: u8) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// One line for each count.
-fn write_summary(mut file: File, shared: &Shared) {
+/// One line for each count, where a summary was asked for and has not been written.
+fn write_summary(file: Option<File>, shared: &Shared) {
+    let Some(mut file) = file else { return };
     let lines: String = Count::ALL
         .iter()
         .map(|&count| format!("{:>10} {}\n", shared.counters.get(count), count.name()))

@@ -18,6 +18,17 @@ pub enum Failure {
     NoCommand,
     /// Real root of the initial namespace has no need of remainroot.
     RealRoot,
+    /// The kernel is too old.
+    OldKernel {
+        /// Its release.
+        release: String,
+        /// What it lacks.
+        what: &'static str,
+        /// The first version that has it.
+        major: u32,
+        /// Its minor number.
+        minor: u32,
+    },
     /// Something else traces this process.
     OtherTracer {
         /// The tracing task.
@@ -77,6 +88,9 @@ impl std::fmt::Display for Failure {
                 "you are real root already, so there is nothing to emulate; run it as a plain user, or pass \
                  --allow-real-root to do it all the same"
             ),
+            Failure::OldKernel { release, what, major, minor } => {
+                write!(f, "Linux {release} is too old: it lacks {what}; {major}.{minor} or newer is needed")
+            }
             Failure::OtherTracer { tracer, name } => write!(
                 f,
                 "{name} (process {tracer}) traces this process already, and a process has only one tracer; \

@@ -9,6 +9,7 @@
 //! syscalls stands here.
 
 mod failure;
+mod kernel;
 mod namespace;
 
 pub use failure::{EXIT_OWN_FAILURE, Failure, say};
@@ -60,7 +61,7 @@ pub fn run(plan: Plan) -> Failure {
         Some((tracer, name)) => return Failure::OtherTracer { tracer, name },
         None => {}
     }
-    let view = match namespace::prepare(plan.allow_real_root) {
+    let view = match kernel::check().and_then(|()| namespace::prepare(plan.allow_real_root)) {
         Ok(view) => view,
         Err(failure) => return failure,
     };
@@ -201,13 +202,25 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
             }
         }
     }
-    let mut first = 3;
-    for &fd in kept.iter().filter(|&&fd| fd >= 3) {
-        let _ = sys::process::close_range(first, fd - 1);
-        first = fd + 1;
-    }
-    let _ = sys::process::close_range(first, RawFd::MAX);
+    close_all_but(&kept);
     socket
+}
+
+/// Closes every descriptor from 3 on that is not in `kept`, which is sorted.
+fn close_all_but(kept: &[RawFd]) {
+    let mut first = 3;
+    for &fd in kept.iter().chain([&RawFd::MAX]).filter(|&&fd| fd >= 3) {
+        if sys::process::close_range(first, fd - 1) == Err(Errno::ENOSYS) {
+            let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+            let numbers: Vec<RawFd> =
+                open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+            for fd in numbers.into_iter().filter(|fd| *fd >= 3 && !kept.contains(fd)) {
+                let _ = sys::process::close(fd);
+            }
+            return;
+        }
+        first = fd.saturating_add(1);
+    }
 }
 
 /// Installs the filters this process and all it starts live under. `no_new_privs` is set only where

@@ -75,6 +75,12 @@ pub fn close_range(first: RawFd, last: RawFd) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// close(2) of a descriptor by number.
+pub fn close(fd: RawFd) -> Result<()> {
+    // SAFETY: the caller says that nothing of this process uses the descriptor any more.
+    Errno::result(unsafe { libc::close(fd) }).map(drop)
+}
+
 /// dup2(2).
 pub fn duplicate(from: RawFd, to: RawFd) -> Result<()> {
     // SAFETY: all arguments are values; the caller decides what `to` was.

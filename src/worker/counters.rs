@@ -39,8 +39,8 @@ counts! {
     Signal = "signal stops",
     /// Group-stops and traps.
     Other = "other stops",
-    /// Ends of tasks.
-    Exit = "exits",
+    /// Ends of the first process, where that is watched.
+    Exit = "exit stops",
     /// Calls that a tracee was made to execute.
     Injected = "injected calls",
     /// Processes given to another worker.

@@ -24,8 +24,8 @@ pub struct Shared {
     pub pool: Pool,
     /// Numbers for the summary.
     pub counters: Counters,
-    /// Whether a summary was asked for, so that the first process's end must be seen in time.
-    pub summary: bool,
+    /// Whether the supervisor has something to do before the first process's end is seen.
+    pub watch_first: bool,
     /// Whether the ownership stage is up, for every process.
     pub(super) ownership_raised: AtomicBool,
     /// Held while the ownership stage is being raised.
@@ -35,7 +35,7 @@ pub struct Shared {
 impl Shared {
     /// The state at the start of a run. Where the kernel's own ids are not the guest's
     /// ([`View::translates`]) every stage is up from the start.
-    pub fn new(view: View, ownership: Ownership, pool: Pool, summary: bool) -> Shared {
+    pub fn new(view: View, ownership: Ownership, pool: Pool, watch_first: bool) -> Shared {
         let translates = view.translates();
         Shared {
             view,
@@ -43,7 +43,7 @@ impl Shared {
             ownership,
             pool,
             counters: Counters::default(),
-            summary,
+            watch_first,
             ownership_raised: AtomicBool::new(translates),
             raising: Mutex::new(()),
         }
@@ -75,8 +75,8 @@ impl Shared {
             || (initial.bounding, initial.securebits) != (credentials.bounding, credentials.securebits)
     }
 
-    /// Options for the first process, whose end is seen in time for a summary.
+    /// Options for the first process, whose end is seen in time if need be.
     pub(super) fn options_of_the_first(&self) -> i32 {
-        ptrace::OPTIONS_WITH_EXEC | if self.summary { libc::PTRACE_O_TRACEEXIT } else { 0 }
+        ptrace::OPTIONS_WITH_EXEC | if self.watch_first { libc::PTRACE_O_TRACEEXIT } else { 0 }
     }
 }

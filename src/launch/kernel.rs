@@ -1,0 +1,81 @@
+//! What the kernel must have, and what is done where it has less.
+
+use super::Failure;
+
+/// One thing remainroot uses that old kernels lack.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    /// The first Linux that has it.
+    since: (u32, u32),
+    /// What it is.
+    what: &'static str,
+    /// What is done without it; `None` where nothing can be.
+    without: Option<&'static str>,
+}
+
+const fn need(since: (u32, u32), what: &'static str, without: Option<&'static str>) -> Need {
+    Need { since, what, without }
+}
+
+/// Every dependence on a kernel version or option, with its fallback.
+const NEEDS: &[Need] = &[
+    need((3, 5), "kcmp (CONFIG_KCMP)", Some("a child of vfork is taken to have its own memory")),
+    need((3, 11), "PTRACE_SETSIGMASK", None),
+    need((3, 17), "seccomp(2) with TSYNC", None),
+    need((4, 8), "seccomp stops after syscall-entry stops", None),
+    need((4, 11), "statx(2)", None),
+    need((5, 3), "PTRACE_GET_SYSCALL_INFO", None),
+    need((5, 8), "faccessat2(2)", Some("a refused chown on a read-only filesystem gives EPERM, not EROFS")),
+    need((5, 9), "close_range(2)", Some("descriptors are closed one by one")),
+];
+
+/// Refuses to run on a kernel that lacks what nothing can replace.
+///
+/// # Errors
+/// [`Failure::OldKernel`]. A release that cannot be read is trusted.
+pub fn check() -> Result<(), Failure> {
+    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return Ok(()) };
+    let release = release.trim_end();
+    match version(release).and_then(lacking) {
+        None => Ok(()),
+        Some(Need { since: (major, minor), what, .. }) => {
+            Err(Failure::OldKernel { release: release.to_owned(), what, major: *major, minor: *minor })
+        }
+    }
+}
+
+/// Major and minor of a release like `6.1.0-37-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// The newest thing without a fallback that a version lacks.
+fn lacking(version: (u32, u32)) -> Option<&'static Need> {
+    NEEDS.iter().rev().find(|need| need.without.is_none() && need.since > version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_all_spellings_are_read() {
+        assert_eq!(version("6.1.0-37-amd64"), Some((6, 1)));
+        assert_eq!(version("4.18.0-553.el8.x86_64"), Some((4, 18)));
+        assert_eq!(version("6.18+"), Some((6, 18)));
+        assert_eq!(version("gVisor"), None);
+    }
+
+    #[test]
+    fn only_what_has_no_fallback_is_required() {
+        assert_eq!(lacking((5, 3)).map(|need| need.what), None);
+        assert_eq!(lacking((5, 2)).map(|need| need.what), Some("PTRACE_GET_SYSCALL_INFO"));
+        assert_eq!(lacking((2, 6)).map(|need| need.what), Some("PTRACE_GET_SYSCALL_INFO"));
+    }
+
+    #[test]
+    fn the_table_is_in_the_order_of_versions() {
+        assert!(NEEDS.is_sorted_by_key(|need| need.since));
+    }
+}
