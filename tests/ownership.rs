@@ -171,6 +171,26 @@ fn install_and_useful_tools_agree() {
 }
 
 #[test]
+fn package_tools_agree() {
+    same(
+        "for tool in useradd dpkg-deb dpkg perl; do command -v $tool >/dev/null || { echo no $tool; exit 0; }; done; \
+         mkdir -p r/etc r/home skel/d; echo x > skel/d/f; touch r/etc/passwd r/etc/group r/etc/shadow r/etc/gshadow; \
+         useradd --prefix $PWD/r -m -k $PWD/skel -d /home/bob -u 1500 -U bob; \
+         find r -printf '%p %y %m %U:%G\\n' | sort; \
+         mkdir -p p/DEBIAN p/var/lib/x p/usr/bin; \
+         printf 'Package: x\\nVersion: 1\\nArchitecture: all\\nMaintainer: a <a@b>\\nDescription: x\\n' > p/DEBIAN/control; \
+         echo > p/usr/bin/t; chown 7:8 p/usr/bin/t; chmod 6755 p/usr/bin/t; chown -R 33:50 p/var/lib/x; \
+         chmod 2775 p/var/lib/x; dpkg-deb -b p x.deb >/dev/null; dpkg-deb -c x.deb | awk '{print $1, $2, $6}'; \
+         mkdir -p root/var/lib/dpkg/updates root/var/lib/dpkg/info; \
+         touch root/var/lib/dpkg/status root/var/lib/dpkg/available; \
+         dpkg --root=$PWD/root --log=$PWD/log --force-all -i x.deb >/dev/null; \
+         find root/usr root/var/lib/x -printf '%p %y %m %U:%G\\n' | sort; \
+         perl -e 'mkdir \"d\"; chown 3, 4, \"d\"; print join(\" \", (stat \"d\")[2, 4, 5]), \"\\n\"; $> = 3; \
+           print chmod(0700, \"d\"), chown(5, 5, \"d\"), -o \"d\", \"\\n\"'",
+    );
+}
+
+#[test]
 fn facts_follow_their_inodes_through_renames_and_links() {
     same(
         "touch a; chown 7 a; ln a b; mv a c; mkdir d; mv c d/; stat -c '%n %u %h' b d/c; \
