@@ -7,7 +7,7 @@ mod common;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use common::{Guest, How, Run, Running, Scratch, compare, needs_root};
+use common::{Guest, How, Run, Running, Scratch, compare, needs_root, remainroot};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -165,6 +165,23 @@ fn a_deep_chain_of_forks_carries_ids_to_its_end() {
 #[test]
 fn a_process_killed_while_it_breeds_dies_of_that() {
     same("storm", &["doomed", "60"]);
+}
+
+#[test]
+fn signals_reach_a_process_in_its_first_moment() {
+    same_as_root("newborn", &[]);
+}
+
+#[test]
+fn at_the_limit_of_tasks_or_memory_everybody_born_is_answered() {
+    let Some(guest) = Guest::new("crowd") else { return };
+    let program = remainroot().to_str().expect("the path is text");
+    for limit in ["--nproc=20", "--nproc=16", "--as=300000000", "--nofile=16"] {
+        let output =
+            Run::new(How::Namespace, ["prlimit", limit, "--", program, "--", &guest.program]).output();
+        let expected = "some were born: 1, all good: 1\n";
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (expected, ""), "{limit}: {output:?}");
+    }
 }
 
 // Signals.
