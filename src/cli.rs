@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
+use crate::seccomp;
 use crate::syscalls::table;
 
 /// The licence, whole.
@@ -80,7 +81,7 @@ pub fn main() -> u8 {
         return print(LICENCE);
     }
     if matches.get_flag("list-syscalls") {
-        return print(&table::listing());
+        return print(&format!("{}\nFilters\n{}", table::listing(), seccomp::sizes()));
     }
     let failure = match plan(&matches) {
         Ok(plan) => launch::run(plan),

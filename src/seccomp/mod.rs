@@ -27,6 +27,12 @@ pub const MAX_INSTRUCTIONS: usize = 4096;
 pub const ABIS: &[Abi] =
     if cfg!(target_arch = "aarch64") { &[Abi::Aarch64] } else { &[Abi::X86_64, Abi::I386] };
 
+/// The sizes of the programs, a line a stage, for `--list-syscalls`.
+pub fn sizes() -> String {
+    let line = |stage: Stage| format!("{stage}: {} instructions\n", program(stage).len());
+    Stage::ALL.map(line).concat()
+}
+
 /// The filter that stops what `stage` stops; stacked on those of the stages before.
 ///
 /// A stop is `SECCOMP_RET_TRACE` with the row's index in [`TABLE`] as `SECCOMP_RET_DATA`: a hint only,
