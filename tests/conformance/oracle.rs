@@ -90,7 +90,7 @@ impl Bench {
     /// What the program left behind, when it did not end in time or ended badly.
     pub fn perform(&self, how: How, root: Root, sequences: &[Sequence]) -> Result<Vec<String>, String> {
         let Some(first) = sequences.first() else { return Ok(vec![]) };
-        let mut script = prologue(root) + &set_id_files();
+        let mut script = prologue(root) + &set_id_files(sequences);
         for (number, sequence) in sequences.iter().enumerate() {
             assert_eq!(sequence.entry.program(), first.entry.program());
             let (entry, observe) = (sequence.entry.line(), if sequence.brief { "brief" } else { "full" });
@@ -112,10 +112,10 @@ impl Bench {
         Err(format!("{}\n{:?}\nstderr: {}", output.stdout, output.status, output.stderr))
     }
 
-    /// The first sequence that differs, and how.
-    pub fn difference(&self, root: Root, sequences: &[Sequence]) -> Option<(usize, String)> {
+    /// The first sequence that differs natively and under remainroot, run as `how`, and in what.
+    pub fn difference(&self, how: How, root: Root, sequences: &[Sequence]) -> Option<(usize, String)> {
         let native = self.perform(How::Native, root, sequences).expect("the kernel does not fail");
-        let (at, what) = match self.perform(How::Remainroot, root, sequences) {
+        let (at, what) = match self.perform(how, root, sequences) {
             Ok(ours) => {
                 let at = (0..native.len()).find(|&at| native[at] != ours[at] || !is_sound(&native[at]))?;
                 (at, explain(&native[at], &ours[at]))
@@ -126,7 +126,7 @@ impl Bench {
                 (at, format!("not to its end:\n{}", &what[tail..]))
             }
         };
-        Some((at, format!("{root:?} {:?}\n{what}", sequences[at].entry)))
+        Some((at, format!("{root:?} {how:?} {:?}\n{what}", sequences[at].entry)))
     }
 }
 
@@ -196,9 +196,13 @@ const FILES: [(&str, &str, &str); 5] = [
     ("large", "4294967294 65536", "0xded"),
 ];
 
-fn set_id_files() -> String {
+/// Makes those of them that the sequences name: where there are none, no file has an emulated owner.
+fn set_id_files(sequences: &[Sequence]) -> String {
+    let words: Vec<&str> = sequences.iter().flat_map(|sequence| sequence.steps.split_whitespace()).collect();
+    let named = |name: &str| words.iter().any(|word| word.strip_prefix("./") == Some(name));
     FILES
         .iter()
+        .filter(|(name, ..)| named(name))
         .map(|(name, owner, mode)| {
             format!(
                 "main unlink path:./{name}\nmain copy ./probe64 ./{name}\n\
@@ -209,25 +213,49 @@ fn set_id_files() -> String {
 }
 
 /// Holds for every way into the kernel and for both roots: the script's sequences, which empty lines
-/// part, print the same natively and under remainroot.
+/// part, print the same natively and under remainroot. Where real root cannot be had, remainroot alone
+/// must bring them to their ends.
 pub fn assert_same(script: &str) {
-    if !needs_root() {
-        return;
-    }
     let bench = Bench::new();
-    let steps = |part: &str| part.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let comparable = needs_root();
+    let steps = |part: &str| part.lines().map(|line| line.trim().to_owned() + "\n").collect::<String>();
     let parts: Vec<String> = script.trim().split("\n\n").map(|part| steps(part.trim())).collect();
     for entries in Entry::ALL.chunks(2) {
-        let sequences: Vec<Sequence> = entries
-            .iter()
-            .flat_map(|&entry| {
-                parts.iter().map(move |steps| Sequence { entry, brief: false, steps: steps.clone() })
-            })
-            .collect();
-        for root in Root::ALL {
-            if let Some((at, what)) = bench.difference(root, &sequences) {
+        let sequence = |entry, steps: &String| Sequence { entry, brief: false, steps: steps.clone() };
+        let sequences: Vec<Sequence> =
+            entries.iter().flat_map(|&entry| parts.iter().map(move |steps| sequence(entry, steps))).collect();
+        if !comparable {
+            let transcripts = bench.perform(How::Remainroot, Root::Namespace, &sequences);
+            assert!(transcripts.is_ok_and(|all| all.iter().all(|one| is_sound(one))));
+            continue;
+        }
+        for (how, root) in
+            [(How::Remainroot, Root::Real), (How::Remainroot, Root::Namespace), (How::Alone, Root::Namespace)]
+        {
+            if let Some((at, what)) = bench.difference(how, root, &sequences) {
                 panic!("{what}\nthe sequence was:\n{}", sequences[at].steps);
             }
         }
+    }
+}
+
+#[test]
+fn without_remainroot_a_namespace_with_one_id_is_told_from_real_root() {
+    if !needs_root() {
+        return;
+    }
+    let sequence = Sequence { entry: Entry::Syscall, brief: true, steps: "t0 setuid 5\n".to_owned() };
+    let told = Bench::new().difference(How::Namespace, Root::Namespace, &[sequence]);
+    assert!(told.is_some_and(|(_, what)| what.contains("ours:   t0 setuid 5 = -22 EINVAL")));
+}
+
+#[test]
+fn a_step_that_makes_no_sense_is_no_agreement() {
+    if !needs_root() {
+        return;
+    }
+    for steps in ["t0 setuid five\n", "t0 frobnicate\n", "t3 look\n", "look\n"] {
+        let sequence = Sequence { entry: Entry::Syscall, brief: true, steps: steps.to_owned() };
+        assert!(Bench::new().difference(How::Native, Root::Real, &[sequence]).is_some(), "{steps}");
     }
 }

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use crate::common::needs_root;
+use crate::common::{How, needs_root};
 use crate::oracle::{Bench, Entry, Root, Sequence};
 
 /// How many sequences a normal run performs, and how many one launch of the probe.
@@ -21,6 +21,8 @@ const SETS: &[u64] =
 const CAPS: &[&str] = &["0", "6", "7", "8", "21", "40", "41"];
 const BITS: &[&str] =
     &["0", "1", "4", "5", "0x10", "0x14", "0x20", "0x2f", "0x40", "0x100", "0x500", "0x555"];
+
+const SET_ID: &[&str] = &["./root", "./user", "./group", "./both", "./large"];
 
 /// A step before it is known which tasks there are.
 #[derive(Debug, Clone)]
@@ -67,12 +69,14 @@ fn wide() -> impl Strategy<Value = &'static str> {
     prop_oneof![4 => Just(""), 1 => Just("16")]
 }
 
-fn step() -> BoxedStrategy<(u8, Step)> {
+/// One step: a number that chooses the task, whether it may act together with the one before, and what
+/// it does.
+type Chosen = (u8, bool, Step);
+
+fn step() -> BoxedStrategy<Chosen> {
     let spawn =
         select(&["thread", "thread", "thread3", "fork", "fork", "fork3", "vfork", "vfork3", "sibling"][..]);
-    let exec = select(
-        &["./probe64", "./probe64", "./probe32", "./root", "./user", "./group", "./both", "./large"][..],
-    );
+    let exec = prop_oneof![select(&["./probe64", "./probe64", "./probe32"][..]), select(SET_ID)];
     let kind = prop_oneof![
         14 => call(),
         1 => any::<u8>().prop_map(Step::Capget),
@@ -80,7 +84,7 @@ fn step() -> BoxedStrategy<(u8, Step)> {
         2 => exec.prop_map(Step::Exec),
         1 => select(&["exit", "exit", "exit_group"][..]).prop_map(Step::Exit),
     ];
-    (any::<u8>(), kind).boxed()
+    (any::<u8>(), prop::bool::weighted(0.3), kind).boxed()
 }
 
 /// What the renderer knows of a task.
@@ -88,15 +92,20 @@ fn step() -> BoxedStrategy<(u8, Step)> {
 struct Task {
     alive: bool,
     group: usize,
+    /// Its address space.
+    memory: usize,
     /// The task that waits for this one's exec or exit.
     blocks: Option<usize>,
 }
 
-/// Turns steps into a script in which every task that acts can act.
-fn render(steps: &[(u8, Step)]) -> String {
-    let mut tasks = vec![Task { alive: true, group: 0, blocks: None }];
+/// Turns steps into a script in which every task that acts can act, and those that act together share
+/// neither memory nor a process.
+fn render(steps: &[Chosen]) -> String {
+    let mut tasks = vec![Task { alive: true, group: 0, memory: 0, blocks: None }];
     let mut script = String::new();
-    for (selector, step) in steps {
+    let mut acting: Vec<usize> = vec![];
+    let mut memories = 0;
+    for (selector, along, step) in steps {
         let alive: Vec<usize> = (0..tasks.len()).filter(|&at| tasks[at].alive).collect();
         let blocked = |at: usize| tasks.iter().any(|task| task.alive && task.blocks == Some(at));
         let able: Vec<usize> = alive.iter().copied().filter(|&at| !blocked(at)).collect();
@@ -104,20 +113,34 @@ fn render(steps: &[(u8, Step)]) -> String {
             break;
         }
         let actor = able[*selector as usize % able.len()];
+        let memory = tasks[actor].memory;
+        let together = *along && !acting.is_empty() && !acting.contains(&memory);
+        let mut alone = false;
         let line = match step {
             Step::Call(call) => call.clone(),
-            Step::Capget(other) => format!("capget hdr(V3,@t{}) out", alive[*other as usize % alive.len()]),
+            Step::Capget(other) => {
+                alone = true;
+                format!("capget hdr(V3,@t{}) out", alive[*other as usize % alive.len()])
+            }
             Step::Spawn(_) if tasks.len() == 8 => "look".to_owned(),
             Step::Spawn(how) => {
-                let group = if how.starts_with("thread") { tasks[actor].group } else { tasks.len() };
-                let blocks = how.starts_with("vfork").then_some(actor);
-                tasks.push(Task { alive: true, group, blocks });
+                alone = true; // so that the new task is born before it can be chosen
+                let mut child = Task { alive: true, group: tasks.len(), memory, blocks: None };
+                if how.starts_with("thread") {
+                    child.group = tasks[actor].group;
+                } else if how.starts_with("vfork") {
+                    child.blocks = Some(actor);
+                } else {
+                    memories += 1;
+                    child.memory = memories;
+                }
+                tasks.push(child);
                 format!("{how} t{}", tasks.len() - 1)
             }
             Step::Exec(path) => {
                 end(&mut tasks, actor, true);
-                tasks[actor].alive = true;
-                tasks[actor].blocks = None;
+                memories += 1;
+                tasks[actor] = Task { alive: true, blocks: None, memory: memories, ..tasks[actor] };
                 format!("exec {path}")
             }
             Step::Exit(how) => {
@@ -125,6 +148,15 @@ fn render(steps: &[(u8, Step)]) -> String {
                 (*how).to_owned()
             }
         };
+        if together && !alone {
+            script.pop();
+            script.push_str(" | ");
+        } else {
+            acting.clear();
+        }
+        if !alone {
+            acting.extend([memory, tasks[actor].memory]);
+        }
         script.push_str(&format!("t{actor} {line}\n"));
     }
     script
@@ -170,28 +202,32 @@ fn random_sequences_go_as_they_go_for_real_root() {
         let batch = start / BATCH;
         let entries = if batch % 4 < 2 { &Entry::ALL[..2] } else { &Entry::ALL[2..] };
         let root = Root::ALL[batch % 2];
+        let how = if batch % 4 == 1 { How::Alone } else { How::Remainroot };
         let mut trees: Vec<_> =
             (start..wanted.min(start + BATCH)).map(|_| strategy.new_tree(&mut runner).unwrap()).collect();
-        let sequence = |at: usize, steps: &[(u8, Step)]| Sequence {
-            entry: entries[at % 2],
-            brief: true,
-            steps: render(steps),
+        let sequence = |at: usize, steps: &[Chosen]| {
+            let mut steps = render(steps);
+            if batch.is_multiple_of(3) {
+                // No file has an emulated owner then.
+                SET_ID.iter().for_each(|name| steps = steps.replace(name, "./probe64"));
+            }
+            Sequence { entry: entries[at % 2], brief: true, steps }
         };
         let sequences: Vec<Sequence> =
             trees.iter().enumerate().map(|(at, tree)| sequence(at, &tree.current())).collect();
-        let Some((at, what)) = bench.difference(root, &sequences) else {
+        let Some((at, what)) = bench.difference(how, root, &sequences) else {
             eprint!("{} ", start + sequences.len());
             continue;
         };
         eprintln!("differs, and is being made smaller:\n{what}");
         let smaller = runner.run_one(trees.swap_remove(at), |steps| {
-            let alone = bench.difference(root, &[sequence(at, &steps)]);
+            let alone = bench.difference(how, root, &[sequence(at, &steps)]);
             prop_assert!(alone.is_none(), "{}", alone.map(|(_, what)| what).unwrap_or_default());
             Ok(())
         });
         match smaller {
             Err(TestError::Fail(why, steps)) => {
-                panic!("seed {seed}: {why}\nthe sequence was:\n{}", render(&steps))
+                panic!("seed {seed}: {why}\nthe sequence was:\n{}", sequence(at, &steps).steps)
             }
             _ => {
                 panic!("seed {seed}, and not when alone: {what}\nthe sequence was:\n{}", sequences[at].steps)

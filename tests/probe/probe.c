@@ -14,8 +14,9 @@
  *   tN thread|thread3|fork|fork3|vfork|vfork3|sibling tM    a new task (the 3 means clone3)
  *   tN exec PATH           execve of another copy of the probe, which goes on as tN
  *   tN exit|exit_group|look|copy FROM TO|stat PATH
+ *   tN ... | tM ...        tasks that share no memory act at the same time
  *
- * The conductor, which never changes its ids, lets one task act at a time. It prints `tN does not
+ * The conductor, which never changes its ids, lets one line act at a time. It prints `tN does not
  * answer` after a deadline, and `bad` something where the script makes no sense. */
 #include "probe.h"
 
@@ -162,43 +163,78 @@ static void bury(u32 index, int whole_group, int survives)
 		}
 }
 
-static void step(u32 index, const char *what)
+/* Lets a task begin its step; the task it makes, TASKS if it makes none. */
+static u32 begin_step(u32 index, const char *what)
 {
-	const char *thread = after(what, "thread"), *vfork = after(what, "vfork"), *at;
+	const char *thread = after(what, "thread"), *vfork = after(what, "vfork"), *at = what;
 	u32 child = TASKS;
-	if (index >= TASKS || !tasks[index].alive || blocked(index)) {
-		show(" bad task\n");
-		return;
-	}
 	if (thread || vfork || after(what, "fork") || after(what, "sibling")) {
-		for (at = what; *at && *at != ' '; at++)
-			;
+		while (*at && *at != ' ')
+			at++;
 		child = after(at, " t") ? (u32)(at[2] - '0') : TASKS;
-		if (child >= TASKS || channel->slots[child].birth) {
-			show(" bad child\n");
-			return;
+		if (child >= TASKS || tasks[child].group) {
+			show(" bad child");
+			child = TASKS;
+		} else {
+			tasks[child].group = thread ? tasks[index].group : ++groups;
+			tasks[child].blocks = vfork ? index + 1 : 0;
 		}
 	}
 	ask(index, what);
-	if (child == TASKS) {
-		hear(index);
-		if (after(what, "exit")) {
+	return child;
+}
+
+static void end_step(u32 index, const char *what, u32 child)
+{
+	if (child < TASKS) {
+		if (tasks[child].blocks)
 			show("\n");
-			bury(index, after(what, "exit_group") != 0, 0);
-		} else if (channel->slots[index].execed)
-			bury(index, 1, 1);
+		else
+			hear(index);
+		show_task(child);
+		show(" begins");
+		tasks[child].alive = 1;
+		hear(child);
 		return;
 	}
-	if (vfork)
+	hear(index);
+	if (after(what, "exit")) {
 		show("\n");
-	else
-		hear(index);
-	show_task(child);
-	show(" begins");
-	hear(child);
-	tasks[child].alive = 1;
-	tasks[child].group = thread ? tasks[index].group : ++groups;
-	tasks[child].blocks = vfork ? index + 1 : 0;
+		bury(index, after(what, "exit_group") != 0, 0);
+	} else if (channel->slots[index].execed)
+		bury(index, 1, 1);
+}
+
+/* `tN STEP`, or `tN STEP | tM STEP | ...`: tasks that share no memory act at the same time. */
+static void steps(char *line)
+{
+	struct { u32 index, child; char *what; } all[TASKS];
+	u32 count = 0;
+	for (char *at = line; *at && count < TASKS; count++) {
+		all[count].index = at[0] == 't' && at[1] && at[2] == ' ' ? (u32)(at[1] - '0') : TASKS;
+		all[count].what = at += 3;
+		while (*at && !(at[0] == ' ' && at[1] == '|'))
+			at++;
+		if (*at) {
+			*at = 0;
+			at += 3;
+		}
+		u32 index = all[count].index;
+		if (index >= TASKS || !tasks[index].alive || blocked(index)) {
+			show(" bad task\n");
+			return;
+		}
+	}
+	for (u32 i = 0; i < count; i++)
+		all[i].child = begin_step(all[i].index, all[i].what);
+	for (u32 i = 0; i < count; i++) {
+		if (count > 1) {
+			show(i ? "" : "\n");
+			show_task(all[i].index);
+			show(":");
+		}
+		end_step(all[i].index, all[i].what, all[i].child);
+	}
 }
 
 /* Shows what every task has come to, lets all end, and reaps them. */
@@ -259,8 +295,8 @@ static void conduct_line(char *line)
 		self.text.length = 0;
 		perform(&self, rest);
 		show_text(&self, !same(rest, "look"));
-	} else if (line[0] == 't' && line[1] && line[2] == ' ')
-		step(line[1] - '0', line + 3);
+	} else if (line[0] == 't')
+		steps(line);
 	else
 		show(" bad line\n");
 }
