@@ -191,6 +191,28 @@ fn package_tools_agree() {
 }
 
 #[test]
+fn a_terminal_does_not_inherit_the_owner_of_an_earlier_one() {
+    same(
+        "command -v python3 >/dev/null || { echo no python; exit 0; }; python3 -c '
+import os, pty, time
+for user in 1000, 1001, 1002:
+    master, slave = pty.openpty()
+    show = lambda: print(*os.fstat(slave)[4:6], oct(os.stat(os.ttyname(slave)).st_mode))
+    show()
+    os.fchown(slave, user, -1)
+    os.chown(os.ttyname(slave), -1, 5)
+    os.fchmod(slave, 0o620)
+    show()
+    os.write(slave, b\"x\")
+    os.read(master, 1)
+    show()
+    time.sleep(0.05)
+    os.close(master)
+    os.close(slave)'",
+    );
+}
+
+#[test]
 fn facts_follow_their_inodes_through_renames_and_links() {
     same(
         "touch a; chown 7 a; ln a b; mv a c; mkdir d; mv c d/; stat -c '%n %u %h' b d/c; \

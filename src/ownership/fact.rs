@@ -3,7 +3,7 @@
 use super::{Attributes, Kernel};
 use crate::abi::{
     DeviceNumber,
-    stat::{S_IFBLK, S_IFCHR},
+    stat::{S_IFBLK, S_IFCHR, S_IFMT, Statx},
 };
 use crate::cred::{Gid, Uid, View};
 
@@ -25,11 +25,23 @@ pub struct Identity {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
-    /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none.
+    /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none; see
+    /// [`Identity::of`].
     pub birth: i128,
 }
 
 impl Identity {
+    /// Which inode a statx(2) has described.
+    ///
+    /// Terminals (devpts) have no birth time and get their numbers again at once, so of a character
+    /// device without one the last change stands for its birth: every chown and chmod of it is made
+    /// by us and records it anew.
+    pub fn of(statx: &Statx) -> Identity {
+        let terminal = statx.birth == 0 && statx.mode & S_IFMT == S_IFCHR;
+        let birth = if terminal { statx.ctime.0.into() } else { statx.birth };
+        Identity { dev: statx.dev, ino: statx.ino, birth }
+    }
+
     /// The part that is known without asking for the birth time.
     pub const fn inode(self) -> Inode {
         Inode { dev: self.dev, ino: self.ino }

@@ -233,3 +233,16 @@ fn a_set_gid_directory_gives_its_group_to_what_is_made_in_it() {
     let subdirectory = Attributes { mode: 0o042_755, ..file(0, 0, 0) };
     assert_eq!(rules::made(&who, directory(0o042_777), subdirectory).mode, 0o042_755);
 }
+
+#[test]
+fn a_terminal_without_a_birth_time_is_told_apart_by_its_last_change() {
+    let mut bytes = [0; 256];
+    bytes[96..104].copy_from_slice(&7_u64.to_le_bytes());
+    let identity = |mode: u16| {
+        let mut bytes = bytes;
+        bytes[28..30].copy_from_slice(&mode.to_le_bytes());
+        Identity::of(&crate::abi::stat::Statx::parse(&bytes))
+    };
+    assert_eq!(identity(0o100_644).birth, 0);
+    assert_eq!(identity(0o020_620).birth, 7 << 32);
+}

@@ -81,7 +81,7 @@ fn set_to(guest: &mut dyn Guest, form: u8, list: List, entries: &[Entry]) -> Sys
         follow_mode(guest, place)?;
     }
     let after = inode::inspect(guest, place)?; // not before: overlayfs may have copied the file up
-    guest.ownership().acls().set(inode::identity(&after), list, &names);
+    guest.ownership().acls().set(Identity::of(&after), list, &names);
     if !names.is_empty() {
         guest.raise(Stage::Ownership);
     }
@@ -147,7 +147,7 @@ fn names(guest: &mut dyn Guest, form: u8) -> Option<(Identity, List, Arc<[Entry]
     }
     let (list, place) = (list(guest)?, place(guest, form));
     let statx = inode::inspect(guest, place).ok()?;
-    let identity = inode::identity(&statx);
+    let identity = Identity::of(&statx);
     Some((identity, list, guest.ownership().acls().names(identity, list)?))
 }
 

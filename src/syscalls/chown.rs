@@ -111,7 +111,9 @@ fn is_almighty(who: &Credentials) -> bool {
 /// Decides, does the kernel's share and remembers the rest.
 fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     let who = guest.credentials();
-    let judged = if is_almighty(&who) { None } else { Some(judge(guest, place, owner)?) };
+    // What is known need not be known before where none of it stays.
+    let blindly = is_almighty(&who) && owner.uid.is_some() && owner.gid.is_some();
+    let judged = if blindly { None } else { Some(judge(guest, place, owner)?) };
     let touched = touch(guest, place);
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)

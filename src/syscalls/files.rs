@@ -100,7 +100,7 @@ impl Files {
 
     /// Which inode a path names.
     pub(crate) fn identity(&self, path: &str) -> crate::ownership::Identity {
-        super::inode::identity(&Statx::parse(&statx(&self.node(path))))
+        crate::ownership::Identity::of(&Statx::parse(&statx(&self.node(path))))
     }
 
     /// Puts a path into the guest's memory; gives its address.

@@ -88,11 +88,6 @@ pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
     Ok(Statx::parse(&bytes))
 }
 
-/// Which inode it is.
-pub const fn identity(statx: &Statx) -> Identity {
-    Identity { dev: statx.dev, ino: statx.ino, birth: statx.birth }
-}
-
 /// What the kernel says of it, as far as ownership matters.
 pub const fn known(statx: &Statx) -> Kernel {
     Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode }
@@ -101,7 +96,7 @@ pub const fn known(statx: &Statx) -> Kernel {
 /// The fact about an inode, and its attributes as the guest sees them: what every permission rule
 /// and a set-id exec go by.
 pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes) {
-    let fact = guest.ownership().confirm(identity(statx), statx.ctime);
+    let fact = guest.ownership().confirm(Identity::of(statx), statx.ctime);
     (fact, Attributes::seen(known(statx), guest.view(), fact))
 }
 
@@ -125,7 +120,7 @@ pub fn remember_after(
     let shown = |fact| Attributes::seen(kernel, view, Some(fact));
     let fact = guest
         .ownership()
-        .change(identity(statx), |old| Fact::between(kernel, goal(old.map_or(before, shown)), view));
+        .change(Identity::of(statx), |old| Fact::between(kernel, goal(old.map_or(before, shown)), view));
     if fact.is_empty() {
         return;
     }

@@ -4,7 +4,7 @@ use super::inode::{self, Place};
 use super::{Guest, Verdict};
 use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Reported, StatLayout};
 use crate::abi::{Abi, Call, Errno, SysResult};
-use crate::ownership::{Answer, Attributes, Fact, Inode, Kernel};
+use crate::ownership::{Answer, Attributes, Fact, Identity, Inode, Kernel};
 
 /// Corrects what the kernel put at the address in argument `buffer`, field by field, where the guest is
 /// to see another value.
@@ -43,7 +43,7 @@ pub(super) fn fact_of(guest: &mut dyn Guest, reported: &Reported, place: Place) 
         // A guest that cannot be made to look, or whose path means another inode by now: trust it.
         Answer::Unsure(fact) if guest.sandboxed() => Some(fact),
         Answer::Unsure(fact) => match inode::inspect(guest, place) {
-            Ok(statx) if inode::identity(&statx).inode() == inode => inode::attributes(guest, &statx).0,
+            Ok(statx) if Identity::of(&statx).inode() == inode => inode::attributes(guest, &statx).0,
             _ => Some(fact),
         },
     }

@@ -89,8 +89,7 @@ impl Worker {
     fn image(&self, tgid: Tid) -> Option<ExecFile> {
         let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
         let file = Statx::parse(&sys::process::statx(&path).ok()?);
-        let identity = Identity { dev: file.dev, ino: file.ino, birth: file.birth };
-        let fact = self.shared.ownership.confirm(identity, file.ctime);
+        let fact = self.shared.ownership.confirm(Identity::of(&file), file.ctime);
         let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
         let seen = Attributes::seen(kernel, &self.shared.view, fact);
         let set_id = seen.mode & 0o6000 != 0;

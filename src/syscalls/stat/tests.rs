@@ -1,7 +1,7 @@
 use super::*;
 use crate::abi::stat::Ctime;
 use crate::cred::{Credentials, Gid, Uid};
-use crate::ownership::{Device, Identity};
+use crate::ownership::Device;
 use crate::syscalls::files::{BUFFER, DEV, Files, chown, shown, stat as bytes_of};
 
 fn root() -> Credentials {
