@@ -235,6 +235,11 @@ fn filters_of_the_guests_own_work_and_change_no_answer() {
     same_as_root("sandbox", &[]);
 }
 
+#[test]
+fn a_sandbox_that_kills_for_every_other_call_sees_none() {
+    same_as_root_with_a_file("allowlist");
+}
+
 // Ends.
 
 #[test]
