@@ -219,6 +219,10 @@ impl Guest for FakeGuest {
         self.sandboxed = true;
     }
 
+    fn raise_all(&mut self) {
+        self.raised.extend(Stage::ALL);
+    }
+
     fn raise(&mut self, stage: Stage) {
         self.raised.push(stage);
     }

@@ -65,6 +65,9 @@ pub trait Guest {
     /// are [`sandboxed`](Guest::sandboxed).
     fn set_sandboxed(&mut self);
 
+    /// Raises every stage for this process alone. Complete before the handler's verdict takes effect.
+    fn raise_all(&mut self);
+
     /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] for all. Complete
     /// before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);

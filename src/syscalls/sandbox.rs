@@ -48,8 +48,7 @@ fn load(guest: &mut dyn Guest, flags: u64, program: u64) -> Verdict {
     if !credentials.may_filter() {
         return Verdict::Reply(Err(denial(guest, flags, program)));
     }
-    guest.raise(Stage::Identity);
-    guest.raise(Stage::Ownership);
+    guest.raise_all();
     Verdict::Amend(loaded)
 }
 
@@ -123,7 +122,7 @@ mod tests {
                 assert!(!guest.sandboxed, "the kernel refused");
                 assert_eq!(guest.finish(Abi::X86_64, name, &args, Ok(0)), Ok(0));
                 assert!(guest.sandboxed);
-                assert_eq!(guest.raised[..2], [Stage::Identity, Stage::Ownership]);
+                assert_eq!(guest.raised[..3], Stage::ALL);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
 use crate::sys;
-use crate::syscalls::{Guest, SCRATCH_BYTES, Stage, kernel};
+use crate::syscalls::{Guest, SCRATCH_BYTES, Stage, Stages, kernel};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
@@ -146,10 +146,15 @@ impl Guest for Live<'_> {
         }
     }
 
+    fn raise_all(&mut self) {
+        let outcome = self.worker.raise_here(self.stop, Stages::ALL);
+        let _ = self.note(outcome);
+    }
+
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base => Ok(()),
-            Stage::Identity => self.worker.raise_identity(self.stop),
+            Stage::Identity => self.worker.raise_here(self.stop, stage.only()),
             Stage::Ownership => self.worker.raise_ownership(self.stop),
         };
         let _ = self.note(outcome);

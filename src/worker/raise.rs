@@ -52,10 +52,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Raises the identity stage for the process of the task at this entry.
-    pub(super) fn raise_identity(&mut self, stop: &mut Intercepted) -> Traced<()> {
+    /// Raises stages for the process of the task at this entry.
+    pub(super) fn raise_here(&mut self, stop: &mut Intercepted, stages: Stages) -> Traced<()> {
         if let Some(tracee) = self.tracees.get_mut(&stop.tid()) {
-            tracee.wanted = tracee.wanted.union(Stage::Identity.only());
+            tracee.wanted = tracee.wanted.union(stages);
         }
         self.raise_missing(stop)
     }
@@ -127,7 +127,7 @@ impl Worker {
                 for (&task, tracee) in self.tracees.iter_mut().filter(|(_, tracee)| tracee.tgid == tgid) {
                     if task == tid {
                         tracee.stages = tracee.stages.union(only);
-                    } else if stage == Stage::Identity {
+                    } else {
                         tracee.wanted = tracee.wanted.union(only);
                     }
                 }
