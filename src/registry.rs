@@ -34,4 +34,9 @@ impl Registry {
     pub fn get(&self, tid: Tid) -> Option<Arc<Credentials>> {
         self.0.read().get(&tid).cloned()
     }
+
+    /// The tasks whose credentials are published.
+    pub fn tasks(&self) -> Vec<Tid> {
+        self.0.read().keys().copied().collect()
+    }
 }

@@ -8,7 +8,7 @@ use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
-use crate::sys;
+use crate::sys::{self, Tid};
 use crate::syscalls::{Guest, SCRATCH_BYTES, Stage, Stages, kernel};
 
 const PROT_READ_WRITE: u64 = 3;
@@ -109,10 +109,23 @@ impl Guest for Live<'_> {
 
     fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>> {
         let own = self.stop.tid();
-        if tid == 0 || tid == own {
+        if tid == 0 {
             return Some(self.credentials());
         }
         let shared = &self.worker.shared;
+        let depth = ids_of(own).len();
+        if depth > ids_of(std::process::id() as Tid).len() {
+            let named = |&task: &Tid| is_known_as(task, tid, own, depth);
+            return shared
+                .registry
+                .tasks()
+                .into_iter()
+                .find(named)
+                .and_then(|task| shared.registry.get(task));
+        }
+        if tid == own {
+            return Some(self.credentials());
+        }
         let exists = || sys::process::kill(tid, 0) != Err(sys::Errno::ESRCH);
         shared.registry.get(tid).or_else(|| exists().then(|| Arc::new(shared.view.initial.clone())))
     }
@@ -159,4 +172,18 @@ impl Guest for Live<'_> {
         };
         let _ = self.note(outcome);
     }
+}
+
+/// A task's ids in the pid namespaces that it is in, from remainroot's own inwards.
+fn ids_of(tid: Tid) -> Vec<Tid> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    line.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// Whether a task that is `depth` namespaces deep, as `own` is, or deeper, is there known by `id`.
+fn is_known_as(task: Tid, id: Tid, own: Tid, depth: usize) -> bool {
+    let namespace = |tid: Tid| std::fs::read_link(format!("/proc/{tid}/ns/pid")).ok();
+    let ids = ids_of(task);
+    ids.get(depth - 1) == Some(&id) && (ids.len() > depth || namespace(task) == namespace(own))
 }

@@ -1,6 +1,7 @@
 //! capget and capset: kernel/capability.c and `cap_capset`.
 
-use crate::oracle::assert_same;
+use crate::common::{How, needs_root};
+use crate::oracle::{Bench, Entry, Root, Sequence, assert_same};
 
 #[test]
 fn capget_writes_as_many_structs_as_the_version_has() {
@@ -71,6 +72,21 @@ fn capget_asks_about_other_tasks() {
          t0 capget hdr(V3,@t1) void
          t0 capget hdr(V3,1073741824) null",
     );
+}
+
+#[test]
+fn capget_knows_tasks_by_the_ids_of_their_pid_namespace() {
+    if !needs_root() {
+        return;
+    }
+    let steps = "t0 fork t1\nt1 setuid 5\nt0 capget hdr(V3,@t1) out\nt0 capget hdr(V3,@t0) out\n\
+                 t1 capget hdr(V3,@t0) out\nt1 capget hdr(V3,1) out\nt0 thread t2\n\
+                 t2 capset hdr(V3,@t2) cap3(1,1,0)\nt0 capget hdr(V3,@t2) out\nt0 capset hdr(V3,1) cap3(1,1,0)\n\
+                 t0 capget hdr(V3,30000) out\n";
+    let sequence = Sequence { entry: Entry::Syscall, brief: true, steps: steps.to_owned() };
+    let bench = Bench::within(&["unshare", "--pid", "--fork", "--mount-proc"]);
+    let difference = bench.difference(How::Remainroot, Root::Namespace, &[sequence]);
+    assert!(difference.is_none(), "{}", difference.unwrap_or_default().1);
 }
 
 #[test]

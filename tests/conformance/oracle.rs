@@ -68,20 +68,29 @@ pub struct Sequence {
 }
 
 /// The probe's two builds in a directory that an unprivileged user may write.
-pub struct Bench(Scratch);
+pub struct Bench {
+    scratch: Scratch,
+    /// A program that the probe is run by, and its arguments.
+    wrapper: &'static [&'static str],
+}
 
 impl Bench {
     /// Compiles the probe, once for all.
     pub fn new() -> Bench {
         static BUILDS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
-        let bench = Bench(Scratch::new("conformance"));
+        let bench = Bench { scratch: Scratch::new("conformance"), wrapper: &[] };
         let builds = BUILDS.get_or_init(|| ["-m64", "-m32"].map(compile));
         for (name, build) in ["probe64", "probe32"].iter().zip(builds) {
-            let path = bench.0.file(name);
+            let path = bench.scratch.file(name);
             fs::write(&path, build).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         bench
+    }
+
+    /// The same, with the probe run by this program.
+    pub fn within(wrapper: &'static [&'static str]) -> Bench {
+        Bench { wrapper, ..Bench::new() }
     }
 
     /// Performs sequences of one program and gives the transcript of each.
@@ -96,12 +105,13 @@ impl Bench {
             let (entry, observe) = (sequence.entry.line(), if sequence.brief { "brief" } else { "full" });
             writeln!(script, "{entry}\nobserve {observe}\nsequence {number}\n{}", sequence.steps).unwrap();
         }
-        let mut words = vec![first.entry.program()];
+        let mut words = self.wrapper.to_vec();
+        words.push(first.entry.program());
         if (how, root) == (How::Native, Root::Namespace) {
             words.push("--namespace");
         }
         let seconds = if sequences.len() == 1 { 20 } else { 120 };
-        let run = Run::new(how, words).directory(self.0.path()).input(script).seconds(seconds);
+        let run = Run::new(how, words).directory(self.scratch.path()).input(script).seconds(seconds);
         let output = catch_unwind(|| run.output()).map_err(|panic| {
             panic.downcast::<String>().map_or_else(|_| "panicked".to_owned(), |text| *text)
         })?;
