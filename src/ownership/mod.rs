@@ -25,6 +25,7 @@ mod attributes;
 mod fact;
 pub mod rules;
 mod store;
+pub mod xattr;
 
 pub use acls::{Acls, List};
 pub use attributes::{Attributes, Kernel};
