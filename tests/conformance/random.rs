@@ -107,8 +107,7 @@ fn render(steps: &[Chosen]) -> String {
     let mut memories = 0;
     for (selector, along, step) in steps {
         let alive: Vec<usize> = (0..tasks.len()).filter(|&at| tasks[at].alive).collect();
-        let blocked = |at: usize| tasks.iter().any(|task| task.alive && task.blocks == Some(at));
-        let able: Vec<usize> = alive.iter().copied().filter(|&at| !blocked(at)).collect();
+        let able = able(&tasks);
         if able.is_empty() {
             break;
         }
@@ -160,6 +159,12 @@ fn render(steps: &[Chosen]) -> String {
         script.push_str(&format!("t{actor} {line}\n"));
     }
     script
+}
+
+/// The tasks that live and are not suspended by a vfork.
+fn able(tasks: &[Task]) -> Vec<usize> {
+    let blocked = |at: usize| tasks.iter().any(|task| task.alive && task.blocks == Some(at));
+    (0..tasks.len()).filter(|&at| tasks[at].alive && !blocked(at)).collect()
 }
 
 fn end(tasks: &mut [Task], actor: usize, whole_group: bool) {
