@@ -1,7 +1,7 @@
 //! The extended attributes that hold a fact on its inode, as other tools write and read them.
 //!
 //! [`OWNER`] is the protobuf message of <https://rootlesscontaine.rs>, `uint32 uid = 1; uint32 gid = 2;`, that
-//! umoci and PRoot's rootless fork know; [`UNCHANGED`] leaves what the kernel shows, and a message that
+//! umoci and PRoot's rootless fork know; `UNCHANGED` leaves what the kernel shows, and a message that
 //! leaves both is not written. [`STAT`] is the line of containers/storage and fuse-overlayfs,
 //! `uid:gid:mode[:type]` with a mode in octal and `block-MAJOR-MINOR`, `char-MAJOR-MINOR` among its types;
 //! it is written where a mode or a device must be kept, which the message cannot hold. Where both are there,
