@@ -1,6 +1,6 @@
 //! Supplementary groups: kernel/groups.c; the 16-bit forms: kernel/uid16.c.
 
-use super::ids::{Width, adopt};
+use super::ids::{Width, adopt, put_user};
 use super::{Guest, Verdict};
 use crate::abi::{Errno, SysResult};
 use crate::cred::Gid;
@@ -27,8 +27,12 @@ fn report<W: Width>(guest: &mut dyn Guest) -> SysResult {
         }
         let bytes: Vec<u8> =
             groups.iter().flat_map(|gid| W::show(gid.0).to_le_bytes().into_iter().take(W::BYTES)).collect();
-        if !bytes.is_empty() {
-            guest.write(address, &bytes)?;
+        match address % W::BYTES as u64 {
+            // No id lies across two pages: all at once fault where one by one would.
+            0 if !bytes.is_empty() => guest.write(address, &bytes)?,
+            _ => bytes.chunks(W::BYTES).enumerate().try_for_each(|(index, id)| {
+                put_user(guest, address.wrapping_add((index * W::BYTES) as u64), id)
+            })?,
         }
     }
     Ok(groups.len() as u64)

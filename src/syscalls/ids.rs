@@ -168,9 +168,24 @@ pub fn getresgid<W: Width>(guest: &mut dyn Guest) -> Verdict {
 fn put_three<W: Width>(guest: &mut dyn Guest, ids: [u32; 3]) -> Verdict {
     let put = (0..).zip(ids).try_for_each(|(index, id)| {
         let bytes = W::show(id).to_le_bytes();
-        guest.write(guest.call().arg(index), bytes.get(..W::BYTES).unwrap_or(&bytes))
+        let address = guest.call().arg(index);
+        put_user(guest, address, bytes.get(..W::BYTES).unwrap_or(&bytes))
     });
     put.map(|()| 0).into()
+}
+
+/// `put_user`: a number of a few bytes is written whole or not at all, even across two pages.
+pub(super) fn put_user(guest: &mut dyn Guest, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    const PAGE: u64 = 4096;
+    let here = (PAGE - address % PAGE) as usize;
+    let Some((low, high)) = bytes.split_at_checked(here).filter(|(_, high)| !high.is_empty()) else {
+        return guest.write(address, bytes);
+    };
+    let next = address.wrapping_add(here as u64);
+    let mut old = vec![0; high.len()];
+    guest.read(next, &mut old)?;
+    guest.write(next, high)?;
+    guest.write(address, low).or_else(|fault| guest.write(next, &old).and(Err(fault)))
 }
 
 #[cfg(test)]

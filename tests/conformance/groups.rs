@@ -77,6 +77,9 @@ fn getgroups_wants_room_for_all() {
          t0 getgroups 3 out^52
          t0 getgroups 3 out^56
          t0 getgroups 3 high
+         t0 getgroups 3 -1
+         t0 getgroups 3 out^54
+         t0 getgroups 3 out^53
          t0 getgroups 2 void",
     );
 }

@@ -226,6 +226,8 @@ fn getters_of_three_ids_write_each_before_the_next_is_tried() {
          t0 getresuid ro out out
          t0 getresuid out high out
          t0 getresuid out^60 out out
+         t0 getresuid out out^62 out
+         t0 getresuid out -1 out
          t0 getresuid void void void
          t0 getresuid16 out out out
          t0 getresuid16 out void out

@@ -10,6 +10,7 @@
 mod common;
 
 mod capabilities;
+mod cast;
 mod execution;
 mod groups;
 mod ids;

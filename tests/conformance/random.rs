@@ -8,6 +8,7 @@ use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
+use crate::cast::Cast;
 use crate::common::{How, needs_root};
 use crate::oracle::{Bench, Entry, Root, Sequence};
 
@@ -59,9 +60,31 @@ fn call() -> BoxedStrategy<Step> {
         Just("prctl CAP_AMBIENT CLEAR_ALL".to_owned()),
         Just("prctl SET_NO_NEW_PRIVS 1".to_owned()),
     ];
-    prop_oneof![3 => one, 2 => two, 4 => three, 1 => groups, 3 => capset, 4 => prctl]
+    prop_oneof![3 => one, 2 => two, 4 => three, 1 => groups, 3 => capset, 4 => prctl, 2 => pointers()]
         .prop_map(Step::Call)
         .boxed()
+}
+
+/// Calls whose memory may be bad.
+fn pointers() -> BoxedStrategy<String> {
+    let to = || select(&["out", "out", "out^60", "out^62", "null", "void", "ro", "high"][..]);
+    let at = || select(&["", "", "^", "^1", "^4", "^12", "!"][..]);
+    let number = || select(&["0", "1", "3", "65536", "65537", "-1"][..]);
+    let version = || select(&["V1", "V2", "V3", "0"][..]);
+    prop_oneof![
+        (select(&["getresuid", "getresgid"][..]), wide(), to(), to(), to())
+            .prop_map(|(name, width, a, b, c)| format!("{name}{width} {a} {b} {c}")),
+        (wide(), number(), to()).prop_map(|(width, count, to)| format!("getgroups{width} {count} {to}")),
+        (wide(), number(), at()).prop_map(|(width, count, at)| match width {
+            "" => format!("setgroups {count} u32[7,65536,5]{at}"),
+            _ => format!("setgroups16 {count} u16[7,65535,5]{at}"),
+        }),
+        (version(), select(&["0", "0", "-1"][..]), at(), to())
+            .prop_map(|(version, pid, at, to)| format!("capget hdr({version},{pid}){at} {to}")),
+        (version(), at())
+            .prop_map(|(version, at)| format!("capset hdr({version},0) cap3(0x1c0,0x1c0,0){at}")),
+    ]
+    .boxed()
 }
 
 /// The width of a call's ids: the 16-bit forms are there for 32-bit calls only.
@@ -87,91 +110,44 @@ fn step() -> BoxedStrategy<Chosen> {
     (any::<u8>(), prop::bool::weighted(0.3), kind).boxed()
 }
 
-/// What the renderer knows of a task.
-#[derive(Debug, Clone, Copy)]
-struct Task {
-    alive: bool,
-    group: usize,
-    /// Its address space.
-    memory: usize,
-    /// The task that waits for this one's exec or exit.
-    blocks: Option<usize>,
-}
-
 /// Turns steps into a script in which every task that acts can act, and those that act together share
 /// neither memory nor a process.
 fn render(steps: &[Chosen]) -> String {
-    let mut tasks = vec![Task { alive: true, group: 0, memory: 0, blocks: None }];
+    let mut cast = Cast::new();
     let mut script = String::new();
     let mut acting: Vec<usize> = vec![];
-    let mut memories = 0;
     for (selector, along, step) in steps {
-        let alive: Vec<usize> = (0..tasks.len()).filter(|&at| tasks[at].alive).collect();
-        let able = able(&tasks);
-        if able.is_empty() {
-            break;
-        }
-        let actor = able[*selector as usize % able.len()];
-        let memory = tasks[actor].memory;
-        let together = *along && !acting.is_empty() && !acting.contains(&memory);
-        let mut alone = false;
+        let Some(actor) = cast.choose(*selector) else { break };
+        let memory = cast.memory(actor);
         let line = match step {
             Step::Call(call) => call.clone(),
-            Step::Capget(other) => {
-                alone = true;
-                format!("capget hdr(V3,@t{}) out", alive[*other as usize % alive.len()])
-            }
-            Step::Spawn(_) if tasks.len() == 8 => "look".to_owned(),
+            Step::Capget(other) => format!("capget hdr(V3,@t{}) out", cast.choose_any(*other)),
             Step::Spawn(how) => {
-                alone = true; // so that the new task is born before it can be chosen
-                let mut child = Task { alive: true, group: tasks.len(), memory, blocks: None };
-                if how.starts_with("thread") {
-                    child.group = tasks[actor].group;
-                } else if how.starts_with("vfork") {
-                    child.blocks = Some(actor);
-                } else {
-                    memories += 1;
-                    child.memory = memories;
-                }
-                tasks.push(child);
-                format!("{how} t{}", tasks.len() - 1)
+                cast.spawn(actor, how).map_or("look".to_owned(), |child| format!("{how} t{child}"))
             }
             Step::Exec(path) => {
-                end(&mut tasks, actor, true);
-                memories += 1;
-                tasks[actor] = Task { alive: true, blocks: None, memory: memories, ..tasks[actor] };
+                cast.exec(actor);
                 format!("exec {path}")
             }
             Step::Exit(how) => {
-                end(&mut tasks, actor, *how == "exit_group");
+                cast.end(actor, *how == "exit_group");
                 (*how).to_owned()
             }
         };
-        if together && !alone {
+        // A task that looks at another must not meet its change, and one must be born to be chosen.
+        let alone = matches!(step, Step::Capget(_) | Step::Spawn(_));
+        if *along && !alone && !acting.is_empty() && !acting.contains(&memory) {
             script.pop();
             script.push_str(" | ");
         } else {
             acting.clear();
         }
         if !alone {
-            acting.extend([memory, tasks[actor].memory]);
+            acting.extend([memory, cast.memory(actor)]);
         }
         script.push_str(&format!("t{actor} {line}\n"));
     }
     script
-}
-
-/// The tasks that live and are not suspended by a vfork.
-fn able(tasks: &[Task]) -> Vec<usize> {
-    let blocked = |at: usize| tasks.iter().any(|task| task.alive && task.blocks == Some(at));
-    (0..tasks.len()).filter(|&at| tasks[at].alive && !blocked(at)).collect()
-}
-
-fn end(tasks: &mut [Task], actor: usize, whole_group: bool) {
-    let group = tasks[actor].group;
-    for (at, task) in tasks.iter_mut().enumerate() {
-        task.alive &= !(at == actor || whole_group && task.group == group);
-    }
 }
 
 fn number(variable: &str) -> Option<u64> {
