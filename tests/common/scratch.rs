@@ -45,7 +45,11 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // what is left is in the temporary directory
+        if fs::remove_dir_all(&self.0).is_err() {
+            // A guest may have left directories that only root could list.
+            let _ = Command::new("chmod").args(["-R", "u+rwx"]).arg(&self.0).output();
+            let _ = fs::remove_dir_all(&self.0); // what is left is in the temporary directory
+        }
     }
 }
 
