@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -11,6 +12,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
 use crate::seccomp;
 use crate::syscalls::table;
+
+/// What `--summary` without a file stands for.
+const STDERR: &str = "/dev/stderr";
 
 /// The licence, whole.
 const LICENCE: &str = include_str!("../COPYING");
@@ -44,10 +48,14 @@ fn command() -> Command {
         )
         .arg(
             Arg::new("summary")
+                .short('c')
                 .long("summary")
                 .value_name("FILE")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value(STDERR)
                 .value_parser(value_parser!(PathBuf))
-                .help("Write how many stops of each kind there were to FILE when COMMAND ends"),
+                .help("Tell what was answered, how often and for which program, when COMMAND ends"),
         )
         .arg(
             Arg::new("verbose")
@@ -93,12 +101,18 @@ pub fn main() -> u8 {
 
 fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let command = matches.get_many("command").into_iter().flatten().cloned().collect();
-    let summary = match matches.get_one::<PathBuf>("summary") {
-        Some(path) => Some(File::create(path).map_err(Failure::io("creating the summary file"))?),
-        None => None,
-    };
+    let summary = matches.get_one::<PathBuf>("summary").map(|path| summary(path)).transpose()?;
     let allow_real_root = matches.get_flag("allow-real-root");
     Ok(Plan { command, allow_real_root, summary, verbosity: matches.get_count("verbose") })
+}
+
+fn summary(path: &Path) -> Result<File, Failure> {
+    let file = if path == Path::new(STDERR) {
+        std::io::stderr().as_fd().try_clone_to_owned().map(File::from)
+    } else {
+        File::create(path)
+    };
+    file.map_err(Failure::io("creating the summary file"))
 }
 
 /// Help and version go to stdout; everything else clap says is an error of the caller's, told in one

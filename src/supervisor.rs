@@ -10,7 +10,7 @@ use crossbeam_channel::unbounded;
 use crate::cred::View;
 use crate::ownership::Ownership;
 use crate::sys::{self, Tid};
-use crate::worker::{Count, News, Pool, Shared};
+use crate::worker::{Count, News, Pool, Shared, Tally};
 
 /// What the tracer writes, and where.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     log(verbosity);
     let (outbox, news) = unbounded();
     let watch_first = summary.is_some() || verbosity > 0;
-    let shared = Arc::new(Shared::new(view, Ownership::default(), Pool::new(outbox), watch_first));
+    let pool = Pool::new(outbox);
+    let shared = Arc::new(Shared::new(view, Ownership::default(), pool, summary.is_some(), watch_first));
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
     attached(outcome);
     if outcome.is_err() {
@@ -69,12 +70,13 @@ fn log(verbosity: u8) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// One line for each count, where a summary was asked for and has not been written.
+/// What was answered, and a line for each count, where a summary was asked for and has not been written.
 fn write_summary(file: Option<File>, shared: &Shared) {
     let Some(mut file) = file else { return };
-    let lines: String = Count::ALL
+    let answers = shared.tally.as_ref().map(Tally::table).unwrap_or_default();
+    let counts: String = Count::ALL
         .iter()
         .map(|&count| format!("{:>10} {}\n", shared.counters.get(count), count.name()))
         .collect();
-    let _ = file.write_all(lines.as_bytes());
+    let _ = file.write_all(format!("{answers}\n{counts}").as_bytes());
 }

@@ -88,8 +88,7 @@ fn already_traced() -> Option<(Tid, String)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
     let tracer = line.trim().parse().ok().filter(|&tracer| tracer != 0)?;
-    let name = std::fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
-    Some((tracer, name.trim_end().to_owned()))
+    Some((tracer, sys::process::name_of(tracer)))
 }
 
 fn exec(command: &[CString]) -> Failure {

@@ -99,6 +99,12 @@ pub fn tkill(tid: Tid, signal: i32) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_tkill, tid, signal) }).map(drop)
 }
 
+/// The name of a task (`/proc/TID/comm`); `?` once it is gone.
+pub fn name_of(tid: Tid) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{tid}/comm"));
+    name.map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned())
+}
+
 /// kcmp(2): whether two processes share their address space.
 pub fn share_memory(one: Tid, other: Tid) -> bool {
     const KCMP_VM: i32 = 1;

@@ -70,7 +70,7 @@ impl Worker {
         }
         if let Some(group) = self.groups.get_mut(&tgid) {
             group.threads = 1;
-            group.leave_memory();
+            group.leave_image();
         }
     }
 

@@ -14,11 +14,13 @@ mod pool;
 mod raise;
 mod shared;
 mod stops;
+mod tally;
 mod tracee;
 
 pub use counters::{Count, Counters};
 pub use pool::{News, Pool};
 pub use shared::Shared;
+pub use tally::Tally;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::tally::Tally;
 use super::{Counters, Pool};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub pool: Pool,
     /// Numbers for the summary.
     pub counters: Counters,
+    /// What was answered, where a summary was asked for.
+    pub tally: Option<Tally>,
     /// Whether the supervisor has something to do before the first process's end is seen.
     pub watch_first: bool,
     /// Whether the ownership stage is up, for every process.
@@ -35,7 +38,7 @@ pub struct Shared {
 impl Shared {
     /// The state at the start of a run. Where the kernel's own ids are not the guest's
     /// ([`View::translates`]) every stage is up from the start.
-    pub fn new(view: View, ownership: Ownership, pool: Pool, watch_first: bool) -> Shared {
+    pub fn new(view: View, ownership: Ownership, pool: Pool, summary: bool, watch_first: bool) -> Shared {
         let translates = view.translates();
         Shared {
             view,
@@ -43,6 +46,7 @@ impl Shared {
             ownership,
             pool,
             counters: Counters::default(),
+            tally: summary.then(Tally::default),
             watch_first,
             ownership_raised: AtomicBool::new(translates),
             raising: Mutex::new(()),

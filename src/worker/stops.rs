@@ -1,14 +1,15 @@
 //! What is done about each kind of stop.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::guest::Live;
 use super::tracee::Group;
-use super::{Count, Worker};
+use super::{Count, Tally, Worker};
 use crate::abi::{Errno, KernelCall};
 use crate::cred::Credentials;
 use crate::ptrace::{self, Entry, Event, Intercepted, Stop, SyscallStop, Traced};
-use crate::sys::Tid;
+use crate::sys::{self, Tid};
 use crate::syscalls::{Finish, Stage, Verdict, table};
 
 impl Worker {
@@ -110,10 +111,30 @@ impl Worker {
             self.settle(tid)?;
             return stop.proceed();
         };
+        let since = self.shared.tally.is_some().then(Instant::now);
         let mut guest = Live::new(self, &mut stop);
         let verdict = (operation.handler)(&mut guest);
         guest.outcome()?;
         tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?verdict);
+        self.carry_out(stop, verdict)?;
+        if let Some(since) = since {
+            let failed = matches!(verdict, Verdict::Reply(Err(_)));
+            self.tell(tid, |tally, program| tally.add_call(program, operation.name, since.elapsed(), failed));
+        }
+        Ok(())
+    }
+
+    /// Counts an answer for the summary.
+    fn tell(&mut self, tid: Tid, count: impl FnOnce(&Tally, &Arc<str>)) {
+        let Some(tally) = &self.shared.tally else { return };
+        let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return };
+        let Some(group) = self.groups.get_mut(&tgid) else { return };
+        let program = group.program.get_or_insert_with(|| sys::process::name_of(tgid).into());
+        count(tally, program);
+    }
+
+    fn carry_out(&mut self, stop: Intercepted, verdict: Verdict) -> Traced<()> {
+        let tid = stop.tid();
         match verdict {
             Verdict::Reply(result) => {
                 self.settle(tid)?;
@@ -163,11 +184,18 @@ impl Worker {
             self.settle(tid)?;
             return stop.leave();
         };
+        let since = self.shared.tally.is_some().then(Instant::now);
+        let call = *stop.call();
         let mut guest = Live::new(self, &mut stop);
         let result = finish(&mut guest, Errno::split(raw));
         guest.outcome()?;
         tracing::trace!(tid, kernel = raw, ?result, "amended");
         self.settle(tid)?;
-        stop.reply(Errno::join(result))
+        stop.reply(Errno::join(result))?;
+        if let (Some(since), Some(operation)) = (since, table::lookup(call.abi, call.number)) {
+            let failed = result.is_err();
+            self.tell(tid, |tally, program| tally.add_exit(program, operation.name, since.elapsed(), failed));
+        }
+        Ok(())
     }
 }

@@ -105,6 +105,8 @@ pub struct Group {
     pub sandboxed: bool,
     /// How many of its tasks are traced.
     pub threads: usize,
+    /// The program it runs, once the summary has asked.
+    pub program: Option<Arc<str>>,
 }
 
 impl Group {
@@ -116,6 +118,7 @@ impl Group {
             slot: None,
             sandboxed: born.sandboxed,
             threads: 1,
+            program: None,
         }
     }
 
@@ -134,11 +137,12 @@ impl Group {
         if self.shares_with.is_some() { None } else { self.memory.scratch.get().copied() }
     }
 
-    /// Leaves its address space for a new one (exec).
-    pub fn leave_memory(&mut self) {
+    /// A new image: a new address space and another program (exec).
+    pub fn leave_image(&mut self) {
         self.release_slot();
         self.memory = Arc::default();
         self.shares_with = None;
+        self.program = None;
     }
 
     fn release_slot(&mut self) {
