@@ -21,12 +21,15 @@ const LICENCE: &str = include_str!("../COPYING");
 
 const AFTER_HELP: &str = "\
 Examples:
-  remainroot apt-get install openssh-server      in a rootless container
-  remainroot sh -c 'chown 33:33 f; ls -ln f'     as a plain user: makes a user namespace itself
-  unshare -Ur remainroot id                      in a namespace made before
+  remainroot apt-get install openssh-server    in a rootless container
+  remainroot sh -c 'chown 33:33 f; ls -ln f'   a plain user: makes the namespace
+  unshare -Ur remainroot id                    in a namespace made before
+  remainroot -c -- tar xpf layer.tar           and tell what was answered
 
-Exit status: the command's own; 125 if remainroot fails, 126 if COMMAND cannot be executed, 127 if it
-is not found. remainroot is no security boundary: the container around it is.";
+Exit status: the command's own; 125 if remainroot fails, 126 if COMMAND cannot
+be executed, 127 if it is not found.
+
+remainroot is no security boundary: the container around it is.";
 
 fn command() -> Command {
     Command::new("remainroot")
