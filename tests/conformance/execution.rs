@@ -189,3 +189,38 @@ fn a_file_whose_owner_changes_loses_its_set_id_bits() {
          t0 unlink path:./changed",
     );
 }
+
+#[test]
+fn a_script_runs_with_its_interpreters_set_id_bits_and_not_its_own() {
+    assert_same(
+        "t0 script ./script ./both
+         t0 chown path:./script 5 6
+         t0 chmod path:./script 0xded
+         t0 fork t1
+         t1 exec ./script
+         t1 exec ./script
+         t0 script ./plain ./probe64
+         t0 chown path:./plain 5 6
+         t0 chmod path:./plain 0xded
+         t0 fork t2
+         t2 setuid 7
+         t2 exec ./plain
+         t2 exec ./script
+         t0 unlink path:./script
+         t0 unlink path:./plain",
+    );
+}
+
+#[test]
+fn a_file_nobody_may_execute_leaves_everything_as_it_was() {
+    assert_same(
+        "t0 copy ./probe64 ./inert
+         t0 chown path:./inert 5 6
+         t0 chmod path:./inert 0xda4
+         t0 exec ./inert
+         t0 unlink path:./inert
+         t0 script ./astray ./missing
+         t0 exec ./astray
+         t0 unlink path:./astray",
+    );
+}

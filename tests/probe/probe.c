@@ -13,7 +13,7 @@
  *   tN CALL ARGUMENT ...   a call of calls.h; arguments as in operand.c
  *   tN thread|thread3|fork|fork3|vfork|vfork3|sibling tM    a new task (the 3 means clone3)
  *   tN exec PATH           execve of another copy of the probe, which goes on as tN
- *   tN exit|exit_group|look|copy FROM TO|stat PATH
+ *   tN exit|exit_group|look|copy FROM TO|script PATH INTERPRETER|stat PATH
  *   tN ... | tM ...        tasks that share no memory act at the same time
  *
  * The conductor, which never changes its ids, lets one line act at a time. It prints `tN does not
@@ -361,12 +361,12 @@ __attribute__((noreturn, used)) void begin(unsigned long *stack)
 		if (*at < 64)
 			auxv[*at] = at[1];
 	vdso = auxv[32];
-	if (argc == 3 && same(argv[1], "--task")) {
+	if (argc >= 3 && same(argv[argc - 2], "--task")) { /* a script's interpreter gets more words */
 		static const struct { int type; const char *name; } shown[] = {
 			{ 11, " AT_UID " }, { 12, " AT_EUID " }, { 13, " AT_GID " }, { 14, " AT_EGID " }, { 23, " AT_SECURE " },
 		};
 		channel = (struct channel *)map_shared(CHANNEL_FD, sizeof *channel);
-		struct slot *me = &channel->slots[argv[2][0] - '0'];
+		struct slot *me = &channel->slots[argv[argc - 1][0] - '0'];
 		put(&me->text, " = 0");
 		for (u32 i = 0; i < sizeof shown / sizeof *shown; i++) {
 			put(&me->text, shown[i].name);
@@ -375,7 +375,7 @@ __attribute__((noreturn, used)) void begin(unsigned long *stack)
 		put(&me->text, "\n");
 		observe(&me->text);
 		me->execed = 1;
-		task_main(argv[2][0] - '0');
+		task_main(argv[argc - 1][0] - '0');
 	}
 	long fd = sys_memfd_create("probe");
 	sys_ftruncate(fd, sizeof *channel);

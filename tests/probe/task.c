@@ -226,6 +226,19 @@ static long copy(const char *from, const char *to)
 	return n;
 }
 
+/* Writes a script of mode 0755. */
+static long script(const char *path, const char *interpreter)
+{
+	static struct text line;
+	line.length = 0;
+	put(&line, "#!");
+	put(&line, interpreter);
+	put(&line, "\n");
+	long fd = sys_open(path, 0301, 0755), n = fd < 0 ? fd : sys_write(fd, line.at, line.length);
+	sys_close(fd);
+	return n;
+}
+
 /* Shows owner, group and mode. */
 static long put_stat(struct text *text, const char *path)
 {
@@ -287,6 +300,8 @@ void perform(struct slot *me, const char *step)
 		put_result(&me->text, exec(words[1], index));
 	else if (same(words[0], "copy"))
 		put_result(&me->text, copy(words[1], words[2]));
+	else if (same(words[0], "script"))
+		put_result(&me->text, script(words[1], words[2]));
 	else if (same(words[0], "stat"))
 		put_result(&me->text, put_stat(&me->text, words[1]));
 	else if (other < TASKS)
