@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
+use crate::ownership::Choice;
 use crate::seccomp;
 use crate::syscalls::table;
 
@@ -48,6 +49,18 @@ fn command() -> Command {
                 .value_parser(["ptrace"])
                 .default_value("ptrace")
                 .help("How the command is followed"),
+        )
+        .arg(
+            Arg::new("store")
+                .long("store")
+                .value_name("WHERE")
+                .value_parser(value_parser!(OsString))
+                .default_value("memory")
+                .help(
+                    "Where owners, modes and devices are kept that the kernel cannot keep: memory, for this run \
+                     only; xattr, on the files as umoci does; auto, on the files and, for what cannot bear it, \
+                     in a file of your state directory; or in a file alone, where WHERE is none of these words",
+                ),
         )
         .arg(
             Arg::new("summary")
@@ -106,7 +119,26 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let command = matches.get_many("command").into_iter().flatten().cloned().collect();
     let summary = matches.get_one::<PathBuf>("summary").map(|path| summary(path)).transpose()?;
     let allow_real_root = matches.get_flag("allow-real-root");
-    Ok(Plan { command, allow_real_root, summary, verbosity: matches.get_count("verbose") })
+    let store = store(matches.get_one::<OsString>("store"))?;
+    Ok(Plan { command, store, allow_real_root, summary, verbosity: matches.get_count("verbose") })
+}
+
+/// Where facts are to be kept.
+fn store(said: Option<&OsString>) -> Result<Choice, Failure> {
+    let Some(said) = said else { return Ok(Choice::Memory) };
+    match said.to_str() {
+        Some("memory") => Ok(Choice::Memory),
+        Some("xattr") => Ok(Choice::Attributes),
+        Some("auto") => {
+            let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+            let state = || Some(variable("HOME")?.join(".local/state"));
+            let state = variable("XDG_STATE_HOME").or_else(state).filter(|state| state.is_absolute());
+            Ok(Choice::Auto(state.map(|state| state.join("remainroot/facts"))))
+        }
+        _ => std::path::absolute(Path::new(said))
+            .map(Choice::File)
+            .map_err(Failure::io("finding the working directory")),
+    }
 }
 
 fn summary(path: &Path) -> Result<File, Failure> {

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use crossbeam_channel::unbounded;
 
 use crate::cred::View;
-use crate::ownership::Ownership;
+use crate::ownership::{Home, Ownership};
 use crate::sys::{self, Tid};
 use crate::worker::{Count, News, Pool, Shared, Tally};
 
 /// What the tracer writes, and where.
 #[derive(Debug)]
 pub struct Outputs {
+    /// Facts that outlast the run.
+    pub home: Home,
     /// The summary.
     pub summary: Option<File>,
     /// How much is said on stderr.
@@ -23,12 +25,12 @@ pub struct Outputs {
 
 /// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended.
 pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys::Result<()>)) {
-    let Outputs { mut summary, verbosity } = outputs;
+    let Outputs { home, mut summary, verbosity } = outputs;
     log(verbosity);
     let (outbox, news) = unbounded();
     let watch_first = summary.is_some() || verbosity > 0;
     let pool = Pool::new(outbox);
-    let shared = Arc::new(Shared::new(view, Ownership::default(), pool, summary.is_some(), watch_first));
+    let shared = Arc::new(Shared::new(view, Ownership::at(home), pool, summary.is_some(), watch_first));
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
     attached(outcome);
     if outcome.is_err() {

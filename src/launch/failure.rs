@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::ownership::Unusable;
 use crate::sys::{Errno, Tid};
 
 /// Exit status when remainroot itself fails, as env(1) and its like have it.
@@ -47,6 +48,8 @@ pub enum Failure {
     Ptrace(Errno),
     /// The filter was refused.
     Seccomp(Errno),
+    /// What earlier runs kept cannot be used.
+    Store(Unusable),
     /// The tracer ended before it had attached.
     TracerDied,
     /// Anything else, with what was being done.
@@ -113,6 +116,7 @@ impl std::fmt::Display for Failure {
                  profile must allow the seccomp syscall",
                 errno.desc()
             ),
+            Failure::Store(unusable) => unusable.fmt(f),
             Failure::TracerDied => {
                 write!(f, "the tracer ended before the command could start; out of memory?")
             }

@@ -23,6 +23,7 @@ use std::path::Path;
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType};
 
 use crate::cred::View;
+use crate::ownership::{Choice, Home};
 use crate::seccomp;
 use crate::supervisor::{self, Outputs};
 use crate::sys::process::Forked;
@@ -37,6 +38,8 @@ const NAME: &CStr = c"remainroot";
 pub struct Plan {
     /// The command and its arguments.
     pub command: Vec<OsString>,
+    /// Where facts are kept.
+    pub store: Choice,
     /// Whether to run as real root of the initial namespace.
     pub allow_real_root: bool,
     /// Where to write the summary.
@@ -68,8 +71,13 @@ pub fn run(plan: Plan) -> Failure {
     if view.translates() && plan.verbosity > 0 {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     }
-    let outputs = Outputs { summary: plan.summary, verbosity: plan.verbosity };
-    match start_tracer(&view, outputs).and_then(|()| load_filters(&view)) {
+    let home = match Home::prepare(plan.store) {
+        Ok(home) => home,
+        Err(unusable) => return Failure::Store(unusable),
+    };
+    let stages = first_stages(&view, &home);
+    let outputs = Outputs { home, summary: plan.summary, verbosity: plan.verbosity };
+    match start_tracer(&view, outputs).and_then(|()| load_filters(stages)) {
         Ok(()) => exec(&command),
         Err(failure) => failure,
     }
@@ -222,12 +230,21 @@ fn close_all_but(kept: &[RawFd]) {
     }
 }
 
+/// The stages that are up from the start. The base stage last: under it, loading a filter is the guest's
+/// doing.
+fn first_stages(view: &View, home: &Home) -> &'static [Stage] {
+    if view.translates() {
+        &[Stage::Ownership, Stage::Identity, Stage::Base]
+    } else if home.evidence() {
+        &[Stage::Ownership, Stage::Base]
+    } else {
+        &[Stage::Base]
+    }
+}
+
 /// Installs the filters this process and all it starts live under. `no_new_privs` is set only where
 /// the kernel demands it.
-fn load_filters(view: &View) -> Result<(), Failure> {
-    // The base stage last: under it, loading a filter is the guest's doing.
-    let stages: &[Stage] =
-        if view.translates() { &[Stage::Ownership, Stage::Identity, Stage::Base] } else { &[Stage::Base] };
+fn load_filters(stages: &[Stage]) -> Result<(), Failure> {
     for &stage in stages {
         let program = seccomp::bytes(seccomp::program(stage));
         let loaded = match sys::seccomp::load(&program) {

@@ -3,7 +3,7 @@
 use super::{Attributes, Kernel};
 use crate::abi::{
     DeviceNumber,
-    stat::{S_IFBLK, S_IFCHR, S_IFMT, Statx},
+    stat::{S_IFBLK, S_IFCHR, S_IFMT, S_IFREG, Statx},
 };
 use crate::cred::{Gid, Uid, View};
 
@@ -88,6 +88,12 @@ impl Fact {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         *self == Fact::default()
+    }
+
+    /// What of a fact that was found on an inode says more than the kernel does.
+    pub fn needed(self, kernel: Kernel, view: &View) -> Fact {
+        let device = self.device.filter(|_| kernel.mode & S_IFMT == S_IFREG);
+        Fact::between(kernel, Attributes::seen(kernel, view, Some(Fact { device, ..self })), view)
     }
 
     /// The least that must be remembered for `goal` to be shown where the kernel says `kernel`.

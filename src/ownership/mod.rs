@@ -18,26 +18,33 @@
 //! there a table of numbers forgets, which is why facts that last belong on the inode itself.
 //!
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
-//! namespace's [`View`](crate::cred::View) and the fact; who may change it stands in [`rules`].
+//! namespace's [`View`] and the fact; who may change it stands in [`rules`].
 
 mod acls;
 mod attributes;
 mod fact;
+mod home;
 pub mod rules;
 mod store;
+mod table;
 pub mod xattr;
 
 pub use acls::{Acls, List};
 pub use attributes::{Attributes, Kernel};
 pub use fact::{Device, Fact, Identity, Inode};
+pub use home::{Choice, Home, MARK};
 pub use store::{Memory, Record, Store};
+pub use table::{Table, Unusable};
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::abi::stat::Ctime;
+use crate::abi::{Errno, stat::Ctime};
+use crate::cred::View;
+use home::Lasting;
 
 /// What is known of an inode by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +55,17 @@ pub enum Answer {
     Known(Fact),
     /// A fact of this inode or of an earlier one: look at the birth time.
     Unsure(Fact),
+    /// Earlier runs may have left one on the inode: look there. Memory has this one, of this inode or of
+    /// an earlier one.
+    Unread(Option<Fact>),
 }
 
 /// The facts of one run.
 #[derive(Debug)]
 pub struct Ownership {
     store: Box<dyn Store>,
+    /// What outlasts the run, if anything does.
+    lasting: Option<Lasting>,
     /// Change times at which an inode's birth time was found to be its record's.
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
@@ -71,17 +83,114 @@ impl Ownership {
     /// The facts in `store`.
     pub fn new(store: Box<dyn Store>) -> Ownership {
         let inherits = AtomicBool::new(!store.is_empty());
-        Ownership { store, confirmed: RwLock::default(), inherits, acls: Acls::default() }
+        Ownership { store, lasting: None, confirmed: RwLock::default(), inherits, acls: Acls::default() }
     }
 
-    /// Whether nothing is known of any inode.
+    /// No facts yet but those at home.
+    pub fn at(home: Home) -> Ownership {
+        let inherits = AtomicBool::new(home.evidence());
+        Ownership { lasting: Lasting::new(home), inherits, ..Ownership::default() }
+    }
+
+    /// Whether nothing is known of any inode, and nothing is to be found out.
     pub fn is_empty(&self) -> bool {
-        self.store.is_empty()
+        self.store.is_empty() && !self.evidence()
+    }
+
+    /// Whether there may be facts that memory does not know.
+    pub fn evidence(&self) -> bool {
+        self.lasting.as_ref().is_some_and(Lasting::evidence)
+    }
+
+    /// Whether facts are to be kept beyond the run.
+    pub fn lasts(&self) -> bool {
+        self.lasting.is_some()
+    }
+
+    /// Whether their home is the inode's extended attributes.
+    pub fn in_attributes(&self) -> bool {
+        self.lasting.as_ref().is_some_and(Lasting::in_attributes)
+    }
+
+    /// Whether the inode's home has to be read before anything is said of it.
+    pub fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
+        self.lasting.as_ref().is_some_and(|lasting| lasting.is_unread(inode, ctime))
+    }
+
+    /// Somebody begins to read an inode's home, and will [`learn`](Ownership::learn) from it.
+    pub fn begin_reading(&self, inode: Inode) {
+        if let Some(lasting) = &self.lasting {
+            lasting.begin_reading(inode);
+        }
+    }
+
+    /// What stood at the inode's home when it had this ctime. Does not count where it was written
+    /// meanwhile: memory knows better.
+    pub fn learn(&self, identity: Identity, ctime: Ctime, fact: Fact) {
+        let Some(lasting) = &self.lasting else { return };
+        let good = lasting.end_reading(identity.inode(), ctime);
+        if good && !(fact.is_empty() && lasting.is_homeless(identity)) {
+            self.store.put(identity, &|_| fact);
+        }
+    }
+
+    /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
+    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel, view: &View) {
+        let Some(lasting) = self.lasting.as_ref() else { return };
+        if lasting.is_unread(identity.inode(), Some(ctime)) {
+            lasting.begin_reading(identity.inode());
+            let found = lasting.borne_by(path).or_else(|| lasting.kept(identity)).unwrap_or_default();
+            self.learn(identity, ctime, found.needed(kernel, view));
+        }
+    }
+
+    /// Somebody is about to change what is known of the inode and to write it home.
+    pub fn begin_writing(&self, inode: Inode) {
+        if let Some(lasting) = &self.lasting {
+            lasting.begin_writing(inode);
+        }
+    }
+
+    /// Leaves evidence that there are facts. To be done before the first is written home.
+    pub fn leave_mark(&self) {
+        if let Some(lasting) = &self.lasting {
+            lasting.leave_mark();
+        }
+    }
+
+    /// It stands there.
+    pub fn end_writing(&self, inode: Inode) {
+        if let Some(lasting) = &self.lasting {
+            lasting.end_writing(inode);
+        }
+    }
+
+    /// What memory says of an inode.
+    pub fn remembered(&self, identity: Identity) -> Fact {
+        let record = self.store.get(identity.inode()).filter(|record| record.birth == identity.birth);
+        record.map_or(Fact::default(), |record| record.fact)
+    }
+
+    /// What is kept of an inode beside it.
+    pub fn kept(&self, identity: Identity) -> Option<Fact> {
+        self.lasting.as_ref()?.kept(identity)
+    }
+
+    /// Keeps a fact beside its inode; forgets it where it is empty.
+    ///
+    /// # Errors
+    /// `ENOSPC` where the filesystem is full; `EIO` and its like.
+    pub fn keep(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
+        self.lasting.as_ref().map_or(Ok(()), |lasting| lasting.keep(identity, fact))
     }
 
     /// What is known of the inode with this number that has this ctime, if the caller has one.
     pub fn ask(&self, inode: Inode, ctime: Option<Ctime>) -> Answer {
-        match self.store.get(inode) {
+        let record = self.store.get(inode);
+        if self.is_unread(inode, ctime) {
+            return Answer::Unread(record.map(|record| record.fact));
+        }
+        match record {
             None => Answer::Nothing,
             Some(record) if ctime.is_some() && self.confirmed.read().get(&inode).copied() == ctime => {
                 Answer::Known(record.fact)

@@ -9,6 +9,7 @@ pub mod ptrace;
 pub mod sched;
 pub mod seccomp;
 pub mod wait;
+pub mod xattr;
 
 pub use nix::errno::Errno;
 

@@ -113,9 +113,9 @@ fn follow_mode(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
     let statx = inode::inspect(guest, place)?;
     if inode::attributes(guest, &statx).0.is_some_and(|fact| fact.mode.is_some()) {
         let Statx { mode, .. } = statx;
-        inode::remember(guest, &statx, |shown| {
+        inode::remember(guest, place, &statx, |shown| {
             shown.with_permissions((shown.permissions() & !ACCESS) | (mode & ACCESS))
-        });
+        })?;
     }
     Ok(())
 }

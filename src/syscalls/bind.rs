@@ -77,8 +77,8 @@ fn made(guest: &mut dyn Guest, address: u64, length: u64, result: SysResult) -> 
     let Some(made) = inode::place_in_scratch(guest, AT_FDCWD, &path, AT_SYMLINK_NOFOLLOW) else {
         return result;
     };
-    inode::remember_new(guest, made, |guest| parent(guest, &path), |shown| shown);
-    result
+    // A socket bears no attributes: its path, which is overwritten here, is needed no more.
+    inode::remember_new(guest, made, |guest| parent(guest, &path), |shown| shown).and(result)
 }
 
 #[cfg(test)]

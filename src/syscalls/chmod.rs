@@ -70,9 +70,8 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
         Err(errno) => return Err(errno),
     }
     // The kernel leaves out S_ISGID where it does not know the group, and all where it refused.
-    let statx = inode::inspect(guest, place)?;
-    inode::remember_after(guest, &statx, before, |shown| shown.with_permissions(mode));
-    Ok(0)
+    let statx = inode::look(guest, place)?;
+    inode::remember_after(guest, place, &statx, before, |shown| shown.with_permissions(mode)).map(|()| 0)
 }
 
 /// The kernel's call for a place.

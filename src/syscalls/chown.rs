@@ -129,11 +129,11 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
         Some(judged) => judged,
         None => (now, rules::chown(&who, now, statx.frozen(), owner.uid, owner.gid)?),
     };
-    inode::remember_after(guest, &statx, before, |shown| Attributes {
+    inode::remember_after(guest, place, &statx, before, |shown| Attributes {
         uid: owner.uid.unwrap_or(shown.uid),
         gid: owner.gid.unwrap_or(shown.gid),
         ..shown.with_permissions(after.permissions())
-    });
+    })?;
     inode::attributes(guest, &statx); // as it is now, so that the next stat need not look again
     Ok(0)
 }

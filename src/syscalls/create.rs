@@ -94,7 +94,8 @@ fn made_unnamed<const DIRECTORY: usize, const PATH: usize>(
 ) -> SysResult {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::Descriptor(result?);
-    inode::remember_new(guest, made, |_| Some(Place::at(directory, path, 0)), |shown| shown);
+    // It is open, which an error would hide.
+    let _ = inode::remember_new(guest, made, |_| Some(Place::at(directory, path, 0)), |shown| shown);
     result
 }
 
@@ -105,7 +106,9 @@ fn made_and_opened<const DIRECTORY: usize, const PATH: usize>(
 ) -> SysResult {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::Descriptor(result?);
-    inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown);
+    // It is open, which an error would hide.
+    let _ =
+        inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown);
     result
 }
 
@@ -124,8 +127,8 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     result?;
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
-    inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown);
-    result
+    inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown)
+        .and(result)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! Nothing here walks a path. An inode is looked at by making the guest execute statx(2) with its own
 //! arguments, so that root, cwd, mounts and magic links are the guest's.
 
-use super::{Guest, Stage, kernel};
+use std::cell::Cell;
+
+use super::{Guest, Stage, home, kernel};
 use crate::abi::{Errno, stat::Statx};
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Attributes, Fact, Identity, Kernel, rules};
@@ -72,13 +74,23 @@ impl Place {
     }
 }
 
-/// What the kernel says of an inode (statx(2) executed by the guest). Not for a
-/// [`sandboxed`](Guest::sandboxed) guest.
+/// What the kernel says of an inode (statx(2) executed by the guest), after what earlier runs left on
+/// it was read. Not for a [`sandboxed`](Guest::sandboxed) guest.
 ///
 /// # Errors
 /// What the kernel gave, which is what it gives any call that resolves this path; `ENOMEM` where
 /// there is no scratch memory.
 pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
+    let statx = look(guest, place)?;
+    home::recall(guest, place, &statx);
+    Ok(statx)
+}
+
+/// What the kernel says of an inode that this very call has inspected before, or has made.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn look(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
     let (directory, path, flags) = place.spell(guest)?;
     let scratch = guest.scratch()?;
     let flags = u64::from(flags | AT_NO_AUTOMOUNT);
@@ -102,32 +114,58 @@ pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes
 
 /// Remembers what `goal` makes of the attributes the guest has seen so far, and raises
 /// [`Stage::Ownership`] if there is anything to remember.
-pub fn remember(guest: &mut dyn Guest, statx: &Statx, goal: impl Fn(Attributes) -> Attributes) {
+///
+/// # Errors
+/// What keeps it from outlasting the run, where it is to do that: `ENOSPC` above all. Then nothing is
+/// remembered.
+pub fn remember(
+    guest: &mut dyn Guest,
+    place: Place,
+    statx: &Statx,
+    goal: impl Fn(Attributes) -> Attributes,
+) -> Result<(), Errno> {
     let before = Attributes::seen(known(statx), guest.view(), None);
-    remember_after(guest, statx, before, goal);
+    remember_after(guest, place, statx, before, goal)
 }
 
 /// The same after a call that may have made another inode of it, with the number of the first but
 /// another birth time: overlayfs copies a file to its upper layer before it changes it. Then `goal`
 /// starts from `before`.
+///
+/// # Errors
+/// As [`remember`].
 pub fn remember_after(
     guest: &mut dyn Guest,
+    place: Place,
     statx: &Statx,
     before: Attributes,
     goal: impl Fn(Attributes) -> Attributes,
-) {
-    let (kernel, view) = (known(statx), guest.view());
+) -> Result<(), Errno> {
+    let (kernel, view, identity) = (known(statx), guest.view(), Identity::of(statx));
     let shown = |fact| Attributes::seen(kernel, view, Some(fact));
-    let fact = guest
-        .ownership()
-        .change(Identity::of(statx), |old| Fact::between(kernel, goal(old.map_or(before, shown)), view));
-    if fact.is_empty() {
-        return;
+    guest.ownership().begin_writing(identity.inode());
+    let stood = Cell::new(Fact::default());
+    let fact = guest.ownership().change(identity, |old| {
+        stood.set(old.unwrap_or_default());
+        Fact::between(kernel, goal(old.map_or(before, shown)), view)
+    });
+    let inherits = fact.gid.is_some() && shown(fact).passes_group_on();
+    if guest.ownership().lasts() {
+        let kept = home::keep(guest, place, statx, stood.get());
+        if kept.is_err() {
+            guest.ownership().change(identity, |_| stood.get());
+        }
+        guest.ownership().end_writing(identity.inode());
+        kept?;
     }
-    if fact.gid.is_some() && shown(fact).passes_group_on() {
+    if fact.is_empty() {
+        return Ok(());
+    }
+    if inherits {
         guest.ownership().set_inherits();
     }
     guest.raise(Stage::Ownership);
+    Ok(())
 }
 
 /// Whether the owner of what the guest makes must be remembered: it is not root to the filesystem, or
@@ -176,20 +214,23 @@ pub fn refusal(guest: &mut dyn Guest, place: Place) -> Errno {
 
 /// Remembers the owner of an inode that the guest has just made in `directory`. What cannot be looked
 /// at any more, because another took it away, is nobody's.
+///
+/// # Errors
+/// As [`remember`].
 pub fn remember_new(
     guest: &mut dyn Guest,
     made: Place,
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
     complete: impl Fn(Attributes) -> Attributes,
-) {
-    let Ok(statx) = inspect(guest, made) else { return };
+) -> Result<(), Errno> {
+    let Ok(statx) = look(guest, made) else { return Ok(()) };
     let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
     let parent = parent.map(|parent| attributes(guest, &parent).1);
     let shown = Attributes::seen(known(&statx), guest.view(), None);
     // Some filesystems give everything one owner (vfat); then the creator does not count.
     let fixed = statx.uid != guest.view().kernel_uid;
     let goal = if fixed { shown } else { rules::made(&guest.credentials(), parent, shown) };
-    remember(guest, &statx, |_| complete(goal));
+    remember(guest, made, &statx, |_| complete(goal))
 }
 
 /// The directory in which the path at `path` names its last component. Its spelling is put into the
@@ -225,7 +266,7 @@ pub(super) fn dirname(path: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// `EFAULT`; `ENAMETOOLONG` past `PATH_MAX` (`getname`).
-fn string(guest: &mut dyn Guest, address: u64) -> Result<Vec<u8>, Errno> {
+pub(super) fn string(guest: &mut dyn Guest, address: u64) -> Result<Vec<u8>, Errno> {
     const PAGE: u64 = 4096;
     let mut text = Vec::new();
     while text.len() < PATH_MAX {

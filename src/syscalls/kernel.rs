@@ -37,6 +37,30 @@ calls! {
     LSETXATTR = "lsetxattr", 189, 227, 6;
     /// fsetxattr(2).
     FSETXATTR = "fsetxattr", 190, 228, 7;
+    /// getxattr(2).
+    GETXATTR = "getxattr", 191, 229, 8;
+    /// lgetxattr(2).
+    LGETXATTR = "lgetxattr", 192, 230, 9;
+    /// fgetxattr(2).
+    FGETXATTR = "fgetxattr", 193, 231, 10;
+    /// listxattr(2).
+    LISTXATTR = "listxattr", 194, 232, 11;
+    /// llistxattr(2).
+    LLISTXATTR = "llistxattr", 195, 233, 12;
+    /// flistxattr(2).
+    FLISTXATTR = "flistxattr", 196, 234, 13;
+    /// removexattr(2).
+    REMOVEXATTR = "removexattr", 197, 235, 14;
+    /// lremovexattr(2).
+    LREMOVEXATTR = "lremovexattr", 198, 236, 15;
+    /// fremovexattr(2).
+    FREMOVEXATTR = "fremovexattr", 199, 237, 16;
+    /// getxattrat(2), Linux 6.13: like the next two only ever in place of the guest's own.
+    GETXATTRAT = "getxattrat", 464, 464, 464;
+    /// listxattrat(2).
+    LISTXATTRAT = "listxattrat", 465, 465, 465;
+    /// removexattrat(2).
+    REMOVEXATTRAT = "removexattrat", 466, 466, 466;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.

@@ -15,6 +15,8 @@ pub(crate) mod fake;
 pub(crate) mod files;
 mod groups;
 mod guest;
+mod hidden;
+mod home;
 mod ids;
 pub mod inode;
 pub mod kernel;

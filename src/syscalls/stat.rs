@@ -42,6 +42,11 @@ pub(super) fn fact_of(guest: &mut dyn Guest, reported: &Reported, place: Place) 
         Answer::Known(fact) => Some(fact),
         // A guest that cannot be made to look, or whose path means another inode by now: trust it.
         Answer::Unsure(fact) if guest.sandboxed() => Some(fact),
+        Answer::Unread(fact) if guest.sandboxed() => fact,
+        Answer::Unread(fact) => match inode::inspect(guest, place) {
+            Ok(statx) if Identity::of(&statx).inode() == inode => inode::attributes(guest, &statx).0,
+            _ => fact,
+        },
         Answer::Unsure(fact) => match inode::inspect(guest, place) {
             Ok(statx) if Identity::of(&statx).inode() == inode => inode::attributes(guest, &statx).0,
             _ => Some(fact),

@@ -4,7 +4,7 @@ use super::inode::{self, Place};
 use super::{Guest, Verdict, stat};
 use crate::abi::SysResult;
 use crate::abi::stat::{STATX, Statx};
-use crate::ownership::Fact;
+use crate::ownership::{Fact, Identity};
 
 /// Lets the kernel answer and corrects it.
 pub fn statx(_: &mut dyn Guest) -> Verdict {
@@ -30,7 +30,8 @@ fn fact_of(guest: &mut dyn Guest, statx: &Statx, place: Place) -> Option<Fact> {
         return None;
     }
     let told = Statx::INO | Statx::CTIME | Statx::BTIME;
-    if statx.mask & told == told {
+    let identity = Identity::of(statx);
+    if statx.mask & told == told && !guest.ownership().is_unread(identity.inode(), Some(statx.ctime)) {
         return inode::attributes(guest, statx).0;
     }
     stat::fact_of(guest, &statx.reported(), place)

@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    acl, bind, capabilities, chmod, chown, create, groups, ids, mknod, placed, prctl, refused, sandbox, stat,
-    statx,
+    acl, bind, capabilities, chmod, chown, create, groups, hidden, ids, mknod, placed, prctl, refused,
+    sandbox, stat, statx,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -114,15 +114,22 @@ pub const TABLE: &[Operation] = &[
     row("fchmod", [91, 94, 52], chmod::fchmod, IDENTITY_AND_OWNERSHIP),
     row("fchmodat", [268, 306, 53], chmod::fchmodat, IDENTITY_AND_OWNERSHIP),
     row("fchmodat2", [452, 452, 452], chmod::fchmodat2, IDENTITY_AND_OWNERSHIP),
-    row("setxattr", [188, 226, 5], acl::set::<{ acl::PATH }>, BASE),
-    row("lsetxattr", [189, 227, 6], acl::set::<{ acl::LINK }>, BASE),
-    row("fsetxattr", [190, 228, 7], acl::set::<{ acl::DESCRIPTOR }>, BASE),
-    row("getxattr", [191, 229, 8], acl::get::<{ acl::PATH }>, OWNERSHIP),
-    row("lgetxattr", [192, 230, 9], acl::get::<{ acl::LINK }>, OWNERSHIP),
-    row("fgetxattr", [193, 231, 10], acl::get::<{ acl::DESCRIPTOR }>, OWNERSHIP),
-    row("removexattr", [197, 235, 14], acl::remove::<{ acl::PATH }>, IDENTITY_AND_OWNERSHIP),
-    row("lremovexattr", [198, 236, 15], acl::remove::<{ acl::LINK }>, IDENTITY_AND_OWNERSHIP),
-    row("fremovexattr", [199, 237, 16], acl::remove::<{ acl::DESCRIPTOR }>, IDENTITY_AND_OWNERSHIP),
+    row("setxattr", [188, 226, 5], hidden::set::<{ acl::PATH }>, BASE),
+    row("lsetxattr", [189, 227, 6], hidden::set::<{ acl::LINK }>, BASE),
+    row("fsetxattr", [190, 228, 7], hidden::set::<{ acl::DESCRIPTOR }>, BASE),
+    row("getxattr", [191, 229, 8], hidden::get::<{ acl::PATH }>, OWNERSHIP),
+    row("lgetxattr", [192, 230, 9], hidden::get::<{ acl::LINK }>, OWNERSHIP),
+    row("fgetxattr", [193, 231, 10], hidden::get::<{ acl::DESCRIPTOR }>, OWNERSHIP),
+    row("removexattr", [197, 235, 14], hidden::remove::<{ acl::PATH }>, IDENTITY_AND_OWNERSHIP),
+    row("lremovexattr", [198, 236, 15], hidden::remove::<{ acl::LINK }>, IDENTITY_AND_OWNERSHIP),
+    row("fremovexattr", [199, 237, 16], hidden::remove::<{ acl::DESCRIPTOR }>, IDENTITY_AND_OWNERSHIP),
+    row("listxattr", [194, 232, 11], hidden::list::<{ acl::PATH }>, OWNERSHIP),
+    row("llistxattr", [195, 233, 12], hidden::list::<{ acl::LINK }>, OWNERSHIP),
+    row("flistxattr", [196, 234, 13], hidden::list::<{ acl::DESCRIPTOR }>, OWNERSHIP),
+    row("setxattrat", [463, 463, 463], hidden::set::<{ hidden::AT }>, BASE),
+    row("getxattrat", [464, 464, 464], hidden::get::<{ hidden::AT }>, OWNERSHIP),
+    row("listxattrat", [465, 465, 465], hidden::list::<{ hidden::AT }>, OWNERSHIP),
+    row("removexattrat", [466, 466, 466], hidden::remove::<{ hidden::AT }>, OWNERSHIP),
     // New files.
     row("open", [2, 5, -1], create::open::<CWD, 0>, create::OPEN_STOPS),
     row("openat", [257, 295, 56], create::open::<0, 1>, create::OPENAT_STOPS),

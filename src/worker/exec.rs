@@ -89,8 +89,10 @@ impl Worker {
     fn image(&self, tgid: Tid) -> Option<ExecFile> {
         let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
         let file = Statx::parse(&sys::process::statx(&path).ok()?);
-        let fact = self.shared.ownership.confirm(Identity::of(&file), file.ctime);
         let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
+        let (ownership, identity) = (&self.shared.ownership, Identity::of(&file));
+        ownership.recall(&path, identity, file.ctime, kernel, &self.shared.view);
+        let fact = ownership.confirm(identity, file.ctime);
         let seen = Attributes::seen(kernel, &self.shared.view, fact);
         let set_id = seen.mode & 0o6000 != 0;
         let nosuid = set_id && sys::process::is_nosuid(&path).unwrap_or(false);

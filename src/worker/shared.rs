@@ -37,25 +37,26 @@ pub struct Shared {
 
 impl Shared {
     /// The state at the start of a run. Where the kernel's own ids are not the guest's
-    /// ([`View::translates`]) every stage is up from the start.
+    /// ([`View::translates`]) every stage is up from the start; where earlier runs may have left facts,
+    /// the ownership stage.
     pub fn new(view: View, ownership: Ownership, pool: Pool, summary: bool, watch_first: bool) -> Shared {
         let translates = view.translates();
         Shared {
             view,
             registry: Registry::default(),
+            ownership_raised: AtomicBool::new(translates || ownership.evidence()),
             ownership,
             pool,
             counters: Counters::default(),
             tally: summary.then(Tally::default),
             watch_first,
-            ownership_raised: AtomicBool::new(translates),
             raising: Mutex::new(()),
         }
     }
 
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
-        if self.view.translates() { Stages::ALL } else { Stage::Base.only() }
+        if self.view.translates() { Stages::ALL } else { self.common_stages() }
     }
 
     /// The stages that every process must have by now.

@@ -1,0 +1,305 @@
+//! Where facts outlast the run, and how it is known that there may be some.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::unistd::{AccessFlags, access};
+use parking_lot::{Mutex, RwLock};
+
+use super::{Fact, Identity, Inode, Table, Unusable, xattr};
+use crate::abi::{Errno, stat::Ctime};
+use crate::sys;
+
+/// The directory that bears the mark.
+const ROOT: &CStr = c"/";
+/// The attribute of the root directory that says: a fact was stored here once.
+pub const MARK: &CStr = c"user.remainroot";
+/// So many inodes are known to have been read at most.
+const MOST: usize = 1 << 20;
+
+/// Where the person wants facts to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Nowhere: they end with the run.
+    Memory,
+    /// In extended attributes; for the run only where there can be none.
+    Attributes,
+    /// In extended attributes, and in the file where there can be none. Without a file as `Attributes`.
+    Auto(Option<PathBuf>),
+    /// In the file.
+    File(PathBuf),
+}
+
+/// What came of a [`Choice`] at the start of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Home {
+    attributes: bool,
+    file: Option<PathBuf>,
+    /// Whether the file was asked for by name, so that the guest must not go on without it.
+    named: bool,
+    evidence: bool,
+}
+
+impl Home {
+    /// Looks whether earlier runs may have left facts: the container's root bears a mark, or cannot bear
+    /// one, or the file has facts. Writes nothing.
+    ///
+    /// # Errors
+    /// Where the file is there and cannot be used.
+    pub fn prepare(choice: Choice) -> Result<Home, Unusable> {
+        let has_facts = |file: &Path| Table::has_facts(file);
+        Ok(match choice {
+            Choice::Memory => Home::default(),
+            Choice::Attributes => Home { attributes: true, evidence: is_marked(), ..Home::default() },
+            Choice::Auto(file) => {
+                // A home that cannot be entered has no state.
+                let file = file.filter(|file| reachable(file));
+                file.as_deref().map(has_facts).transpose()?;
+                Home { attributes: true, file, evidence: is_marked(), named: false }
+            }
+            Choice::File(file) => {
+                let evidence = has_facts(&file)?;
+                Home { attributes: false, file: Some(file), evidence, named: true }
+            }
+        })
+    }
+
+    /// Whether there may be facts that this run has not made.
+    pub fn evidence(&self) -> bool {
+        self.evidence
+    }
+}
+
+/// Whether the file is there, or it can be told that it is not.
+fn reachable(file: &Path) -> bool {
+    !std::fs::metadata(file).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
+}
+
+/// Whether the root bears the mark, or could not bear it.
+fn is_marked() -> bool {
+    match sys::xattr::length(ROOT, MARK) {
+        Err(sys::Errno::ENODATA) => access(ROOT, AccessFlags::W_OK).is_err(),
+        _ => true,
+    }
+}
+
+/// The facts that outlast the run, and what is known of them.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    home: Home,
+    /// Opened when first needed; `None` where that failed.
+    table: OnceLock<Option<Table>>,
+    evidence: AtomicBool,
+    /// Change times at which inodes' homes were read.
+    read: RwLock<HashMap<Inode, Ctime>>,
+    traffic: Mutex<HashMap<Inode, Traffic>>,
+    /// Inodes of which only memory knows, by their birth times: nothing could keep their facts.
+    homeless: RwLock<HashMap<Inode, i128>>,
+}
+
+/// Who is at an inode's home right now.
+#[derive(Debug, Default)]
+struct Traffic {
+    readers: u32,
+    writers: u32,
+    /// Whether it was written since the first of these readers came.
+    stale: bool,
+}
+
+impl Lasting {
+    /// `None` where nothing outlasts the run.
+    pub(super) fn new(home: Home) -> Option<Lasting> {
+        if !home.attributes && home.file.is_none() {
+            return None;
+        }
+        let evidence = AtomicBool::new(home.evidence);
+        let (read, traffic, homeless) = (RwLock::default(), Mutex::default(), RwLock::default());
+        Some(Lasting { home, table: OnceLock::new(), evidence, read, traffic, homeless })
+    }
+
+    pub(super) fn evidence(&self) -> bool {
+        self.evidence.load(Ordering::Acquire)
+    }
+
+    pub(super) fn in_attributes(&self) -> bool {
+        self.home.attributes
+    }
+
+    /// Leaves evidence, before the first fact is kept.
+    pub(super) fn leave_mark(&self) {
+        if !self.evidence() {
+            if self.home.attributes {
+                // Where it cannot be set every run looks from its start.
+                let _ = sys::xattr::set(ROOT, MARK, b"1");
+            }
+            self.evidence.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether the inode's home has to be read before anything is said of it.
+    pub(super) fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
+        self.evidence() && (ctime.is_none() || self.read.read().get(&inode).copied() != ctime)
+    }
+
+    pub(super) fn begin_reading(&self, inode: Inode) {
+        self.traffic.lock().entry(inode).or_default().readers += 1;
+    }
+
+    /// Whether nobody wrote meanwhile, so that what was read is worth more than what memory says.
+    pub(super) fn end_reading(&self, inode: Inode, ctime: Ctime) -> bool {
+        let good = self.leave(inode, |traffic| {
+            traffic.readers = traffic.readers.saturating_sub(1);
+            !traffic.stale
+        });
+        let mut read = self.read.write();
+        if read.len() >= MOST {
+            read.clear();
+        }
+        read.insert(inode, ctime);
+        good
+    }
+
+    pub(super) fn begin_writing(&self, inode: Inode) {
+        let mut traffic = self.traffic.lock();
+        let traffic = traffic.entry(inode).or_default();
+        traffic.writers += 1;
+        traffic.stale = true;
+    }
+
+    pub(super) fn end_writing(&self, inode: Inode) {
+        self.leave(inode, |traffic| {
+            traffic.writers = traffic.writers.saturating_sub(1);
+            false
+        });
+    }
+
+    fn leave(&self, inode: Inode, leave: impl FnOnce(&mut Traffic) -> bool) -> bool {
+        let mut all = self.traffic.lock();
+        let Some(traffic) = all.get_mut(&inode) else { return false };
+        let outcome = leave(traffic);
+        if traffic.readers == 0 && traffic.writers == 0 {
+            all.remove(&inode);
+        }
+        outcome
+    }
+
+    /// The fact in the attributes of the file at this path, if there is one.
+    pub(super) fn borne_by(&self, path: &CStr) -> Option<Fact> {
+        let (mut owner, mut stat) = ([0; xattr::LONGEST], [0; xattr::LONGEST]);
+        let owner = sys::xattr::get(path, xattr::OWNER, &mut owner).ok();
+        let stat = sys::xattr::get(path, xattr::STAT, &mut stat).ok();
+        let fact = xattr::fact(owner, stat);
+        (self.home.attributes && !fact.is_empty()).then_some(fact)
+    }
+
+    /// The file, opened; `None` where there is none or it cannot be used.
+    fn table(&self) -> Option<&Table> {
+        let file = self.home.file.as_deref()?;
+        let open = || {
+            let opened = Table::open(file);
+            if let Err(error) = &opened {
+                tracing::error!(%error, "facts that no attribute can hold end with this run");
+            }
+            opened.ok()
+        };
+        self.table.get_or_init(open).as_ref()
+    }
+
+    /// What the file says of an inode. A file that nobody made yet is not made for that.
+    pub(super) fn kept(&self, identity: Identity) -> Option<Fact> {
+        if self.table.get().is_none() && !self.home.file.as_deref().is_some_and(Path::exists) {
+            return None;
+        }
+        self.table()?.fact(identity).ok().flatten()
+    }
+
+    /// Has the file keep a fact, or forget it where it is empty.
+    pub(super) fn keep(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
+        if fact.is_empty() {
+            if !self.homeless.read().is_empty() {
+                self.homeless.write().remove(&identity.inode());
+            }
+            if self.kept(identity).is_none() {
+                return Ok(());
+            }
+        }
+        match self.table() {
+            Some(table) => table.put(identity, fact),
+            None if self.home.named => Err(Errno::EIO),
+            None => {
+                self.homeless.write().insert(identity.inode(), identity.birth);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether only memory knows of this inode.
+    pub(super) fn is_homeless(&self, identity: Identity) -> bool {
+        self.homeless.read().get(&identity.inode()) == Some(&identity.birth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INODE: Inode = Inode { dev: 1, ino: 2 };
+
+    fn lasting() -> Lasting {
+        let home = Home { attributes: true, evidence: true, ..Home::default() };
+        Lasting::new(home).expect("it lasts")
+    }
+
+    #[test]
+    fn an_inode_is_read_once_for_each_change_time() {
+        let lasting = lasting();
+        assert!(lasting.is_unread(INODE, Some(Ctime(1))));
+        lasting.begin_reading(INODE);
+        assert!(lasting.end_reading(INODE, Ctime(1)));
+        assert!(!lasting.is_unread(INODE, Some(Ctime(1))));
+        assert!(lasting.is_unread(INODE, Some(Ctime(2))) && lasting.is_unread(INODE, None));
+    }
+
+    #[test]
+    fn what_was_read_while_another_wrote_does_not_count() {
+        let lasting = lasting();
+        lasting.begin_reading(INODE);
+        lasting.begin_writing(INODE);
+        lasting.end_writing(INODE);
+        assert!(!lasting.end_reading(INODE, Ctime(1)), "it may have read before the write");
+        lasting.begin_writing(INODE);
+        lasting.begin_reading(INODE);
+        assert!(!lasting.end_reading(INODE, Ctime(1)), "memory is ahead of the home");
+        lasting.end_writing(INODE);
+        lasting.begin_reading(INODE);
+        assert!(lasting.end_reading(INODE, Ctime(1)));
+        assert!(lasting.traffic.lock().is_empty());
+    }
+
+    #[test]
+    fn without_evidence_nothing_is_read() {
+        let home = Home { attributes: true, ..Home::default() };
+        let lasting = Lasting::new(home).expect("it lasts");
+        assert!(!lasting.is_unread(INODE, None));
+        assert!(Lasting::new(Home::default()).is_none());
+    }
+
+    #[test]
+    fn without_a_file_what_no_attribute_holds_ends_with_the_run() {
+        let identity = Identity { dev: 1, ino: 2, birth: 3 };
+        let fact = Fact { mode: Some(0o600), ..Fact::default() };
+        let lasting = lasting();
+        assert_eq!(lasting.keep(identity, &fact), Ok(()));
+        assert_eq!(lasting.kept(identity), None);
+        assert!(lasting.is_homeless(identity));
+        assert_eq!(lasting.keep(identity, &Fact::default()), Ok(()));
+        assert!(!lasting.is_homeless(identity));
+        let nowhere = Some(PathBuf::from("/proc/nowhere/store"));
+        let named = Home { file: nowhere, named: true, ..Home::default() };
+        let lasting = Lasting::new(named).expect("it lasts");
+        assert_eq!(lasting.keep(identity, &fact), Err(Errno::EIO));
+    }
+}

@@ -1,0 +1,132 @@
+use super::*;
+
+/// A directory of a test's own.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let path = std::env::temp_dir().join(format!("remainroot-table-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a directory for the test");
+        Place(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("below/store")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn identity(ino: u64, birth: i128) -> Identity {
+    Identity { dev: u64::MAX, ino, birth }
+}
+
+fn owned(uid: u32) -> Fact {
+    Fact { uid: Some(Uid(uid)), ..Fact::default() }
+}
+
+#[test]
+fn facts_are_there_when_the_file_is_opened_again() {
+    let place = Place::new("again");
+    let device = Some(Device { block: true, major: u32::MAX, minor: 70_000 });
+    let whole = Fact { uid: Some(Uid(4_294_967_294)), gid: Some(Gid(0)), mode: Some(0o7777), device };
+    {
+        let table = Table::open(&place.file()).unwrap();
+        table.put(identity(1, 7), &whole).unwrap();
+        table.put(identity(2, 7), &owned(5)).unwrap();
+        table.put(identity(2, 7), &Fact::default()).unwrap();
+    }
+    assert!(Table::has_facts(&place.file()).unwrap());
+    let table = Table::open(&place.file()).unwrap();
+    assert_eq!(table.fact(identity(1, 7)), Ok(Some(whole)));
+    assert_eq!(table.fact(identity(2, 7)), Ok(None));
+}
+
+#[test]
+fn an_inode_number_used_again_has_no_fact_and_the_old_one_is_forgotten() {
+    let place = Place::new("reuse");
+    let table = Table::open(&place.file()).unwrap();
+    table.put(identity(1, 7), &owned(5)).unwrap();
+    assert_eq!(table.fact(identity(1, 8)), Ok(None));
+    assert_eq!(table.get(identity(1, 7).inode()), Ok(None));
+}
+
+#[test]
+fn two_that_are_open_at_once_see_what_the_other_writes() {
+    let place = Place::new("two");
+    let [one, other] = [(); 2].map(|()| Table::open(&place.file()).unwrap());
+    std::thread::scope(|scope| {
+        for (table, from) in [(&one, 0), (&other, 500)] {
+            scope.spawn(move || {
+                (from..from + 500).for_each(|i| table.put(identity(i, 1), &owned(9)).unwrap())
+            });
+        }
+    });
+    for table in [&one, &other] {
+        assert!((0..1000).all(|ino| table.fact(identity(ino, 1)) == Ok(Some(owned(9)))));
+    }
+}
+
+#[test]
+fn there_is_nothing_in_a_file_that_is_not_there() {
+    let place = Place::new("none");
+    assert!(!Table::has_facts(&place.file()).unwrap());
+    assert!(!place.file().exists());
+}
+
+#[test]
+fn what_is_no_store_of_ours_is_reported_and_left_as_it_is() {
+    let place = Place::new("corrupt");
+    let file = place.file();
+    let table = Table::open(&file).unwrap();
+    (0..2000).for_each(|ino| table.put(identity(ino, 1), &owned(5)).unwrap());
+    drop(table);
+    let whole = fs::read(&file).unwrap();
+    let garbage = b"a letter to somebody".repeat(300);
+    let mut damaged = whole.clone();
+    damaged.get_mut(5000..9000).unwrap().fill(0xAA);
+    let truncated = whole.get(..whole.len() / 2 + 100).unwrap().to_vec();
+    for (what, bytes) in [("garbage", &garbage), ("damaged", &damaged), ("truncated", &truncated)] {
+        fs::write(&file, bytes).unwrap();
+        for outcome in [Table::has_facts(&file).map(drop), Table::open(&file).map(drop)] {
+            let said = outcome.expect_err(what).to_string();
+            assert!(said.contains(file.to_str().unwrap()) && !said.contains('\n'), "{said}");
+        }
+        assert!(fs::read(&file).unwrap() == *bytes, "{what} is left as it was");
+    }
+}
+
+#[test]
+fn another_programs_database_is_left_alone() {
+    let place = Place::new("foreign");
+    let file = place.file();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE letters (text)").unwrap();
+    let before = fs::read(&file).unwrap();
+    let said = Table::open(&file).expect_err("it is not ours").to_string();
+    assert!(said.contains("not one of remainroot's"), "{said}");
+    assert!(fs::read(&file).unwrap() == before);
+}
+
+#[test]
+fn many_may_make_the_file_at_once() {
+    for round in 0..20 {
+        let place = Place::new(&format!("birth-{round}"));
+        std::thread::scope(|scope| {
+            for ino in 0..4 {
+                let file = place.file();
+                scope.spawn(move || {
+                    Table::has_facts(&file).unwrap();
+                    Table::open(&file).unwrap().put(identity(ino, 1), &owned(9)).unwrap();
+                });
+            }
+        });
+        let table = Table::open(&place.file()).unwrap();
+        assert!((0..4).all(|ino| table.fact(identity(ino, 1)) == Ok(Some(owned(9)))));
+    }
+}

@@ -1,0 +1,35 @@
+//! Extended attributes of files that the tracer itself knows by path.
+
+use std::ffi::CStr;
+
+use super::{Errno, Result};
+
+/// getxattr(2) without a buffer: the length of the attribute's value.
+///
+/// # Errors
+/// `ENODATA` where there is no such attribute; `EOPNOTSUPP` where there can be none.
+pub fn length(path: &CStr, name: &CStr) -> Result<usize> {
+    // SAFETY: both are C strings that live over the call; with a size of 0 the kernel writes nothing.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
+    Errno::result(length).map(isize::unsigned_abs)
+}
+
+/// getxattr(2): the value, which `into` holds.
+///
+/// # Errors
+/// As [`length`]; `ERANGE` where it is longer.
+pub fn get<'a>(path: &CStr, name: &CStr, into: &'a mut [u8]) -> Result<&'a [u8]> {
+    // SAFETY: both are C strings that live over the call, and the kernel writes at most `into.len()` bytes.
+    let length =
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
+    let length = Errno::result(length)?.unsigned_abs();
+    Ok(into.get(..length).unwrap_or_default())
+}
+
+/// setxattr(2).
+pub fn set(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: both are C strings that live over the call, and the kernel reads `value.len()` bytes.
+    let outcome =
+        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    Errno::result(outcome).map(drop)
+}

@@ -1,0 +1,205 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::*;
+use crate::cred::{Gid, Uid};
+use crate::ownership::{Choice, Device, Home, Inode, Ownership};
+use crate::syscalls::fake::{FakeGuest, Memory};
+
+type Attributed = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
+
+const PATH: u64 = 0x1_0000;
+
+/// A guest whose kernel knows one inode with attributes, by whatever name; `refuses` answers first.
+fn guest(inode: &Attributed, refuses: fn(&str) -> Option<Errno>) -> FakeGuest {
+    let mut guest = FakeGuest::new();
+    let inode = Rc::clone(inode);
+    guest.memory.map(PATH, &[0; 5000]);
+    guest.ownership = Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"));
+    guest.kernel = Some(Box::new(move |memory, call, args| match refuses(call.name) {
+        Some(errno) => Err(errno),
+        None => answer(&inode, memory, call.name.trim_start_matches(['l', 'f']), args),
+    }));
+    guest
+}
+
+fn answer(inode: &Attributed, memory: &mut Memory, name: &str, args: [u64; 6]) -> SysResult {
+    let [_, name_at, value_at, size, ..] = args;
+    let mut inode = inode.borrow_mut();
+    if name == "istxattr" {
+        let names: Vec<u8> = inode.keys().flat_map(|name| [name, &b"\0"[..]].concat()).collect();
+        let fits = names.len() as u64 <= value_at;
+        return if fits {
+            memory.write(name_at, &names).map(|()| names.len() as u64)
+        } else {
+            Err(Errno::ERANGE)
+        };
+    }
+    let attribute = memory.string(name_at)?;
+    match name {
+        "getxattr" => {
+            let value = inode.get(&attribute).ok_or(Errno::ENODATA)?;
+            memory.write(value_at, value).map(|()| value.len() as u64)
+        }
+        "setxattr" => {
+            let mut value = vec![0; size as usize];
+            memory.read(value_at, &mut value)?;
+            inode.insert(attribute, value);
+            Ok(0)
+        }
+        "removexattr" => inode.remove(&attribute).map(|_| 0).ok_or(Errno::ENODATA),
+        other => panic!("nobody expected {other}"),
+    }
+}
+
+fn statx(mode: u16, ctime: u64) -> Statx {
+    let node = crate::syscalls::files::Node {
+        ino: 9,
+        birth: 1,
+        ctime,
+        uid: 0,
+        gid: 0,
+        mode,
+        attributes: 0,
+        length: 0,
+    };
+    Statx::parse(&crate::syscalls::files::statx(&node))
+}
+
+/// Gives the inode a fact, and brings it home.
+fn give(guest: &mut FakeGuest, statx: &Statx, fact: Fact) -> Result<(), Errno> {
+    let identity = Identity::of(statx);
+    let old = guest.ownership.remembered(identity);
+    guest.ownership.begin_writing(identity.inode());
+    guest.ownership.change(identity, |_| fact);
+    let outcome = keep(guest, Place::path(PATH), statx, old);
+    guest.ownership.end_writing(identity.inode());
+    outcome
+}
+
+fn owned(uid: u32, gid: u32) -> Fact {
+    Fact { uid: Some(Uid(uid)), gid: Some(Gid(gid)), ..Fact::default() }
+}
+
+const WILLING: fn(&str) -> Option<Errno> = |_| None;
+
+#[test]
+fn a_fact_is_found_on_its_inode_by_another_run() {
+    let inode = Attributed::default();
+    let device = Some(Device { block: true, major: 8, minor: 1 });
+    for fact in [owned(7, 8), Fact { mode: Some(0o4711), ..owned(7, 8) }, Fact { device, ..owned(0, 6) }] {
+        let mut one = guest(&inode, WILLING);
+        one.memory.map(PATH, b"/f\0");
+        let file = statx(0o100_644, 5);
+        recall(&mut one, Place::path(PATH), &file);
+        assert_eq!(give(&mut one, &file, fact), Ok(()));
+        let mut other = guest(&inode, WILLING);
+        other.memory.map(PATH, b"/f\0");
+        if other.ownership.evidence() {
+            recall(&mut other, Place::path(PATH), &file);
+            let needed = fact.needed(inode::known(&file), &other.view);
+            assert_eq!(other.ownership.remembered(Identity::of(&file)), needed);
+        }
+        assert_eq!(give(&mut one, &file, Fact::default()), Ok(()));
+        assert!(inode.borrow().is_empty(), "nothing is left behind");
+    }
+}
+
+#[test]
+fn an_inode_is_looked_at_once_for_a_change_time_and_costs_one_call_where_there_is_nothing() {
+    let mut guest = guest(&Attributed::default(), WILLING);
+    guest.memory.map(PATH, b"/f\0");
+    guest.ownership.leave_mark();
+    for (ctime, calls) in [(5, 1), (5, 1), (6, 2)] {
+        recall(&mut guest, Place::path(PATH), &statx(0o100_644, ctime));
+        assert_eq!(guest.injected.len(), calls);
+    }
+    recall(&mut guest, Place::path(PATH), &statx(0o120_777, 7));
+    assert_eq!(guest.injected.len(), 2, "a symbolic link bears none");
+}
+
+#[test]
+fn every_place_is_named_as_the_guest_named_it() {
+    for (path, place, call, name) in [
+        ("/a", Place::path(PATH), "listxattr", "/a"),
+        ("a", Place::path(PATH), "listxattr", "a"),
+        ("a", Place::link(PATH), "llistxattr", "a"),
+        ("/a", Place::at(5, PATH, 0), "listxattr", "/a"),
+        ("a/b", Place::at(5, PATH, 0), "listxattr", "/proc/thread-self/fd/5/a/b"),
+        ("a", Place::at(5, PATH, AT_SYMLINK_NOFOLLOW), "llistxattr", "/proc/thread-self/fd/5/a"),
+        ("", Place::at(AT_FDCWD, PATH, 0x1000), "listxattr", "."),
+    ] {
+        let mut guest = guest(&Attributed::default(), WILLING);
+        guest.memory.map(PATH, &[path.as_bytes(), b"\0"].concat());
+        guest.ownership.leave_mark();
+        recall(&mut guest, place, &statx(0o040_755, 5));
+        let (made, args) = guest.injected[0];
+        assert_eq!(made, call, "{path} {place:?}");
+        assert_eq!(guest.memory.string(args[0]).ok().as_deref(), Some(name.as_bytes()));
+    }
+}
+
+#[test]
+fn a_descriptor_that_is_only_a_path_is_reached_through_proc() {
+    let refuses = |name: &str| (name == "flistxattr").then_some(Errno::EBADF);
+    let mut guest = guest(&Attributed::default(), refuses);
+    guest.ownership.leave_mark();
+    recall(&mut guest, Place::Descriptor(7), &statx(0o100_644, 5));
+    assert_eq!(guest.injected.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["flistxattr", "listxattr"]);
+    assert_eq!(guest.memory.string(guest.injected[1].1[0]).unwrap(), b"/proc/thread-self/fd/7");
+}
+
+#[test]
+fn a_path_that_is_too_long_for_the_scratch_memory_bears_nothing() {
+    let mut guest = guest(&Attributed::default(), WILLING);
+    guest.memory.map(PATH, &[b'a'; 4000]);
+    guest.ownership.leave_mark();
+    recall(&mut guest, Place::at(5, PATH, 0), &statx(0o100_644, 5));
+    assert!(guest.injected.is_empty());
+}
+
+#[test]
+fn an_inode_with_too_many_attributes_to_list_is_asked_for_ours() {
+    let inode = Attributed::default();
+    inode.borrow_mut().insert(vec![b'x'; 300], vec![]);
+    inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\x07\x10\x08".to_vec());
+    let mut guest = guest(&inode, WILLING);
+    guest.memory.map(PATH, b"/f\0");
+    guest.ownership.leave_mark();
+    let file = statx(0o100_644, 5);
+    recall(&mut guest, Place::path(PATH), &file);
+    assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(7, 8));
+}
+
+#[test]
+fn where_the_inode_cannot_bear_it_nothing_stale_is_left_on_it() {
+    let inode = Attributed::default();
+    inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\x07\x10\x08".to_vec());
+    let mut guest = guest(&inode, |name| (name == "setxattr").then_some(Errno::ENOSPC));
+    guest.memory.map(PATH, b"/f\0");
+    guest.ownership.leave_mark();
+    let file = statx(0o100_644, 5);
+    recall(&mut guest, Place::path(PATH), &file);
+    assert_eq!(give(&mut guest, &file, owned(20, 8)), Ok(()), "there is no other home: it ends with the run");
+    assert!(inode.borrow().is_empty());
+    recall(&mut guest, Place::path(PATH), &statx(0o100_644, 6));
+    assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(20, 8), "which it does not before");
+}
+
+#[test]
+fn a_fact_that_nothing_can_keep_is_not_taken_where_the_person_named_the_home() {
+    let mut guest = guest(&Attributed::default(), WILLING);
+    let home = Home::prepare(Choice::File("/proc/nowhere/store".into())).expect("it is not there");
+    guest.ownership = Ownership::at(home);
+    let file = statx(0o100_644, 5);
+    guest.memory.map(PATH, b"/f\0");
+    let outcome =
+        inode::remember(&mut guest, Place::path(PATH), &file, |seen| Attributes { uid: Uid(5), ..seen });
+    assert_eq!(outcome, Err(Errno::EIO));
+    assert_eq!(guest.ownership.remembered(Identity::of(&file)), Fact::default());
+    assert_eq!(
+        guest.ownership.ask(Inode { dev: file.dev, ino: 9 }, None),
+        crate::ownership::Answer::Unread(None)
+    );
+}
