@@ -1,0 +1,327 @@
+//! Facts that outlast the run: on the inodes themselves, and in a file beside them.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)] // a helper of a test is a test
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use common::{How, Output, Run, Scratch};
+
+/// A directory with a home in which `--store=auto` finds its file.
+struct Place(Scratch);
+
+impl Place {
+    fn new() -> Place {
+        Place(Scratch::new("store"))
+    }
+
+    fn run(&self, store: &str, script: &str) -> Run {
+        let script = format!("umask 022; mkdir -p w; cd w; {script}");
+        let run = Run::shell(How::Remainroot, &script).directory(self.0.path());
+        run.variable("HOME", self.0.path()).option(&format!("--store={store}"))
+    }
+
+    /// What a script says; every call is another run.
+    fn says(&self, store: &str, script: &str) -> String {
+        self.run(store, script).output().success()
+    }
+
+    /// The attributes of the files in it, as the host sees them.
+    fn attributes(&self, names: &[&str]) -> Option<String> {
+        let mut getfattr = Command::new("getfattr");
+        getfattr.args(["-d", "-m-", "-e", "hex"]).args(names).current_dir(self.0.path().join("w"));
+        let Ok(output) = getfattr.output() else {
+            eprintln!("skipped in part: needs getfattr (attr)");
+            return None;
+        };
+        Some(String::from_utf8(output.stdout).unwrap())
+    }
+}
+
+/// Makes one of every kind, each with another owner.
+const MAKE: &str = "touch f; chown 7:8 f; chmod 4755 f; mkdir d; chown 9:0 d; ln -s f l; chown -h 3:4 l; \
+     mkfifo p; chown 0:5 p; mknod -m 640 b b 8 1; chgrp 6 b; mknod c c 1 3; touch roots; chown 1 roots; chown 0 roots; \
+     ln f hard";
+/// Names every property of them.
+const SHOW: &str = "stat -c '%n %F %a %u:%g %t:%T' -- *";
+
+#[test]
+fn what_one_run_gave_away_is_still_given_away_in_the_next() {
+    for store in ["auto", "./facts"] {
+        let place = Place::new();
+        let store = if store == "auto" { store.to_owned() } else { place.0.file("facts") };
+        let made = place.says(&store, &format!("{MAKE}; {SHOW}"));
+        assert!(made.contains("f regular empty file 4755 7:8 0:0\n"), "{made}");
+        assert!(made.contains("b block special file 640 0:6 8:1\n"), "{made}");
+        assert!(
+            made.contains("l symbolic link 777 3:4 0:0\n") && made.contains("p fifo 644 0:5 0:0\n"),
+            "{made}"
+        );
+        assert_eq!(place.says(&store, SHOW), made, "{store}");
+        let changed = place.says(&store, &format!("chown 20 f l p; chown -h 21 l; chmod 600 b c; {SHOW}"));
+        assert!(changed != made);
+        assert_eq!(place.says(&store, SHOW), changed, "{store}");
+        let none = place.says(&store, &format!("chown -h 0:0 f d l p b; chmod 755 f; {SHOW}"));
+        assert!(none.contains("f regular empty file 755 0:0 0:0\n"), "{none}");
+        assert_eq!(place.says(&store, SHOW), none, "{store}");
+    }
+}
+
+#[test]
+fn facts_follow_renames_hard_links_copies_and_archives_into_the_next_run() {
+    let place = Place::new();
+    place.says("auto", MAKE);
+    place.says("auto", "mkdir t; mv f d l p b c hard t/; mv t/f t/g; mv t u");
+    let listing = "find u v/u c -printf '%p %y %m %U:%G %l\\n' | sort";
+    place.says("auto", "cp -a u c; tar cf t.tar u; mkdir v; tar xpf t.tar -C v");
+    let said = place.says("auto", listing);
+    for copy in ["u", "v/u", "c"] {
+        for line in [
+            "g f 4755 7:8 ",
+            "hard f 4755 7:8 ",
+            "d d 755 9:0 ",
+            "l l 777 3:4 f",
+            "p p 644 0:5 ",
+            "b b 640 0:6 ",
+        ] {
+            assert!(said.contains(&format!("{copy}/{line}\n")), "{copy}/{line} in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn owners_stand_on_files_as_image_tools_write_them_and_the_guest_sees_no_such_attribute() {
+    let place = Place::new();
+    place.says("xattr", MAKE);
+    let Some(seen) = place.attributes(&["f", "d", "b", "roots"]) else { return };
+    assert!(seen.contains("# file: f\nuser.rootlesscontainers=0x08071008\n"), "{seen}");
+    assert!(seen.contains("# file: d\nuser.rootlesscontainers=0x080910ffffffff0f\n"), "{seen}");
+    let line: String = b"0:6:0640:block-8-1".iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(seen.contains(&format!("user.containers.override_stat=0x{line}\n")), "{seen}");
+    assert!(!seen.contains("roots"), "{seen}");
+    let script = "setfattr -n user.mine -v x f; getfattr -d -m- f d b; for n in rootlesscontainers containers.override_stat; do \
+         getfattr -n user.$n b; setfattr -n user.$n -v x b; setfattr -x user.$n b; setfattr -x user.$n none; done; \
+         cp -a f copy; chown 0:0 copy; stat -c %u:%g f copy";
+    let Output { stdout, stderr, .. } = place.run("xattr", script).output();
+    assert_eq!(stdout, "# file: f\nuser.mine=\"x\"\n\n7:8\n0:0\n");
+    assert_eq!(stderr.matches("No such attribute").count(), 4, "{stderr}");
+    assert_eq!(stderr.matches("not supported").count(), 2, "{stderr}");
+    assert_eq!(stderr.matches("No such file").count(), 2, "{stderr}");
+    assert_eq!(place.attributes(&["copy"]).unwrap(), "# file: copy\nuser.mine=0x78\n\n");
+}
+
+#[test]
+fn every_way_to_name_a_file_reaches_its_attributes() {
+    let place = Place::new();
+    let script = "
+import os
+open('f', 'w').close(); os.mkdir('d'); open('d/g', 'w').close(); os.mkdir('d/e')
+os.chown('f', 1, 2)
+fd = os.open('d', os.O_RDONLY); os.chown('g', 3, 4, dir_fd=fd); os.chown('e', 5, 6, dir_fd=fd, follow_symlinks=False)
+os.fchown(fd, 7, 8)
+h = os.open('h', os.O_CREAT | os.O_RDWR); os.fchown(h, 9, 10)
+os.chown(os.path.abspath('i') if not open('i', 'w').close() else '', 11, 12)
+p = os.open('j', os.O_CREAT | os.O_PATH) if not open('j', 'w').close() else 0
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True); assert libc.fchownat(p, b'', 13, 14, 0x1000) == 0
+";
+    let show = "
+import os
+print([(os.stat(n).st_uid, os.stat(n).st_gid) for n in ('f', 'd/g', 'd/e', 'd', 'h', 'i', 'j')])
+fd = os.open('d', os.O_RDONLY); p = os.open('j', os.O_PATH)
+print([os.fstat(fd).st_uid, os.stat('g', dir_fd=fd).st_gid, os.fstat(p).st_uid])
+";
+    let python = |script: &str| format!("PATH=/usr/bin python3 -c \"{script}\"");
+    if !Path::new("/usr/bin/python3").exists() {
+        eprintln!("skipped: needs python3");
+        return;
+    }
+    place.says("xattr", &python(script));
+    let said = place.says("xattr", &python(show));
+    assert_eq!(
+        said,
+        "[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14)]\n[7, 4, 13]\n",
+        "{:?}",
+        place.attributes(&["f", "d/g", "d/e", "d", "h", "i", "j"])
+    );
+}
+
+#[test]
+fn a_dropped_process_owns_in_the_next_run_what_it_made() {
+    let place = Place::new();
+    let script = "chmod 777 .; setpriv --reuid 1000 --regid 1001 --clear-groups \
+                  sh -c 'echo x > f; mkdir d; ln -s f l; mkfifo p; chmod 600 f'";
+    place.says("auto", script);
+    let said = place.says("auto", "stat -c '%n %u:%g %a' f d l p");
+    assert_eq!(said, "f 1000:1001 600\nd 1000:1001 755\nl 1000:1001 777\np 1000:1001 644\n");
+}
+
+#[test]
+fn two_runs_at_once_see_each_others_owners_and_lose_none() {
+    let place = Place::new();
+    place.says("auto", "mkdir one other");
+    let storm = |name: &str, uid: u32| {
+        let script = format!(
+            "for i in $(seq 40); do touch {name}/$i; ln -s x {name}/l$i; chown -h {uid} {name}/$i {name}/l$i; done"
+        );
+        place.run("auto", &script).start()
+    };
+    let runs = [storm("one", 11), storm("other", 12)];
+    for run in runs {
+        run.finish().success();
+    }
+    let said = place.says("auto", "stat -c %u one/* | sort | uniq -c; stat -c %u other/* | sort | uniq -c");
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["80", "11", "80", "12"]);
+    let watcher =
+        place.run("auto", "stat -c %u one/1; read line; stat -c %u one/1; read line; stat -c %u one/l1");
+    let script = format!("mkfifo {0}; exec 9<>{0}; (sleep 1; echo >&9; sleep 1; echo >&9) & exec 0<&9", "go");
+    let watcher = watcher.before(["sh", "-c", &format!("{script}; exec \"$@\"",), "sh"]).start();
+    watcher.until("11\n");
+    place.says("auto", "chown -h 30 one/1 one/l1");
+    assert_eq!(watcher.finish().success(), "11\n30\n30\n");
+}
+
+/// The task that traces a process.
+fn tracer(pid: u32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    line.trim().parse().ok().filter(|&tracer| tracer > 0)
+}
+
+#[test]
+fn every_chown_that_was_reported_finished_outlives_a_killed_tracer() {
+    for round in 0..6_u64 {
+        let place = Place::new();
+        let script = "i=0; while :; do i=$((i+1)); touch f$i; ln -s x l$i; chown -h $i:7 f$i && echo f$i $i; \
+                      chown -h $i:7 l$i && echo l$i $i; done";
+        let run = place.run("auto", script).start();
+        run.until("l3 3\n");
+        std::thread::sleep(Duration::from_millis(17 * round));
+        let tracer = tracer(run.pid()).expect("it is traced");
+        let tracer = nix::unistd::Pid::from_raw(tracer);
+        nix::sys::signal::kill(tracer, nix::sys::signal::Signal::SIGKILL).expect("the tracer lives");
+        let output = run.finish();
+        assert!(!output.status.success(), "tracees end with their tracer");
+        let whole = output.stdout.rfind('\n').map_or("", |end| &output.stdout[..end]);
+        let reported: Vec<(&str, &str)> = whole.lines().filter_map(|line| line.split_once(' ')).collect();
+        assert!(reported.len() >= 6);
+        let names: Vec<&str> = reported.iter().map(|(name, _)| *name).collect();
+        let said = place.says("auto", &format!("stat -c '%n %u' {}", names.join(" ")));
+        assert_eq!(said.trim_end(), whole, "round {round}");
+    }
+}
+
+#[test]
+fn a_store_that_is_none_is_reported_with_its_path_and_left_as_it_is() {
+    let place = Place::new();
+    let file = place.0.file("facts");
+    place.says(&file, MAKE);
+    let mut damaged = fs::read(&file).unwrap();
+    let half = damaged.len() / 2;
+    damaged.truncate(half.max(2048) - 100);
+    for bytes in [b"dear diary, ".repeat(500), damaged] {
+        for name in ["facts", "facts-wal", "facts-shm"] {
+            let _ = fs::remove_file(place.0.file(name));
+        }
+        fs::write(&file, &bytes).unwrap();
+        std::os::unix::fs::chown(&file, Some(common::NOBODY), Some(common::NOBODY)).unwrap();
+        let output = place.run(&file, "echo ran").output();
+        assert_eq!((output.code(), output.stdout.as_str()), (125, ""), "{output:?}");
+        assert!(
+            output.stderr.starts_with("remainroot: ") && output.stderr.lines().count() == 1,
+            "{output:?}"
+        );
+        assert!(output.stderr.contains(&file), "{output:?}");
+        assert!(fs::read(&file).unwrap() == bytes, "it was written to");
+    }
+}
+
+#[test]
+fn a_full_filesystem_is_the_guests_error_and_loses_nothing() {
+    let place = Place::new();
+    let remainroot = common::remainroot().to_str().unwrap();
+    let script = format!(
+        "mkdir t; mount -t tmpfs -o size=512k none t || {{ echo cannot; exit; }}; mkdir w; cd w; \
+         touch f g h; ln -s f l; {remainroot} --store=../t/facts -- sh -c 'chown 5 f g; chown -h 6 l; \
+           cat /dev/zero > ../t/fill 2>&-; i=0; while [ $i -lt 3000 ] && chown 7 h; do i=$((i+1)); touch x$i; \
+           chown 9 x$i || break; done 2>err; cat err; stat -c \"%n %u\" f g l; rm ../t/fill; chown 8 g && stat -c \"%n %u\" g'; \
+         {remainroot} --store=../t/facts -- stat -c '%n %u' f g l"
+    );
+    let run = Run::shell(How::Namespace, &script).namespaces("-Urm").directory(place.0.path()).seconds(120);
+    let said = run.output().success();
+    if said == "cannot\n" {
+        eprintln!("skipped: no tmpfs can be mounted");
+        return;
+    }
+    assert!(said.contains("No space left on device\n"), "{said}");
+    assert!(said.ends_with("f 5\ng 5\nl 6\ng 8\nf 5\ng 8\nl 6\n"), "{said}");
+}
+
+/// Runs a script in a container whose root directory is ours and stays in `place`; `$R` is remainroot. `None`
+/// where that cannot be.
+fn container(place: &Place, script: &str) -> Option<String> {
+    let remainroot = common::remainroot().to_str().unwrap();
+    let script = format!(
+        "mkdir -p root && cd root && mkdir -p usr proc dev && cp -u {remainroot} remainroot && \
+         for d in bin sbin lib lib64; do [ -h $d ] || ln -s usr/$d $d || exit; done; \
+         for d in usr proc dev; do mount --rbind /$d $d || {{ echo cannot; exit; }}; done; \
+         export R='/remainroot --store=auto --summary=/summary'; exec chroot . sh -c 'cd /; {script}'"
+    );
+    let run = Run::shell(How::Namespace, &script).namespaces("-Urm").directory(place.0.path());
+    let said = run.variable("HOME", "/").output().success();
+    if said == "cannot\n" {
+        eprintln!("skipped: nothing can be mounted");
+        return None;
+    }
+    Some(said)
+}
+
+#[test]
+fn in_a_container_of_ours_stats_are_native_until_a_fact_leaves_its_mark() {
+    let place = Place::new();
+    let count = "grep seccomp /summary | tr -s \" \" | cut -d\" \" -f2";
+    let script = format!(
+        "mkdir many; for i in 1 2 3 4 5 6 7 8 9; do touch many/$i; done; \
+         $R find many -size -9 >/dev/null; {count}; $R chown 7:8 many/1; $R find many -size -9 -user 7; {count}"
+    );
+    let Some(said) = container(&place, &script) else { return };
+    let [before, found, after] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert_eq!(found, "many/1");
+    let (before, after): (u64, u64) = (before.parse().unwrap(), after.parse().unwrap());
+    assert!(before < 8 && after > before + 9, "{said}");
+    // Another container with this root: the mark and the owner are still there.
+    let again = container(&place, "$R stat -c %u:%g many/1").unwrap();
+    assert_eq!(again, "7:8\n");
+}
+
+#[test]
+fn what_umoci_unpacked_has_its_owners_from_the_first_stat() {
+    if !common::needs_root() {
+        return;
+    }
+    if Command::new("umoci").arg("--version").output().is_err() {
+        eprintln!("skipped: needs umoci");
+        return;
+    }
+    let place = Place::new();
+    let make = "umoci init --layout img && umoci new --image img:a && mkdir -p tree/etc tree/home/u && \
+        echo x > tree/etc/f && chown 7:8 tree/etc/f && chown 1000:1001 tree/home/u && chmod 700 tree/home/u && \
+        umoci insert --image img:a tree / && chown -R 65534:65534 img && rm -r tree";
+    Run::shell(How::Native, make).directory(place.0.path()).output().success();
+    let unpack = Run::shell(
+        How::Native,
+        "setpriv --reuid 65534 --regid 65534 --clear-groups umoci unpack --rootless --image img:a w",
+    );
+    unpack.directory(place.0.path()).variable("HOME", place.0.path()).output().success();
+    let said = place.says("auto", "cd rootfs; stat -c '%n %u:%g %a' etc/f home/u home");
+    assert_eq!(said, "etc/f 7:8 644\nhome/u 1000:1001 700\nhome 0:0 755\n");
+    place.says("auto", "cd rootfs; touch etc/new; chown 5:6 etc/new; chown 70 etc/f");
+    let pack = "setpriv --reuid 65534 --regid 65534 --clear-groups umoci repack --image img:b w >&2; \
+                for b in img/blobs/sha256/*; do tar tvzf $b --numeric-owner 2>/dev/null; done | grep etc/ | tr -s ' ' | cut -d' ' -f2,6 | sort -u";
+    let run = Run::shell(How::Native, pack).directory(place.0.path()).variable("HOME", place.0.path());
+    let said = run.output().success();
+    assert!(said.contains("5/6 etc/new\n") && said.contains("70/8 etc/f\n"), "{said}");
+}
