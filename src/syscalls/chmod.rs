@@ -34,6 +34,9 @@ pub fn fchmodat2(guest: &mut dyn Guest) -> Verdict {
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Verdict::Reply(Err(Errno::EINVAL)); // do_fchmodat looks at the flags first
     }
+    if call.arg(1) == 0 {
+        return Verdict::Reply(Err(Errno::EFAULT)); // only a stat takes no path for an empty one
+    }
     set(guest, Place::at(call.arg(0), call.arg(1), flags), 2)
 }
 

@@ -1,6 +1,7 @@
 /* Monkeys make answered calls with hostile arguments, in both ABIs, while a second thread changes the memory
  * under them. Whatever becomes of them, everybody else is answered as before. Arguments: a seed, how many
- * monkeys, and the numbers of the calls, those of i386 with an `i` before them. */
+ * monkeys, `storm`, or `tell` for monkeys that leave the memory alone and say what each call gave, and the
+ * numbers of the calls, those of i386 with an `i` before them. */
 #include "guest.h"
 #include <sys/mman.h>
 
@@ -57,29 +58,32 @@ static void *change_memory(void *unused)
     return unused;
 }
 
-static void call(const char *number)
+static long call(const char *number, uint64_t *a)
 {
-    uint64_t a[6];
     for (int i = 0; i < 6; i++)
         a[i] = argument();
+    long result = 0;
     if (*number != 'i') {
-        syscall(atol(number), a[0], a[1], a[2], a[3], a[4], a[5]);
-        return;
+        result = syscall(atol(number), a[0], a[1], a[2], a[3], a[4], a[5]);
+        return result == -1 ? -errno : result;
     }
 #ifdef __x86_64__
-    long result = atol(number + 1);
+    result = atol(number + 1);
     __asm__ volatile("int $0x80"
                      : "+a"(result)
                      : "b"(a[0]), "c"(a[1]), "d"(a[2]), "S"(a[3]), "D"(a[4])
                      : "memory", "r8", "r9", "r10", "r11");
 #endif
+    return result;
 }
 
-static void monkey(char **numbers, int count)
+static void monkey(int tells, char **numbers, int count)
 {
     pthread_t t;
-    pages = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-    must(pages != MAP_FAILED);
+    /* An address taken for a number is the same number in every run. */
+    void *place = (void *)0x10000000;
+    pages = mmap(place, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    must(pages == place);
     fill();
     memset(pages + 2 * PAGE, 'a', PAGE);
     mprotect(pages + 2 * PAGE, PAGE, PROT_READ);
@@ -88,22 +92,31 @@ static void monkey(char **numbers, int count)
     alarm(5); /* a FIFO may be opened and never be written to */
     int null = open("/dev/null", O_RDWR);
     dup2(null, 0), dup2(null, 2);
-    if (draw(2))
+    if (tells)
+        dup2(1, 9), dup2(null, 1);
+    if (!tells && draw(2))
         pthread_create(&t, NULL, change_memory, NULL);
-    for (int i = 0; i < CALLS; i++)
-        call(numbers[draw(count)]);
+    for (int i = 0; i < CALLS; i++) {
+        const char *number = numbers[draw(count)];
+        uint64_t a[6];
+        if (tells)
+            fill(); /* times and inode numbers are not the same in two runs */
+        long result = call(number, a);
+        if (tells)
+            dprintf(9, "%s(%#lx %#lx %#lx %#lx %#lx): %ld\n", number, a[0], a[1], a[2], a[3], a[4], result);
+    }
     _exit(0);
 }
 
 int main(int argc, char **argv)
 {
-    must(argc > 3);
+    must(argc > 4);
     int alive = 0, monkeys = atoi(argv[2]);
     for (int i = 0; i < monkeys; i++) {
         state = strtoull(argv[1], NULL, 0) * 1000003 + i;
         pid_t child = fork();
         if (child == 0)
-            monkey(argv + 3, argc - 3);
+            monkey(!strcmp(argv[3], "tell"), argv + 4, argc - 4);
         must(child > 0 && waitpid(child, NULL, 0) == child);
         child = fork();
         if (child == 0) {
