@@ -9,11 +9,12 @@
 use std::marker::PhantomData;
 
 use super::failure::{Lost, Traced, TracerError, traced};
-use super::placement::here;
+use super::placement;
 use super::registers::{self, NO_SYSCALL, NUMBER_OFFSET, RESULT_OFFSET};
 use super::stop::{Report, Stop, SyscallStop, decode};
 use crate::abi::{Abi, Call};
 use crate::sys::ptrace::{Registers, cont, syscall};
+use crate::sys::sched::CpuSet;
 use crate::sys::{self, Tid};
 
 /// How the tracee came to its entry, and comes there again when rewound.
@@ -32,6 +33,18 @@ pub struct Suspended {
     /// The guest's own registers, where the call was replaced.
     original: Option<Registers>,
     deferred: Option<i32>,
+    /// Its own affinity, while it is narrowed to its worker's CPU.
+    own: Narrowed,
+}
+
+/// Whether the tracee is kept on its worker's CPU, which it is from the first resumption to the last:
+/// in between only the kernel runs it.
+#[derive(Debug, Clone, Copy)]
+enum Narrowed {
+    /// Not looked at yet.
+    NotYet,
+    /// Done, and what it had where that was different.
+    Done(Option<CpuSet>),
 }
 
 /// See the module.
@@ -51,6 +64,7 @@ pub struct Intercepted {
     deferred: Option<i32>,
     /// The result that stands in the tracee's registers, all of which are its own.
     standing: Option<i64>,
+    own: Narrowed,
     thread_bound: PhantomData<*const ()>,
 }
 
@@ -79,6 +93,7 @@ impl Intercepted {
             mask: None,
             deferred: None,
             standing: None,
+            own: Narrowed::NotYet,
             thread_bound: PhantomData,
         }))
     }
@@ -89,13 +104,13 @@ impl Intercepted {
     pub fn at_exit(stop: SyscallStop, suspended: Suspended) -> Traced<(Intercepted, Option<i64>)> {
         let tid = stop.tid();
         let now = traced("reading the registers", tid, sys::ptrace::registers(tid))?;
-        let Suspended { call, original, deferred } = suspended;
+        let Suspended { call, original, deferred, own } = suspended;
         let raw = registers::result(&now, call.abi);
         let restarting = registers::restarts(raw);
-        if let (true, Some(own)) = (restarting, &original) {
-            let mut own = *own;
-            own.rax = now.rax;
-            traced("writing the registers", tid, sys::ptrace::set_registers(tid, &own))?;
+        if let (true, Some(own_registers)) = (restarting, &original) {
+            let mut restored = *own_registers;
+            restored.rax = now.rax;
+            traced("writing the registers", tid, sys::ptrace::set_registers(tid, &restored))?;
         }
         let standing = original.is_none().then_some(raw);
         let intercepted = Intercepted {
@@ -107,6 +122,7 @@ impl Intercepted {
             mask: None,
             deferred,
             standing,
+            own,
             thread_bound: PhantomData,
         };
         Ok((intercepted, (!restarting).then_some(raw)))
@@ -158,9 +174,9 @@ impl Intercepted {
     /// its affinity.
     pub fn proceed(mut self) -> Traced<()> {
         self.rewind()?;
-        let tid = self.tid;
         self.restore()?;
-        traced("resuming", tid, cont(tid, 0))
+        self.widen();
+        traced("resuming", self.tid, cont(self.tid, 0))
     }
 
     /// Resumes at an exit whose result stands as it is.
@@ -171,8 +187,11 @@ impl Intercepted {
     /// Resumes to the exit stop of the call as it is.
     pub fn run_to_exit(mut self) -> Traced<Suspended> {
         self.rewind()?;
-        let suspended = self.suspend(None);
-        self.resume(syscall)?;
+        let deferred = self.deferred.take();
+        self.restore()?;
+        self.narrow();
+        let suspended = Suspended { call: self.call, original: None, deferred, own: self.own };
+        traced("resuming", self.tid, syscall(self.tid, 0))?;
         Ok(suspended)
     }
 
@@ -183,15 +202,15 @@ impl Intercepted {
         let mut registers = original;
         registers::set_call(&mut registers, self.call.abi, number, args);
         self.store(&registers)?;
-        let suspended = self.suspend(Some(original));
+        // Narrowed no longer than for the wake-up: what it makes now, a child, would inherit that.
+        let suspended = Suspended {
+            call: self.call,
+            original: Some(original),
+            deferred: self.deferred.take(),
+            own: Narrowed::NotYet,
+        };
         self.resume(syscall)?;
         Ok(suspended)
-    }
-
-    /// What to remember until the exit stop. The mask is given back now: the call may block, and must
-    /// be interruptible as the guest's own would be.
-    fn suspend(&mut self, original: Option<Registers>) -> Suspended {
-        Suspended { call: self.call, original, deferred: self.deferred.take() }
     }
 
     fn original(&mut self) -> Traced<Registers> {
@@ -238,7 +257,8 @@ impl Intercepted {
     fn run(&mut self, request: Request, expected: impl Fn(&Stop) -> bool) -> Traced<()> {
         let tid = self.tid;
         for _ in 0..100 {
-            traced("resuming", tid, here(tid, || request(tid, 0)))?;
+            self.narrow();
+            traced("resuming", tid, request(tid, 0))?;
             let status = traced("waiting", tid, sys::wait::one(tid))?;
             match decode(tid, status) {
                 Report::Ended(..) => return Err(Lost::Gone),
@@ -253,10 +273,24 @@ impl Intercepted {
     }
 
     /// The last step: the guest's own signal mask again, then off.
-    fn resume(self, request: Request) -> Traced<()> {
-        let tid = self.tid;
+    fn resume(mut self, request: Request) -> Traced<()> {
         self.restore()?;
-        traced("resuming", tid, here(tid, || request(tid, 0)))
+        self.narrow();
+        let outcome = request(self.tid, 0);
+        self.widen();
+        traced("resuming", self.tid, outcome)
+    }
+
+    fn narrow(&mut self) {
+        if matches!(self.own, Narrowed::NotYet) {
+            self.own = Narrowed::Done(placement::narrow(self.tid));
+        }
+    }
+
+    fn widen(&mut self) {
+        if let Narrowed::Done(own) = std::mem::replace(&mut self.own, Narrowed::NotYet) {
+            placement::widen(self.tid, own);
+        }
     }
 
     fn restore(&self) -> Traced<()> {

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 
+use crate::sys::sched::CpuSet;
 use crate::sys::{Result, Tid, sched};
 
 thread_local! {
@@ -42,15 +43,26 @@ pub fn widen_born(parent: Tid, child: Tid) {
     }
 }
 
+/// Narrows a stopped task's affinity to this worker's CPU; gives what it had, to be given back with
+/// [`widen`] once it was made to run user code again. `None` where there is nothing to narrow.
+pub(super) fn narrow(tid: Tid) -> Option<CpuSet> {
+    let here = sched::only(home()?);
+    let own = sched::affinity(tid).ok()?;
+    let may = sched::holds(&own, home()?) && own != here;
+    (may && sched::set_affinity(tid, &here).is_ok()).then_some(own)
+}
+
+/// Gives a task its own affinity back.
+pub(super) fn widen(tid: Tid, own: Option<CpuSet>) {
+    if let Some(own) = own {
+        let _ = sched::set_affinity(tid, &own);
+    }
+}
+
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
 pub(super) fn here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
-    let Some(cpu) = home() else { return wake() };
-    let Ok(own) = sched::affinity(tid) else { return wake() };
-    let here = sched::only(cpu);
-    if !sched::holds(&own, cpu) || own == here || sched::set_affinity(tid, &here).is_err() {
-        return wake();
-    }
+    let own = narrow(tid);
     let outcome = wake();
-    let _ = sched::set_affinity(tid, &own);
+    widen(tid, own);
     outcome
 }
