@@ -57,6 +57,9 @@ pub fn fchownat(guest: &mut dyn Guest) -> Verdict {
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Verdict::Reply(Err(Errno::EINVAL)); // do_fchownat looks at the flags first
     }
+    if call.arg(1) == 0 {
+        return Verdict::Reply(Err(Errno::EFAULT)); // only a stat takes no path for an empty one
+    }
     give::<Wide>(guest, Place::at(call.arg(0), call.arg(1), flags), 2)
 }
 
