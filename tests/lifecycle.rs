@@ -343,3 +343,16 @@ fn a_killed_tracer_takes_its_tracees_along() {
     assert_gone(&running);
     assert_eq!(running.finish().status.signal(), Some(9));
 }
+
+#[test]
+fn a_signal_to_everybody_does_not_reach_the_tracer() {
+    let all = "sleep 98 & sleep 97 & kill -STOP -1; kill -CONT -1; kill -9 -1; echo $?; \
+               wait; setpriv --reuid 5 --clear-groups id -u";
+    let script = format!("sleep 99 & (exec sh -c '{all}'); echo after");
+    // Pid 1 is spared, and nobody outside is there to be hit. Once with a /proc of that namespace.
+    for mount in ["", "mount -t proc proc /proc; "] {
+        let run = Run::shell(How::Remainroot, &format!("{mount}{script}")).namespaces("-Urmpf");
+        let output = run.output();
+        assert_eq!((output.code(), output.stdout.as_str()), (0, "0\n5\nafter\n"), "{output:#?}");
+    }
+}

@@ -105,6 +105,23 @@ pub fn name_of(tid: Tid) -> String {
     name.map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned())
 }
 
+/// The processes that `/proc` lists; `None` where it is missing or another pid namespace's.
+pub fn listed() -> Option<Vec<Tid>> {
+    let own = std::process::id().to_string();
+    if std::fs::read_link("/proc/self").ok()?.to_str() != Some(&own) {
+        return None;
+    }
+    let names = std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.file_name());
+    Some(names.filter_map(|name| name.to_str()?.parse().ok()).collect())
+}
+
+/// The processes of this pid namespace, asked for one by one up to the last id that was given out.
+pub fn probed() -> Vec<Tid> {
+    let number = |file| std::fs::read_to_string(file).ok()?.trim().parse().ok();
+    let last = number("/proc/sys/kernel/ns_last_pid").or_else(|| number("/proc/sys/kernel/pid_max"));
+    (1..=last.unwrap_or(1 << 15)).filter(|&pid| tgkill(pid, pid, 0) != Err(Errno::ESRCH)).collect()
+}
+
 /// kcmp(2): whether two processes share their address space.
 pub fn share_memory(one: Tid, other: Tid) -> bool {
     const KCMP_VM: i32 = 1;

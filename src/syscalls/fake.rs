@@ -188,6 +188,10 @@ impl Guest for FakeGuest {
         }
     }
 
+    fn peers(&self) -> Option<Vec<i32>> {
+        Some(self.others.keys().copied().collect())
+    }
+
     fn view(&self) -> &View {
         &self.view
     }

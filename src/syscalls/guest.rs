@@ -37,6 +37,10 @@ pub trait Guest {
     /// The credentials of another traced task, by the id the guest knows it by; 0 is the caller.
     fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>>;
 
+    /// Every process that kill(2) with −1 names, but the tracer; `None` where the guest is in a pid
+    /// namespace of its own making, in which the tracer is not.
+    fn peers(&self) -> Option<Vec<i32>>;
+
     /// How the kernel's ids are shown.
     fn view(&self) -> &View;
 

@@ -75,6 +75,8 @@ calls! {
     PRCTL = "prctl", 157, 172, 167;
     /// getpid(2): the call that does nothing.
     GETPID = "getpid", 39, 20, 172;
+    /// kill(2).
+    KILL = "kill", 62, 37, 129;
     /// gettid(2): the task's id in its own pid namespace.
     GETTID = "gettid", 186, 224, 178;
 }

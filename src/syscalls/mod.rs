@@ -20,6 +20,7 @@ mod home;
 mod ids;
 pub mod inode;
 pub mod kernel;
+mod kill;
 mod mknod;
 mod placed;
 mod prctl;

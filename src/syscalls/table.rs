@@ -4,7 +4,7 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    acl, bind, capabilities, chmod, chown, create, groups, hidden, ids, mknod, placed, prctl, refused,
+    acl, bind, capabilities, chmod, chown, create, groups, hidden, ids, kill, mknod, placed, prctl, refused,
     sandbox, stat, statx,
 };
 use crate::abi::{Abi, Numbers};
@@ -149,6 +149,7 @@ pub const TABLE: &[Operation] = &[
     // Sandboxes and what is refused.
     row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS),
     row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),
+    row("kill", [62, 37, 129], kill::kill, kill::STOPS),
     row("io_uring_setup", [425, 425, 425], refused::io_uring_setup, BASE),
 ];
 
