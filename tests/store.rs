@@ -1,4 +1,5 @@
-//! Facts that outlast the run: on the inodes themselves, and in a file beside them.
+//! Facts that outlast the run: on the inodes themselves, and in a file beside them. `REMAINROOT_KILLS=300` and
+//! `REMAINROOT_SEQUENCES=1000` make what is random that long.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)] // a helper of a test is a test
 
 mod common;
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{How, Output, Run, Scratch};
+use common::{How, Output, Run, Scratch, compile};
 
 /// A directory with a home in which `--store=auto` finds its file.
 struct Place(Scratch);
@@ -184,6 +185,11 @@ fn two_runs_at_once_see_each_others_owners_and_lose_none() {
     assert_eq!(watcher.finish().success(), "11\n30\n30\n");
 }
 
+/// How often something random is done: as the environment says, or `usually`.
+fn times(variable: &str, usually: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(usually)
+}
+
 /// The task that traces a process.
 fn tracer(pid: u32) -> Option<i32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -192,20 +198,26 @@ fn tracer(pid: u32) -> Option<i32> {
 }
 
 #[test]
-fn every_chown_that_was_reported_finished_outlives_a_killed_tracer() {
-    for round in 0..6_u64 {
+fn every_chown_that_was_reported_finished_outlives_killed_tracers_and_tracees() {
+    for round in 0..times("REMAINROOT_KILLS", 6) {
         let place = Place::new();
         let script = "i=0; while :; do i=$((i+1)); touch f$i; ln -s x l$i; chown -h $i:7 f$i && echo f$i $i; \
                       chown -h $i:7 l$i && echo l$i $i; done";
         let run = place.run("auto", script).start();
         run.until("l3 3\n");
-        std::thread::sleep(Duration::from_millis(17 * round));
+        std::thread::sleep(Duration::from_millis(17 * (round % 20)));
         let tracer = tracer(run.pid()).expect("it is traced");
-        let tracer = nix::unistd::Pid::from_raw(tracer);
-        nix::sys::signal::kill(tracer, nix::sys::signal::Signal::SIGKILL).expect("the tracer lives");
-        let output = run.finish();
-        assert!(!output.status.success(), "tracees end with their tracer");
-        let whole = output.stdout.rfind('\n').map_or("", |end| &output.stdout[..end]);
+        let command = run.pid() as i32;
+        let victims = [vec![tracer], vec![command], vec![command, tracer]];
+        for &victim in &victims[round as usize % 3] {
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), nix::sys::signal::Signal::SIGKILL);
+        }
+        // What is neither traced nor ended at that moment keeps its pipes: it ends with the run.
+        std::thread::sleep(Duration::from_millis(100));
+        let said = run.so_far();
+        drop(run);
+        let whole = said.rfind('\n').map_or("", |end| &said[..end]);
         let reported: Vec<(&str, &str)> = whole.lines().filter_map(|line| line.split_once(' ')).collect();
         assert!(reported.len() >= 6);
         let names: Vec<&str> = reported.iter().map(|(name, _)| *name).collect();
@@ -324,4 +336,51 @@ fn what_umoci_unpacked_has_its_owners_from_the_first_stat() {
     let run = Run::shell(How::Native, pack).directory(place.0.path()).variable("HOME", place.0.path());
     let said = run.output().success();
     assert!(said.contains("5/6 etc/new\n") && said.contains("70/8 etc/f\n"), "{said}");
+}
+
+/// Runs a probe of tests/ownership as real root and with a store, each in a directory of its own, and compares
+/// line by line.
+fn agrees(source: &str, flags: &[&str], words: &[&str], store: &str) {
+    const BARE: [&str; 5] =
+        ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-I/usr/include/x86_64-linux-gnu"];
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("store-probe");
+    let Some(probe) = compile(&built, source, &[&BARE, flags].concat()) else { return };
+    let state = Scratch::new("store-state");
+    let [native, ours] = [How::Native, How::Remainroot].map(|how| {
+        let place = Scratch::new("store");
+        if words.is_empty() {
+            let hosts = place.file("hosts");
+            fs::write(&hosts, "").unwrap();
+            fs::set_permissions(&hosts, std::os::unix::fs::PermissionsExt::from_mode(0o6755)).unwrap();
+        }
+        let command: Vec<&str> =
+            [probe.as_str(), place.path().to_str().unwrap()].iter().chain(words).copied().collect();
+        let run = Run::new(how, command).option(&format!("--store={store}")).seconds(60);
+        run.variable("XDG_STATE_HOME", state.path()).output().success()
+    });
+    let agreed = native.lines().zip(ours.lines()).take_while(|(native, ours)| native == ours).count();
+    let rest =
+        |said: &str| said.lines().skip(agreed.saturating_sub(20)).take(24).collect::<Vec<_>>().join("\n");
+    assert!(native == ours, "{words:?}\nroot:\n{}\nours:\n{}", rest(&native), rest(&ours));
+    assert!(native.lines().count() > 200, "the probe ended early: {native}");
+    // Not every random sequence makes what can bear no attribute.
+    assert!(!words.is_empty() || state.path().join("remainroot/facts").exists() == (store == "auto"));
+}
+
+#[test]
+fn every_file_call_gives_what_root_gets_where_facts_live_on_files() {
+    for store in ["auto", "xattr"] {
+        agrees("ownership/files.c", &[], &[], store);
+    }
+    agrees("ownership/files.c", &["-m32"], &[], "auto");
+}
+
+#[test]
+fn random_file_calls_give_what_root_gets_where_facts_live_on_files() {
+    for seed in 1..=times("REMAINROOT_SEQUENCES", 6) {
+        agrees("ownership/random.c", &[], &[&seed.to_string(), "300"], "auto");
+    }
 }

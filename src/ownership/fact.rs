@@ -90,10 +90,10 @@ impl Fact {
         *self == Fact::default()
     }
 
-    /// What of a fact that was found on an inode says more than the kernel does.
-    pub fn needed(self, kernel: Kernel, view: &View) -> Fact {
-        let device = self.device.filter(|_| kernel.mode & S_IFMT == S_IFREG);
-        Fact::between(kernel, Attributes::seen(kernel, view, Some(Fact { device, ..self })), view)
+    /// A fact that was found on an inode which the kernel reports as `kernel`: only a regular file stands
+    /// for a device. What the kernel says too stays, since it stands there and must go when that changes.
+    pub fn found(self, kernel: Kernel) -> Fact {
+        Fact { device: self.device.filter(|_| kernel.mode & S_IFMT == S_IFREG), ..self }
     }
 
     /// The least that must be remembered for `goal` to be shown where the kernel says `kernel`.

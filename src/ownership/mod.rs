@@ -18,7 +18,7 @@
 //! there a table of numbers forgets, which is why facts that last belong on the inode itself.
 //!
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
-//! namespace's [`View`] and the fact; who may change it stands in [`rules`].
+//! namespace's [`View`](crate::cred::View) and the fact; who may change it stands in [`rules`].
 
 mod acls;
 mod attributes;
@@ -43,7 +43,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 
 use crate::abi::{Errno, stat::Ctime};
-use crate::cred::View;
 use home::Lasting;
 
 /// What is known of an inode by its number alone.
@@ -135,12 +134,12 @@ impl Ownership {
     }
 
     /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
-    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel, view: &View) {
+    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel) {
         let Some(lasting) = self.lasting.as_ref() else { return };
         if lasting.is_unread(identity.inode(), Some(ctime)) {
             lasting.begin_reading(identity.inode());
             let found = lasting.borne_by(path).or_else(|| lasting.kept(identity)).unwrap_or_default();
-            self.learn(identity, ctime, found.needed(kernel, view));
+            self.learn(identity, ctime, found.found(kernel));
         }
     }
 

@@ -97,7 +97,7 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) {
     let borne = guest.ownership().in_attributes() && can_bear(statx);
     let found = if borne { borne_by(guest, place).unwrap_or_default() } else { Fact::default() };
     let found = if found.is_empty() { guest.ownership().kept(identity).unwrap_or_default() } else { found };
-    guest.ownership().learn(identity, statx.ctime, found.needed(inode::known(statx), guest.view()));
+    guest.ownership().learn(identity, statx.ctime, found.found(inode::known(statx)));
 }
 
 /// The fact in an inode's attributes.

@@ -98,8 +98,9 @@ fn a_fact_is_found_on_its_inode_by_another_run() {
         other.memory.map(PATH, b"/f\0");
         if other.ownership.evidence() {
             recall(&mut other, Place::path(PATH), &file);
-            let needed = fact.needed(inode::known(&file), &other.view);
-            assert_eq!(other.ownership.remembered(Identity::of(&file)), needed);
+            let found = other.ownership.remembered(Identity::of(&file));
+            let seen = |fact| Attributes::seen(inode::known(&file), &other.view, Some(fact));
+            assert_eq!(seen(found), seen(fact));
         }
         assert_eq!(give(&mut one, &file, Fact::default()), Ok(()));
         assert!(inode.borrow().is_empty(), "nothing is left behind");
@@ -117,6 +118,35 @@ fn an_inode_is_looked_at_once_for_a_change_time_and_costs_one_call_where_there_i
     }
     recall(&mut guest, Place::path(PATH), &statx(0o120_777, 7));
     assert_eq!(guest.injected.len(), 2, "a symbolic link bears none");
+}
+
+#[test]
+fn a_mode_that_the_kernel_came_to_have_too_is_taken_off_the_inode_when_it_changes() {
+    let inode = Attributed::default();
+    inode.borrow_mut().insert(xattr::STAT.to_bytes().to_vec(), b"7:8:0644:file".to_vec());
+    let mut guest = guest(&inode, WILLING);
+    guest.memory.map(PATH, b"/f\0");
+    guest.ownership.leave_mark();
+    recall(&mut guest, Place::path(PATH), &statx(0o100_644, 5));
+    let changed = statx(0o104_755, 6);
+    let before = inode::attributes(&guest, &changed).1;
+    let goal = |seen: Attributes| seen.with_permissions(0o4755);
+    assert_eq!(inode::remember_after(&mut guest, Place::path(PATH), &changed, before, goal), Ok(()));
+    assert_eq!(inode.borrow().keys().collect::<Vec<_>>(), [xattr::OWNER.to_bytes()], "and the owner stays");
+}
+
+#[test]
+fn a_character_device_is_only_what_a_regular_file_stands_for() {
+    let inode = Attributed::default();
+    inode.borrow_mut().insert(xattr::STAT.to_bytes().to_vec(), b"0:0:0666:char-1-3".to_vec());
+    for (mode, is_device) in [(0o100_644, true), (0o040_755, false)] {
+        let mut guest = guest(&inode, WILLING);
+        guest.memory.map(PATH, b"/f\0");
+        guest.ownership.leave_mark();
+        recall(&mut guest, Place::path(PATH), &statx(mode, 5));
+        let known = guest.ownership.remembered(Identity::of(&statx(mode, 5)));
+        assert_eq!(known.device.is_some(), is_device);
+    }
 }
 
 #[test]
