@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
@@ -50,6 +51,7 @@ fn command() -> Command {
                 .default_value("ptrace")
                 .help("How the command is followed"),
         )
+        .arg(flag("adopt", '\0', "See owners that umoci and others left on the files here, now and later; --store=auto if no other is said"))
         .arg(
             Arg::new("store")
                 .long("store")
@@ -119,8 +121,12 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let command = matches.get_many("command").into_iter().flatten().cloned().collect();
     let summary = matches.get_one::<PathBuf>("summary").map(|path| summary(path)).transpose()?;
     let allow_real_root = matches.get_flag("allow-real-root");
-    let store = store(matches.get_one::<OsString>("store"))?;
-    Ok(Plan { command, store, allow_real_root, summary, verbosity: matches.get_count("verbose") })
+    let adopt = matches.get_flag("adopt");
+    let unsaid = matches.value_source("store") == Some(ValueSource::DefaultValue);
+    let auto = OsString::from("auto");
+    let said = if adopt && unsaid { Some(&auto) } else { matches.get_one::<OsString>("store") };
+    let store = store(said)?;
+    Ok(Plan { command, store, adopt, allow_real_root, summary, verbosity: matches.get_count("verbose") })
 }
 
 /// Where facts are to be kept.

@@ -304,6 +304,12 @@ fn in_a_container_of_ours_stats_are_native_until_a_fact_leaves_its_mark() {
     assert_eq!(found, "many/1");
     let (before, after): (u64, u64) = (before.parse().unwrap(), after.parse().unwrap());
     assert!(before < 8 && after > before + 9, "{said}");
+    let bare = Place::new();
+    let plant = "setfattr -n user.rootlesscontainers -v 0x0807 /usr/f";
+    let script = plant.replace("/usr/f", "f").replace("setfattr", "touch f; setfattr");
+    let looks = "$R stat -c %u f; $R --adopt stat -c %u:%g f; $R stat -c %u:%g f";
+    let adopted = container(&bare, &format!("{script}; {looks}")).unwrap();
+    assert_eq!(adopted, "0\n7:0\n7:0\n", "seen when told, and from then on");
     // Another container with this root: the mark and the owner are still there.
     let again = container(&place, "$R stat -c %u:%g many/1").unwrap();
     assert_eq!(again, "7:8\n");

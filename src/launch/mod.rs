@@ -40,6 +40,8 @@ pub struct Plan {
     pub command: Vec<OsString>,
     /// Where facts are kept.
     pub store: Choice,
+    /// Whether other tools have left owners that are to be seen.
+    pub adopt: bool,
     /// Whether to run as real root of the initial namespace.
     pub allow_real_root: bool,
     /// Where to write the summary.
@@ -71,10 +73,13 @@ pub fn run(plan: Plan) -> Failure {
     if view.translates() && plan.verbosity > 0 {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     }
-    let home = match Home::prepare(plan.store) {
+    let mut home = match Home::prepare(plan.store) {
         Ok(home) => home,
         Err(unusable) => return Failure::Store(unusable),
     };
+    if plan.adopt {
+        home.adopt();
+    }
     let stages = first_stages(&view, &home);
     let outputs = Outputs { home, summary: plan.summary, verbosity: plan.verbosity };
     match start_tracer(&view, outputs).and_then(|()| load_filters(stages)) {

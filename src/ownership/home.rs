@@ -67,6 +67,15 @@ impl Home {
         })
     }
 
+    /// Takes it that other tools have left facts, and marks the root so that later runs know too.
+    pub fn adopt(&mut self) {
+        if self.attributes {
+            // Where it cannot be set every run looks from its start.
+            let _ = sys::xattr::set(ROOT, MARK, b"1");
+            self.evidence = true;
+        }
+    }
+
     /// Whether there may be facts that this run has not made.
     pub fn evidence(&self) -> bool {
         self.evidence
