@@ -153,6 +153,11 @@ impl Lasting {
         self.evidence() && (ctime.is_none() || self.read.read().get(&inode).copied() != ctime)
     }
 
+    /// Whether the inode's home was ever read, or need not be.
+    pub(super) fn was_read(&self, inode: Inode) -> bool {
+        !self.evidence() || self.read.read().contains_key(&inode)
+    }
+
     pub(super) fn begin_reading(&self, inode: Inode) {
         self.traffic.lock().entry(inode).or_default().readers += 1;
     }

@@ -116,6 +116,11 @@ impl Ownership {
         self.lasting.as_ref().is_some_and(|lasting| lasting.is_unread(inode, ctime))
     }
 
+    /// Whether the inode's home was ever read, at whatever ctime, or need not be.
+    pub fn was_read(&self, inode: Inode) -> bool {
+        self.lasting.as_ref().is_none_or(|lasting| lasting.was_read(inode))
+    }
+
     /// Somebody begins to read an inode's home, and will [`learn`](Ownership::learn) from it.
     pub fn begin_reading(&self, inode: Inode) {
         if let Some(lasting) = &self.lasting {

@@ -6,7 +6,10 @@
 use std::cell::Cell;
 
 use super::{Guest, Stage, home, kernel};
-use crate::abi::{Errno, stat::Statx};
+use crate::abi::{
+    Errno,
+    stat::{S_ISGID, Statx},
+};
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Attributes, Fact, Identity, Kernel, rules};
 
@@ -185,11 +188,24 @@ pub fn creation_matters(
     if !guest.ownership().inherits() {
         return false;
     }
-    let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
-    parent.is_some_and(|parent| {
-        let parent = attributes(guest, &parent).1;
-        parent.passes_group_on() && parent.gid != Gid::ROOT
-    })
+    let Some(place) = directory(guest) else { return false };
+    let Ok(parent) = look(guest, place) else { return false };
+    if !may_pass_group_on(guest, &parent) {
+        return false;
+    }
+    home::recall(guest, place, &parent);
+    let parent = attributes(guest, &parent).1;
+    parent.passes_group_on() && parent.gid != Gid::ROOT
+}
+
+/// Whether a directory may have the set-gid bit, by what is known without reading its home again, which
+/// would be due for every file that is made in it.
+fn may_pass_group_on(guest: &dyn Guest, directory: &Statx) -> bool {
+    let (identity, kernel) = (Identity::of(directory), known(directory));
+    directory.mode & S_ISGID != 0
+        || !kernel.is_ours(guest.view())
+        || !guest.ownership().was_read(identity.inode())
+        || guest.ownership().remembered(identity).mode.is_some()
 }
 
 /// The errno of a call that the rules forbid: `EPERM`, unless the kernel would have said before that

@@ -149,6 +149,51 @@ fn a_character_device_is_only_what_a_regular_file_stands_for() {
     }
 }
 
+/// A guest whose directory is changed before every look, as by what is made in it.
+fn crowded(inode: &Attributed, mode: u16) -> FakeGuest {
+    let mut guest = guest(inode, WILLING);
+    guest.ownership.leave_mark();
+    guest.ownership.set_inherits();
+    guest.memory.map(PATH, b"/d\0");
+    let inode = Rc::clone(inode);
+    let mut ctime = 5;
+    guest.kernel = Some(Box::new(move |memory, call, args| {
+        if call.name != "statx" {
+            return answer(&inode, memory, call.name.trim_start_matches(['l', 'f']), args);
+        }
+        ctime += 1;
+        let node = crate::syscalls::files::Node {
+            ino: 9,
+            birth: 1,
+            ctime,
+            uid: 0,
+            gid: 0,
+            mode,
+            attributes: 0,
+            length: 0,
+        };
+        memory.write(args[4], &crate::syscalls::files::statx(&node)).map(|()| 0)
+    }));
+    guest
+}
+
+#[test]
+fn a_directory_is_not_read_again_for_every_file_that_is_made_in_it() {
+    let matters = |guest: &mut FakeGuest| inode::creation_matters(guest, |_| Some(Place::path(PATH)));
+    let mut plain = crowded(&Attributed::default(), 0o040_755);
+    for calls in [2, 3, 4] {
+        assert!(!matters(&mut plain));
+        assert_eq!(plain.injected.len(), calls, "after the first time only a look");
+    }
+    let inode = Attributed::default();
+    inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\xff\xff\xff\xff\x0f\x10\x32".to_vec());
+    let mut shared = crowded(&inode, 0o042_755);
+    assert!(matters(&mut shared) && matters(&mut shared), "it passes its group on");
+    inode.borrow_mut().insert(xattr::STAT.to_bytes().to_vec(), b"0:50:2755:dir".to_vec());
+    let mut told = crowded(&inode, 0o040_755);
+    assert!(matters(&mut told) && matters(&mut told), "and so does one of which only its attributes tell it");
+}
+
 #[test]
 fn every_place_is_named_as_the_guest_named_it() {
     for (path, place, call, name) in [
