@@ -1,5 +1,7 @@
 //! The command line.
 
+mod fakeroot;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
@@ -12,6 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
 use crate::ownership::Choice;
+use crate::ownership::listing::{self, Entry};
 use crate::seccomp;
 use crate::syscalls::table;
 
@@ -64,6 +67,8 @@ fn command() -> Command {
                      in a file of your state directory; or in a file alone, where WHERE is none of these words",
                 ),
         )
+        .arg(file("load", "Take owners, modes and devices over from a file that fakeroot -s or --save has written"))
+        .arg(file("save", "Write owners, modes and devices to a file for --load or fakeroot -i when COMMAND ends"))
         .arg(
             Arg::new("summary")
                 .short('c')
@@ -92,6 +97,10 @@ fn command() -> Command {
         )
 }
 
+fn file(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+}
+
 fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
     let arg = Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     if short == '\0' { arg } else { arg.short(short) }
@@ -99,7 +108,11 @@ fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
 
 /// Parses the command line and runs it; returns only when no command runs in this process.
 pub fn main() -> u8 {
-    let matches = match command().try_get_matches_from(std::env::args_os()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if fakeroot::is_meant(&words) {
+        return fakeroot::main(words);
+    }
+    let matches = match command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
@@ -126,7 +139,28 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let auto = OsString::from("auto");
     let said = if adopt && unsaid { Some(&auto) } else { matches.get_one::<OsString>("store") };
     let store = store(said)?;
-    Ok(Plan { command, store, adopt, allow_real_root, summary, verbosity: matches.get_count("verbose") })
+    let load = matches.get_one::<PathBuf>("load");
+    let save = matches.get_one::<PathBuf>("save").map(|path| whole(path)).transpose()?;
+    if store != Choice::Memory && (load.is_some() || save.is_some()) {
+        return Err(Failure::Options(
+            "--load and --save are for --store=memory: other stores keep facts themselves",
+        ));
+    }
+    let load = load.map(|path| loaded(path)).transpose()?.unwrap_or_default();
+    let verbosity = matches.get_count("verbose");
+    Ok(Plan { command, store, adopt, load, save, allow_real_root, summary, verbosity, ..Plan::default() })
+}
+
+/// A path that means the same file from everywhere.
+fn whole(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(Failure::io("finding the working directory"))
+}
+
+/// What a listing says.
+fn loaded(path: &Path) -> Result<Vec<Entry>, Failure> {
+    let unusable = |cause: String| Failure::Listing { path: path.to_owned(), cause };
+    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    listing::entries(&text).map_err(|malformed| unusable(malformed.to_string()))
 }
 
 /// Where facts are to be kept.
@@ -141,9 +175,7 @@ fn store(said: Option<&OsString>) -> Result<Choice, Failure> {
             let state = variable("XDG_STATE_HOME").or_else(state).filter(|state| state.is_absolute());
             Ok(Choice::Auto(state.map(|state| state.join("remainroot/facts"))))
         }
-        _ => std::path::absolute(Path::new(said))
-            .map(Choice::File)
-            .map_err(Failure::io("finding the working directory")),
+        _ => whole(Path::new(said)).map(Choice::File),
     }
 }
 

@@ -1,8 +1,9 @@
-//! The tracer process: starts the first worker, outlives the last, and writes the summary.
+//! The tracer process: starts the first worker, outlives the last, and writes the summary and the listing.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
@@ -19,16 +20,27 @@ pub struct Outputs {
     pub home: Home,
     /// The summary.
     pub summary: Option<File>,
+    /// Where what is known is listed in the end.
+    pub save: Option<PathBuf>,
     /// How much is said on stderr.
     pub verbosity: u8,
+    /// Says one sentence there.
+    pub say: fn(&str),
+}
+
+impl Outputs {
+    /// Whether anything may be said on stderr.
+    pub fn speak(&self) -> bool {
+        self.verbosity > 0 || self.save.is_some()
+    }
 }
 
 /// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended.
 pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys::Result<()>)) {
-    let Outputs { home, mut summary, verbosity } = outputs;
+    let watch_first = outputs.summary.is_some() || outputs.speak();
+    let Outputs { home, mut summary, mut save, verbosity, say } = outputs;
     log(verbosity);
     let (outbox, news) = unbounded();
-    let watch_first = summary.is_some() || verbosity > 0;
     let pool = Pool::new(outbox);
     let shared = Arc::new(Shared::new(view, Ownership::at(home), pool, summary.is_some(), watch_first));
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
@@ -40,6 +52,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
         match event {
             News::FirstEnds(go_on) => {
                 write_summary(summary.take(), &shared);
+                write_listing(save.take(), &shared, say);
                 leave_stderr();
                 drop(go_on);
             }
@@ -47,6 +60,36 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
         }
     }
     write_summary(summary.take(), &shared);
+    write_listing(save.take(), &shared, say);
+}
+
+/// What is known, where that was asked for and has not been written.
+fn write_listing(path: Option<PathBuf>, shared: &Shared, say: fn(&str)) {
+    let Some(path) = path else { return };
+    if let Err(error) = replace(&path, shared.ownership.listing(&shared.view).as_bytes()) {
+        say(&format!("saving to {} failed: {error}", path.display()));
+    }
+}
+
+/// Writes a file in one step, so that who reads it finds the old or the new whole; in place where it is
+/// no regular file.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return File::options().write(true).open(path)?.write_all(text);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = File::options().write(true).create_new(true).open(&new).and_then(|mut file| {
+        file.write_all(text)?;
+        std::fs::rename(&new, path)
+    });
+    written.inspect_err(|error| {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            let _ = std::fs::remove_file(&new);
+        }
+    })
 }
 
 /// Whoever reads the command's stderr must not wait for the daemons that it leaves behind.

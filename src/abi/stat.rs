@@ -302,6 +302,8 @@ pub struct Statx {
     pub uid: u32,
     /// Group, by the kernel.
     pub gid: u32,
+    /// How many names it has.
+    pub links: u64,
 }
 
 impl Statx {
@@ -335,6 +337,7 @@ impl Statx {
             mode: reported.mode,
             uid: reported.uid,
             gid: reported.gid,
+            links: Field::new(16, 4).get(bytes),
         }
     }
 

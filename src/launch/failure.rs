@@ -1,6 +1,7 @@
 //! Why the command could not be started: sentences for the person, and exit statuses.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::ownership::Unusable;
 use crate::sys::{Errno, Tid};
@@ -50,6 +51,15 @@ pub enum Failure {
     Seccomp(Errno),
     /// What earlier runs kept cannot be used.
     Store(Unusable),
+    /// A listing cannot be loaded.
+    Listing {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// Options that exclude each other.
+    Options(&'static str),
     /// The tracer ended before it had attached.
     TracerDied,
     /// Anything else, with what was being done.
@@ -117,6 +127,10 @@ impl std::fmt::Display for Failure {
                 errno.desc()
             ),
             Failure::Store(unusable) => unusable.fmt(f),
+            Failure::Listing { path, cause } => {
+                write!(f, "{} cannot be loaded: {cause}", path.display())
+            }
+            Failure::Options(cause) => write!(f, "{cause}"),
             Failure::TracerDied => {
                 write!(f, "the tracer ended before the command could start; out of memory?")
             }

@@ -18,11 +18,12 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType};
 
 use crate::cred::View;
+use crate::ownership::listing::Entry;
 use crate::ownership::{Choice, Home};
 use crate::seccomp;
 use crate::supervisor::{self, Outputs};
@@ -34,7 +35,7 @@ use crate::syscalls::Stage;
 const NAME: &CStr = c"remainroot";
 
 /// What to run, and how.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The command and its arguments.
     pub command: Vec<OsString>,
@@ -42,6 +43,12 @@ pub struct Plan {
     pub store: Choice,
     /// Whether other tools have left owners that are to be seen.
     pub adopt: bool,
+    /// Facts from a listing.
+    pub load: Vec<Entry>,
+    /// Where to write a listing when the command ends; absolute.
+    pub save: Option<PathBuf>,
+    /// Variables that the command finds beside the caller's.
+    pub variables: Vec<(&'static CStr, CString)>,
     /// Whether to run as real root of the initial namespace.
     pub allow_real_root: bool,
     /// Where to write the summary.
@@ -56,6 +63,11 @@ pub fn run(plan: Plan) -> Failure {
         Ok(command) => command,
         Err(failure) => return failure,
     };
+    for (name, value) in &plan.variables {
+        if let Err(errno) = sys::process::set_variable(name, value) {
+            return Failure::errno("setting a variable")(errno);
+        }
+    }
     match already_traced() {
         Some((_, name)) if name == NAME.to_string_lossy() => {
             if plan.verbosity > 0 {
@@ -74,14 +86,14 @@ pub fn run(plan: Plan) -> Failure {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     }
     let mut home = match Home::prepare(plan.store) {
-        Ok(home) => home,
+        Ok(home) => home.with_listings(plan.load, plan.save.is_some()),
         Err(unusable) => return Failure::Store(unusable),
     };
     if plan.adopt {
         home.adopt();
     }
     let stages = first_stages(&view, &home);
-    let outputs = Outputs { home, summary: plan.summary, verbosity: plan.verbosity };
+    let outputs = Outputs { home, summary: plan.summary, save: plan.save, verbosity: plan.verbosity, say };
     match start_tracer(&view, outputs).and_then(|()| load_filters(stages)) {
         Ok(()) => exec(&command),
         Err(failure) => failure,
@@ -209,7 +221,7 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
     kept.sort_unstable();
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         for fd in 0..=2 {
-            if !kept.contains(&fd) && (fd != 2 || outputs.verbosity == 0) {
+            if !kept.contains(&fd) && (fd != 2 || !outputs.speak()) {
                 let _ = sys::process::duplicate(null.as_raw_fd(), fd);
             }
         }

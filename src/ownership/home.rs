@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::unistd::{AccessFlags, access};
 use parking_lot::{Mutex, RwLock};
 
-use super::{Fact, Identity, Inode, Table, Unusable, xattr};
+use super::{Fact, Identity, Inode, Table, Unusable, listing::Entry, xattr};
 use crate::abi::{Errno, stat::Ctime};
 use crate::sys;
 
@@ -21,9 +21,10 @@ pub const MARK: &CStr = c"user.remainroot";
 const MOST: usize = 1 << 20;
 
 /// Where the person wants facts to be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice {
     /// Nowhere: they end with the run.
+    #[default]
     Memory,
     /// In extended attributes; for the run only where there can be none.
     Attributes,
@@ -41,6 +42,8 @@ pub struct Home {
     /// Whether the file was asked for by name, so that the guest must not go on without it.
     named: bool,
     evidence: bool,
+    loaded: Vec<Entry>,
+    saves: bool,
 }
 
 impl Home {
@@ -58,11 +61,11 @@ impl Home {
                 // A home that cannot be entered has no state.
                 let file = file.filter(|file| reachable(file));
                 file.as_deref().map(has_facts).transpose()?;
-                Home { attributes: true, file, evidence: is_marked(), named: false }
+                Home { attributes: true, file, evidence: is_marked(), ..Home::default() }
             }
             Choice::File(file) => {
                 let evidence = has_facts(&file)?;
-                Home { attributes: false, file: Some(file), evidence, named: true }
+                Home { file: Some(file), evidence, named: true, ..Home::default() }
             }
         })
     }
@@ -78,7 +81,20 @@ impl Home {
 
     /// Whether there may be facts that this run has not made.
     pub fn evidence(&self) -> bool {
-        self.evidence
+        self.evidence || !self.loaded.is_empty()
+    }
+
+    /// The same with these entries of a listing, and one to be written at the end if it `saves`.
+    pub fn with_listings(self, loaded: Vec<Entry>, saves: bool) -> Home {
+        Home { loaded, saves, ..self }
+    }
+
+    pub(super) fn take_loaded(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.loaded)
+    }
+
+    pub(super) fn saves(&self) -> bool {
+        self.saves
     }
 }
 

@@ -16,14 +16,18 @@
 //! And an overlayfs mounted inside a user namespace shows a file that was copied up under its lower
 //! number only until the kernel drops it from its caches, and under another through a new hard link:
 //! there a table of numbers forgets, which is why facts that last belong on the inode itself.
+//! What a [`listing`] says without a birth time belongs to the first inode of its number and type that is
+//! looked at.
 //!
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
-//! namespace's [`View`](crate::cred::View) and the fact; who may change it stands in [`rules`].
+//! namespace's [`View`] and the fact; who may change it stands in [`rules`].
 
 mod acls;
 mod attributes;
+mod carried;
 mod fact;
 mod home;
+pub mod listing;
 pub mod rules;
 mod store;
 mod table;
@@ -42,7 +46,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::abi::{Errno, stat::Ctime};
+use crate::abi::Errno;
+use crate::abi::stat::{Ctime, Statx};
+use crate::cred::View;
+use carried::Carried;
 use home::Lasting;
 
 /// What is known of an inode by its number alone.
@@ -65,6 +72,8 @@ pub struct Ownership {
     store: Box<dyn Store>,
     /// What outlasts the run, if anything does.
     lasting: Option<Lasting>,
+    /// What is taken over from a listing, and what one needs, if there is one.
+    carried: Option<Carried>,
     /// Change times at which an inode's birth time was found to be its record's.
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
@@ -82,13 +91,15 @@ impl Ownership {
     /// The facts in `store`.
     pub fn new(store: Box<dyn Store>) -> Ownership {
         let inherits = AtomicBool::new(!store.is_empty());
-        Ownership { store, lasting: None, confirmed: RwLock::default(), inherits, acls: Acls::default() }
+        let (lasting, carried, confirmed, acls) = (None, None, RwLock::default(), Acls::default());
+        Ownership { store, lasting, carried, confirmed, inherits, acls }
     }
 
     /// No facts yet but those at home.
-    pub fn at(home: Home) -> Ownership {
+    pub fn at(mut home: Home) -> Ownership {
         let inherits = AtomicBool::new(home.evidence());
-        Ownership { lasting: Lasting::new(home), inherits, ..Ownership::default() }
+        let carried = Carried::new(home.take_loaded(), home.saves());
+        Ownership { lasting: Lasting::new(home), carried, inherits, ..Ownership::default() }
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -98,7 +109,8 @@ impl Ownership {
 
     /// Whether there may be facts that memory does not know.
     pub fn evidence(&self) -> bool {
-        self.lasting.as_ref().is_some_and(Lasting::evidence)
+        let waiting = self.carried.as_ref().is_some_and(Carried::is_waiting);
+        waiting || self.lasting.as_ref().is_some_and(Lasting::evidence)
     }
 
     /// Whether facts are to be kept beyond the run.
@@ -111,9 +123,30 @@ impl Ownership {
         self.lasting.as_ref().is_some_and(Lasting::in_attributes)
     }
 
+    /// An inode was looked at: what a listing says of its number is its own, or of no inode any more.
+    pub fn meet(&self, statx: &Statx, view: &View) {
+        if let Some(carried) = &self.carried {
+            carried.meet(statx, view, |identity, fact| {
+                self.store.put(identity, &|known| known.unwrap_or(fact));
+            });
+        }
+    }
+
+    /// What is known, as a listing that is to be saved.
+    pub fn listing(&self, view: &View) -> String {
+        let entries = self.carried.as_ref().map(|carried| carried.entries(view, |it| self.remembered(it)));
+        listing::text(&entries.unwrap_or_default())
+    }
+
+    /// What a listing says of the number of an inode that was not looked at yet.
+    fn waiting(&self, inode: Inode) -> Option<Fact> {
+        self.carried.as_ref()?.waiting(inode)
+    }
+
     /// Whether the inode's home has to be read before anything is said of it.
     pub fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
-        self.lasting.as_ref().is_some_and(|lasting| lasting.is_unread(inode, ctime))
+        self.waiting(inode).is_some()
+            || self.lasting.as_ref().is_some_and(|lasting| lasting.is_unread(inode, ctime))
     }
 
     /// Whether the inode's home was ever read, at whatever ctime, or need not be.
@@ -192,7 +225,7 @@ impl Ownership {
     pub fn ask(&self, inode: Inode, ctime: Option<Ctime>) -> Answer {
         let record = self.store.get(inode);
         if self.is_unread(inode, ctime) {
-            return Answer::Unread(record.map(|record| record.fact));
+            return Answer::Unread(record.map(|record| record.fact).or_else(|| self.waiting(inode)));
         }
         match record {
             None => Answer::Nothing,

@@ -48,6 +48,13 @@ pub fn exec(file: &CStr, argv: &[&CStr]) -> Errno {
     Errno::last()
 }
 
+/// setenv(3): what [`exec`] hands on. `EINVAL` for a name with `=`. For a process of one thread.
+pub fn set_variable(name: &CStr, value: &CStr) -> Result<()> {
+    // SAFETY: both are C strings, which are copied; nothing else reads the environment meanwhile, since
+    // there is no other thread before exec.
+    Errno::result(unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) }).map(drop)
+}
+
 /// prctl(PR_SET_PTRACER): lets `tid` attach under Yama's restricted mode. `EINVAL` without Yama.
 pub fn allow_tracer(tid: Tid) -> Result<()> {
     // SAFETY: all arguments are values.

@@ -100,7 +100,9 @@ pub fn look(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
     guest.inject(&kernel::STATX, [directory, path, flags, u64::from(Statx::MASK), scratch, 0])?;
     let mut bytes = [0; Statx::SIZE];
     guest.read(scratch, &mut bytes)?;
-    Ok(Statx::parse(&bytes))
+    let statx = Statx::parse(&bytes);
+    guest.ownership().meet(&statx, guest.view());
+    Ok(statx)
 }
 
 /// What the kernel says of it, as far as ownership matters.

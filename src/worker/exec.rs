@@ -91,6 +91,7 @@ impl Worker {
         let file = Statx::parse(&sys::process::statx(&path).ok()?);
         let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
         let (ownership, identity) = (&self.shared.ownership, Identity::of(&file));
+        ownership.meet(&file, &self.shared.view);
         ownership.recall(&path, identity, file.ctime, kernel);
         let fact = ownership.confirm(identity, file.ctime);
         let seen = Attributes::seen(kernel, &self.shared.view, fact);

@@ -1,0 +1,83 @@
+//! What a run takes over from a [listing](super::listing) and puts into one at its end.
+
+use std::collections::HashMap;
+
+use parking_lot::RwLock;
+
+use super::listing::Entry;
+use super::{Attributes, Fact, Identity, Inode, Kernel};
+use crate::abi::stat::Statx;
+use crate::cred::View;
+
+/// Entries that nobody has met yet, and what was last seen of inodes.
+#[derive(Debug)]
+pub(super) struct Carried {
+    /// Taken over, of inodes that nothing has looked at since.
+    waiting: RwLock<HashMap<Inode, Entry>>,
+    /// What a line says beside the fact; only where one is to be written.
+    notes: Option<RwLock<HashMap<Inode, Note>>>,
+}
+
+/// What the kernel said of an inode when it was last looked at.
+#[derive(Debug, Clone, Copy)]
+struct Note {
+    identity: Identity,
+    kernel: Kernel,
+    links: u64,
+}
+
+impl Carried {
+    /// `None` where nothing is taken over and nothing is to be written.
+    pub(super) fn new(loaded: Vec<Entry>, saves: bool) -> Option<Carried> {
+        if loaded.is_empty() && !saves {
+            return None;
+        }
+        let waiting = loaded.into_iter().map(|entry| (entry.inode, entry)).collect();
+        Some(Carried { waiting: RwLock::new(waiting), notes: saves.then(RwLock::default) })
+    }
+
+    /// Whether some inode's entry waits for it.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.read().is_empty()
+    }
+
+    /// What waits for the inode with this number.
+    pub(super) fn waiting(&self, inode: Inode) -> Option<Fact> {
+        self.waiting.read().get(&inode).map(Entry::fact)
+    }
+
+    /// An inode was looked at. Has `keep` keep what waited for it, if it is the one that was meant, before
+    /// anybody can find it gone from here.
+    pub(super) fn meet(&self, statx: &Statx, view: &View, keep: impl FnOnce(Identity, Fact)) {
+        let identity = Identity::of(statx);
+        let kernel = Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode };
+        if let Some(notes) = &self.notes {
+            notes.write().insert(identity.inode(), Note { identity, kernel, links: statx.links });
+        }
+        if self.waiting(identity.inode()).is_none() {
+            return;
+        }
+        let mut waiting = self.waiting.write();
+        if let Some(entry) = waiting.get(&identity.inode()) {
+            if entry.is_of(statx) {
+                let seen = Attributes::seen(kernel, view, Some(entry.fact().found(kernel)));
+                keep(identity, Fact::between(kernel, seen, view));
+            }
+            waiting.remove(&identity.inode());
+        }
+    }
+
+    /// A line for each inode with a fact, by number; those that wait still as they came.
+    pub(super) fn entries(&self, view: &View, remembered: impl Fn(Identity) -> Fact) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.waiting.read().values().copied().collect();
+        for note in self.notes.iter().flat_map(|notes| notes.read().values().copied().collect::<Vec<_>>()) {
+            let fact = remembered(note.identity);
+            if !fact.is_empty() {
+                let seen = Attributes::seen(note.kernel, view, Some(fact));
+                entries.push(Entry::new(note.identity, &seen, note.links));
+            }
+        }
+        entries.sort_unstable_by_key(|entry| (entry.inode.dev, entry.inode.ino));
+        entries
+    }
+}

@@ -1,0 +1,205 @@
+//! Under fakeroot's name, and with fakeroot's file: the real one is the peer.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)] // a helper of a test is a test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::{How, NOBODY, Output, Run, Scratch};
+
+/// The peer.
+const REAL: &str = "/usr/bin/fakeroot";
+
+/// A directory in which remainroot is called `fakeroot`.
+struct Place(Scratch);
+
+impl Place {
+    fn new() -> Place {
+        let scratch = Scratch::new("fakeroot");
+        symlink(common::remainroot(), scratch.path().join("fakeroot")).unwrap();
+        fs::create_dir(scratch.path().join("w")).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(scratch.path().join("w"), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        Place(scratch)
+    }
+
+    /// A line for an unprivileged user's shell outside, in which `$F` is ours and `$R` the real one.
+    fn shell(&self, line: &str) -> Run {
+        // Never as real root: before anything else the shell becomes an unprivileged user's.
+        let run = Run::new(How::Native, ["sh", "-c", line]).directory(&self.0.path().join("w"));
+        let run = if nix::unistd::geteuid().is_root() {
+            let id = NOBODY.to_string();
+            run.before(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"])
+        } else {
+            run
+        };
+        run.variable("F", self.0.file("fakeroot")).variable("R", REAL).seconds(60)
+    }
+
+    fn says(&self, line: &str) -> String {
+        self.shell(line).output().success()
+    }
+
+    /// Whether the peer is there; says that a test is skipped when not.
+    fn has_peer() -> bool {
+        let there = Path::new(REAL).exists();
+        if !there {
+            eprintln!("skipped: needs fakeroot");
+        }
+        there
+    }
+}
+
+/// One of every kind.
+const MAKE: &str = "umask 022; touch a b; mkdir d; chown 5:6 a; chmod 4755 a; mknod n b 8 1; mknod c c 1 3; \
+     chown 7:8 d; chmod 2750 d; ln -s a l; chown -h 9:9 l; ln b bb; chown 3:0 b";
+const SHOW: &str = "stat -c '%n %f %u:%g %h %t:%T' a b bb c d l n";
+const SHOWN: &str = "a 89ed 5:6 1 0:0\nb 81a4 3:0 2 0:0\nbb 81a4 3:0 2 0:0\nc 21a4 0:0 1 1:3\nd 45e8 7:8 2 0:0\n\
+     l a1ff 9:9 1 0:0\nn 61a4 0:0 1 8:1\n";
+
+/// The lines that fakeroot knows, without inode numbers, in the order of the rest.
+fn lines(text: &str) -> Vec<String> {
+    let known = text.lines().filter(|line| line.starts_with("dev="));
+    let mut lines: Vec<String> = known.map(|line| line.split_once(",mode=").unwrap().1.to_owned()).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_either_saved_the_other_loads() {
+    if !Place::has_peer() {
+        return;
+    }
+    let mut saved = vec![];
+    for (first, second) in [("$F", "$R"), ("$R", "$F"), ("$F", "$F")] {
+        let place = Place::new();
+        let made = place.says(&format!("{first} -s ../db sh -c \"{MAKE}; {SHOW}\""));
+        assert_eq!(made, SHOWN, "{first}");
+        let db = fs::read_to_string(place.0.file("db")).expect("it was saved");
+        assert_eq!(place.says(&format!("{second} -i ../db {SHOW}")), SHOWN, "{first} to {second}\n{db}");
+        let through = place.says(&format!("{second} -i ../db -s ../db {SHOW}; {first} -i ../db {SHOW}"));
+        assert_eq!(through, format!("{SHOWN}{SHOWN}"), "{first} to {second} and back");
+        saved.push((lines(&db), lines(&fs::read_to_string(place.0.file("db")).unwrap())));
+    }
+    for (once, twice) in &saved {
+        assert_eq!((once, twice), (&saved[0].0, &saved[0].0));
+    }
+}
+
+#[test]
+fn saved_owners_come_back_by_option_and_a_number_taken_again_inherits_none() {
+    let place = Place::new();
+    let run = |options: &[&str], script: &str| {
+        let run = Run::shell(How::Remainroot, script).directory(&place.0.path().join("w"));
+        options.iter().fold(run, |run, option| run.option(option)).output().success()
+    };
+    let db = place.0.file("db");
+    let (save, load) = (format!("--save={db}"), format!("--load={db}"));
+    run(&[&save], &format!("{MAKE}; for i in 0 1 2 3 4 5 6 7 8 9; do touch x$i; chown 77 x$i; done"));
+    assert_eq!(run(&[&load], SHOW), SHOWN);
+    assert_eq!(run(&[&load, &save], "true"), "", "nobody looks");
+    assert_eq!(
+        run(&[&load], &format!("chown 0:0 a; stat -c %u:%g a; chown 5:6 a; chmod 4755 a; {SHOW}")),
+        format!("0:0\n{SHOWN}")
+    );
+    let again = "rm x*; for i in 0 1 2 3 4 5 6 7 8 9; do touch y$i; done; stat -c %u y* | sort -u";
+    assert_eq!(run(&[&load], again), "0\n");
+    assert_eq!(run(&[&load, &save], "chown 20 a; rm b bb; mv d e; stat -c %u:%g e"), "7:8\n");
+    assert_eq!(run(&[&load], "stat -c %u:%g a e"), "20:6\n7:8\n");
+}
+
+#[test]
+fn the_file_is_there_when_the_command_has_ended_and_daemons_do_not_hold_it_back() {
+    let place = Place::new();
+    let line = "$F -s ../w/db sh -c 'touch a; chown 5 a; sleep 20 >/dev/null 2>&1 & exec sh -c \"chown 6 a; exit 3\"'; \
+         echo $?; grep -c uid=6, db; ls";
+    let output = place.shell(line).leaves_daemons().output();
+    assert_eq!(output.success(), "3\n1\na\ndb\n", "no temporary file stays");
+}
+
+#[test]
+fn what_cannot_be_saved_or_loaded_is_said_in_a_sentence() {
+    let place = Place::new();
+    let ends = |line: &str| {
+        let Output { stdout, stderr, .. } = place.shell(&format!("{line}; echo $?")).output();
+        (stdout, stderr)
+    };
+    let (status, said) = ends("$F -s /nonexistent/db sh -c 'exit 7'");
+    assert_eq!(status, "7\n");
+    assert!(said.starts_with("remainroot: saving to /nonexistent/db failed: No such file"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let (status, said) = ends("echo dev=1 >bad; $F -i bad echo ran");
+    assert_eq!((status.as_str(), said.lines().count()), ("1\n", 1), "{said}");
+    assert!(said.contains("bad cannot be loaded: line 1: ino= with a decimal number is missing"), "{said}");
+    let (status, said) = ends("$F -i none -s db echo ran; $F -i db true");
+    assert_eq!(status, "ran\n0\n", "fakeroot goes on without");
+    assert!(said.contains("database file none does not exist"), "{said}");
+    let refused = |option: &str| {
+        let output =
+            Run::new(How::Remainroot, ["echo", "ran"]).option("--load=/none").option(option).output();
+        (output.code(), output.stdout, output.stderr)
+    };
+    let (code, stdout, said) = refused("-v");
+    assert_eq!((code, stdout.as_str()), (125, ""));
+    assert!(said.contains("/none cannot be loaded: No such file"), "{said}");
+    assert!(refused("--store=xattr").2.contains("are for --store=memory"));
+}
+
+#[test]
+fn only_the_file_is_written_that_was_named_and_nothing_is_renamed_over_a_device() {
+    let place = Place::new();
+    let line = "touch real; ln -s real link; $F -s link sh -c 'touch a; chown 5 a'; $F -s /dev/null chown 5 a; \
+         stat -c %F link /dev/null; grep -c uid=5, real; $F -s /dev/stdout chown 6 a >out; ls";
+    let said = place.says(line);
+    assert!(said.starts_with("symbolic link\ncharacter special file\n1\n"), "{said}");
+}
+
+#[test]
+fn scripts_recognise_fakeroot_and_nesting_is_no_error() {
+    let place = Place::new();
+    let said = place.says("$F sh -c 'test -n \"$FAKEROOTKEY\" && echo $FAKED_MODE; id -u'");
+    assert_eq!(said, "unknown-is-root\n0\n");
+    assert_eq!(place.says("$F -u -b 9 --lib x -f y -- sh -c 'echo $FAKED_MODE'"), "unknown-is-real\n");
+    assert_eq!(place.says("echo id -u | SHELL= $F; echo 'id -g' | SHELL=/bin/sh $F --"), "0\n0\n");
+    assert_eq!(place.says("$F sh -c 'touch a; chown 5 a; $F stat -c %u a'"), "5\n");
+    assert!(place.says("$F --version").starts_with("fakeroot version "));
+    for wrong in ["$F -h", "$F -x", "$F -s"] {
+        let output = place.shell(wrong).output();
+        assert!(output.code() == 1 && output.stderr.contains("usage: fakeroot"), "{wrong}: {output:?}");
+    }
+}
+
+#[test]
+fn packages_and_archives_made_inside_have_the_owners() {
+    let place = Place::new();
+    let line = "mkdir -p p/DEBIAN p/usr/bin; echo x >p/usr/bin/x; echo \
+         'Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x <x@localhost>\nDescription: x' >p/DEBIAN/control; \
+         chmod -R u=rwX,go=rX p; $F -s db sh -c 'chown -R 0:0 p; chown 5:6 p/usr/bin/x; chmod 4755 p/usr/bin/x'; \
+         $F -i db tar cf t p/usr; tar --numeric-owner -tvf t | grep -c '^-rwsr-xr-x 5/6 .* p/usr/bin/x$'; \
+         $F -i db dpkg-deb --build p x.deb >/dev/null; dpkg-deb --fsys-tarfile x.deb | tar --numeric-owner -tv | \
+         grep -c -e '^-rwsr-xr-x 5/6 .* ./usr/bin/x$' -e '^drwxr-xr-x 0/0 .* ./usr/bin/$'";
+    if Path::new("/usr/bin/dpkg-deb").exists() {
+        assert_eq!(place.says(line), "1\n2\n");
+    } else {
+        eprintln!("skipped: needs dpkg-deb");
+    }
+}
+
+#[test]
+fn dpkg_buildpackage_gains_root_by_it() {
+    if !["dpkg-buildpackage", "make"].iter().all(|name| Path::new("/usr/bin").join(name).exists()) {
+        eprintln!("skipped: needs dpkg-buildpackage (dpkg-dev) and make");
+        return;
+    }
+    let place = Place::new();
+    let line = r#"mkdir -p x/debian/source; cd x; echo '3.0 (native)' >debian/source/format
+printf 'x (1) unstable; urgency=low\n\n  * x\n\n -- x <x@localhost>  Thu, 01 Jan 2026 00:00:00 +0000\n' >debian/changelog
+printf 'Source: x\nSection: misc\nPriority: optional\nMaintainer: x <x@localhost>\nRules-Requires-Root: binary-targets\n\nPackage: x\nArchitecture: all\nDescription: x\n x\n' >debian/control
+printf '#!/usr/bin/make -f\nclean:\n\trm -rf debian/t\nbuild build-indep build-arch:\nbinary-arch:\nbinary binary-indep:\n\tmkdir -p debian/t/DEBIAN debian/t/etc; echo x >debian/t/etc/x\n\tchmod -R u=rwX,go=rX debian/t; chown -R 0:0 debian/t; chown 0:42 debian/t/etc/x\n\tchmod 640 debian/t/etc/x; dpkg-gencontrol -Pdebian/t; dpkg-deb --build debian/t ..\n' >debian/rules
+chmod 755 debian/rules; dpkg-buildpackage "-r$F" -b -d -us -uc >../log 2>&1 || { cat ../log; exit 1; }
+dpkg-deb --fsys-tarfile ../x_1_all.deb | tar --numeric-owner -tv | grep -c '^-rw-r----- 0/42 .* ./etc/x$'"#;
+    assert_eq!(place.says(line), "1\n");
+}
