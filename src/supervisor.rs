@@ -11,7 +11,7 @@ use crossbeam_channel::unbounded;
 use crate::cred::View;
 use crate::ownership::{Home, Ownership};
 use crate::sys::{self, Tid};
-use crate::worker::{Count, News, Pool, Shared, Tally};
+use crate::worker::{Count, Guardian, News, Pool, Shared, Tally};
 
 /// What the tracer writes, and where.
 #[derive(Debug)]
@@ -40,12 +40,18 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     let watch_first = outputs.summary.is_some() || outputs.speak();
     let Outputs { home, mut summary, mut save, verbosity, say } = outputs;
     log(verbosity);
+    let guardian = match Guardian::start() {
+        Ok(guardian) => guardian,
+        Err(errno) => return attached(Err(errno)),
+    };
     let (outbox, news) = unbounded();
     let pool = Pool::new(outbox);
-    let shared = Arc::new(Shared::new(view, Ownership::at(home), pool, summary.is_some(), watch_first));
+    let ownership = Ownership::at(home);
+    let shared = Arc::new(Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first));
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
     attached(outcome);
     if outcome.is_err() {
+        shared.guardian.dismiss();
         return;
     }
     for event in news {
@@ -61,6 +67,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     }
     write_summary(summary.take(), &shared);
     write_listing(save.take(), &shared, say);
+    shared.guardian.dismiss();
 }
 
 /// What is known, where that was asked for and has not been written.

@@ -303,8 +303,8 @@ fn a_killed_command_dies_of_that_and_its_children_live_on() {
     std::thread::sleep(Duration::from_millis(100));
     let pid = running.pid();
     let tracer = tracer_of(pid).expect("it is traced");
-    let children: Vec<u32> =
-        running.processes().into_iter().filter(|&other| other != pid && other != tracer).collect();
+    let is_child = |&other: &u32| other != pid && tracer_of(other) == Some(tracer);
+    let children: Vec<u32> = running.processes().into_iter().filter(is_child).collect();
     assert_eq!(children.len(), 2);
     kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("it lives");
     let mark = running.mark().to_owned();
@@ -337,7 +337,6 @@ fn a_tree_killed_at_any_moment_leaves_nothing() {
 fn a_killed_tracer_takes_its_tracees_along() {
     let running = Run::shell(How::Remainroot, "sleep 1000 & echo up; sleep 1000").start();
     running.until("up");
-    std::thread::sleep(Duration::from_millis(300)); // nothing is on its way from worker to worker
     let tracer = tracer_of(running.pid()).expect("it is traced");
     kill(Pid::from_raw(tracer as i32), Signal::SIGKILL).expect("it lives");
     assert_gone(&running);
@@ -354,5 +353,19 @@ fn a_signal_to_everybody_does_not_reach_the_tracer() {
         let run = Run::shell(How::Remainroot, &format!("{mount}{script}")).namespaces("-Urmpf");
         let output = run.output();
         assert_eq!((output.code(), output.stdout.as_str()), (0, "0\n5\nafter\n"), "{output:#?}");
+    }
+}
+
+#[test]
+fn a_tracer_killed_in_a_storm_leaves_nobody_parked() {
+    let Some(guest) = Guest::new("storm") else { return };
+    for round in 0..30 {
+        let running = guest.run(How::Remainroot, &["forks", "1000000"]).start();
+        std::thread::sleep(Duration::from_millis(20 + round * 3));
+        if let Some(tracer) = tracer_of(running.pid()) {
+            let _ = kill(Pid::from_raw(tracer as i32), Signal::SIGKILL); // it may have ended
+        }
+        let _ = kill(Pid::from_raw(running.pid() as i32), Signal::SIGKILL); // it may not be traced yet
+        assert_gone(&running);
     }
 }

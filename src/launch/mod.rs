@@ -226,25 +226,8 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
             }
         }
     }
-    close_all_but(&kept);
+    sys::process::close_all_but(&kept);
     socket
-}
-
-/// Closes every descriptor from 3 on that is not in `kept`, which is sorted.
-fn close_all_but(kept: &[RawFd]) {
-    let mut first = 3;
-    for &fd in kept.iter().chain([&RawFd::MAX]).filter(|&&fd| fd >= 3) {
-        if sys::process::close_range(first, fd - 1) == Err(Errno::ENOSYS) {
-            let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-            let numbers: Vec<RawFd> =
-                open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-            for fd in numbers.into_iter().filter(|fd| *fd >= 3 && !kept.contains(fd)) {
-                let _ = sys::process::close(fd);
-            }
-            return;
-        }
-        first = fd.saturating_add(1);
-    }
 }
 
 /// The stages that are up from the start. The base stage last: under it, loading a filter is the guest's

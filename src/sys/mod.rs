@@ -8,6 +8,7 @@ pub mod process;
 pub mod ptrace;
 pub mod sched;
 pub mod seccomp;
+pub mod shared;
 pub mod wait;
 pub mod xattr;
 

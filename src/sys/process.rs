@@ -88,6 +88,24 @@ pub fn close(fd: RawFd) -> Result<()> {
     Errno::result(unsafe { libc::close(fd) }).map(drop)
 }
 
+/// Closes every descriptor from 3 on that is not in `kept`, which is sorted; one by one where the kernel
+/// has no close_range.
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut first = 3;
+    for &fd in kept.iter().chain([&RawFd::MAX]).filter(|&&fd| fd >= 3) {
+        if close_range(first, fd - 1) == Err(Errno::ENOSYS) {
+            let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+            let numbers: Vec<RawFd> =
+                open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+            for fd in numbers.into_iter().filter(|fd| *fd >= 3 && !kept.contains(fd)) {
+                let _ = close(fd);
+            }
+            return;
+        }
+        first = fd.saturating_add(1);
+    }
+}
+
 /// dup2(2).
 pub fn duplicate(from: RawFd, to: RawFd) -> Result<()> {
     // SAFETY: all arguments are values; the caller decides what `to` was.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pool::Handle;
+use super::pool::{Handle, Watched};
 use super::tracee::{Born, Group, Heritage, Memory, Tracee};
 use super::{Count, Message, Pool, Worker};
 use crate::abi::KernelCall;
@@ -123,22 +123,30 @@ impl Worker {
             _ => None,
         };
         match (worker, stop) {
-            (Some(worker), Stop::Trap(stop)) => self.hand_over(tid, born, stop, worker),
+            (Some(worker), Stop::Trap(stop)) => match self.shared.guardian.parking(tid) {
+                Some(watched) => self.hand_over(tid, born, stop, worker, watched),
+                None => {
+                    self.shared.pool.release(worker);
+                    self.keep(tid, born, Stop::Trap(stop));
+                }
+            },
             (_, stop) => self.keep(tid, born, stop),
         }
     }
 
-    fn hand_over(&mut self, tid: Tid, born: Born, stop: TrapStop, worker: Arc<Handle>) {
+    fn hand_over(&mut self, tid: Tid, born: Born, stop: TrapStop, worker: Arc<Handle>, watched: Watched) {
         match ptrace::park(stop) {
             Ok(Ok(parked)) => {
                 self.shared.counters.add(Count::HandedOver);
-                worker.assign(Message::Adopt(parked, born));
+                worker.assign(Message::Adopt(parked, born, watched));
             }
             Ok(Err(stop)) => {
+                self.shared.guardian.unparked(watched);
                 self.shared.pool.release(worker);
                 self.keep(tid, born, Stop::Trap(stop));
             }
             Err(lost) => {
+                self.shared.guardian.unparked(watched);
                 self.shared.pool.release(worker);
                 self.settle_loss(tid, Err(lost));
             }
@@ -163,12 +171,14 @@ impl Worker {
     }
 
     /// Takes over a process that another worker parked.
-    pub(super) fn adopt(&mut self, parked: Parked, born: Born) {
+    pub(super) fn adopt(&mut self, parked: Parked, born: Born, watched: Watched) {
         let tid = parked.tid();
         if let Some(cpu) = parked.home {
             ptrace::set_home(cpu);
         }
-        match parked.unpark(ptrace::OPTIONS) {
+        let unparked = parked.unpark(ptrace::OPTIONS);
+        self.shared.guardian.unparked(watched);
+        match unparked {
             Ok(stop) => {
                 self.groups.insert(tid, Group::new(&born));
                 self.start(tid, Tracee::new(tid, &born), stop);

@@ -133,12 +133,13 @@ impl Guest for Live<'_> {
     fn peers(&self) -> Option<Vec<i32>> {
         let tracer = std::process::id() as Tid;
         let own = self.worker.tracees.get(&self.stop.tid())?.tgid;
+        let guardian = self.worker.shared.guardian.pid();
         let pids = match sys::process::listed() {
             Some(_) if ids_of(own).len() > ids_of(tracer).len() => return None,
             Some(pids) => pids,
             None => sys::process::probed(),
         };
-        Some(pids.into_iter().filter(|pid| ![1, own, tracer].contains(pid)).collect())
+        Some(pids.into_iter().filter(|pid| ![1, own, tracer, guardian].contains(pid)).collect())
     }
 
     fn view(&self) -> &View {

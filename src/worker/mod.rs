@@ -9,6 +9,7 @@
 mod birth;
 mod counters;
 mod exec;
+mod guardian;
 mod guest;
 mod pool;
 mod raise;
@@ -18,6 +19,7 @@ mod tally;
 mod tracee;
 
 pub use counters::{Count, Counters};
+pub use guardian::Guardian;
 pub use pool::{News, Pool};
 pub use shared::Shared;
 pub use tally::Tally;
@@ -71,7 +73,7 @@ impl Worker {
     /// Takes over what a message brings and serves it until its last tracee has ended.
     fn take(&mut self, message: Message) {
         match message {
-            Message::Adopt(parked, born) => self.adopt(parked, born),
+            Message::Adopt(parked, born, watched) => self.adopt(parked, born, watched),
             Message::Seize(tid, reply) => {
                 let outcome = self.seize(tid);
                 let _ = reply.send(outcome);

@@ -14,11 +14,14 @@ use crate::sys::{self, Tid};
 /// Stack of a worker thread, in bytes.
 const STACK: usize = 256 * 1024;
 
+/// Under which slot the guardian watches a parked task.
+pub type Watched = usize;
+
 /// What a worker is told.
 #[derive(Debug)]
 pub enum Message {
     /// Take over a process born elsewhere.
-    Adopt(Parked, Born),
+    Adopt(Parked, Born, Watched),
     /// Attach to the first process, and say how that went.
     Seize(Tid, Sender<sys::Result<()>>),
     /// Make sure that none of your tracees runs user code any more without the stages that every

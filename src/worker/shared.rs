@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::tally::Tally;
-use super::{Counters, Pool};
+use super::{Counters, Guardian, Pool};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace;
@@ -25,6 +25,8 @@ pub struct Shared {
     pub pool: Pool,
     /// Numbers for the summary.
     pub counters: Counters,
+    /// Who looks after parked tasks.
+    pub guardian: Guardian,
     /// What was answered, where a summary was asked for.
     pub tally: Option<Tally>,
     /// Whether the supervisor has something to do before the first process's end is seen.
@@ -39,7 +41,14 @@ impl Shared {
     /// The state at the start of a run. Where the kernel's own ids are not the guest's
     /// ([`View::translates`]) every stage is up from the start; where earlier runs may have left facts,
     /// the ownership stage.
-    pub fn new(view: View, ownership: Ownership, pool: Pool, summary: bool, watch_first: bool) -> Shared {
+    pub fn new(
+        view: View,
+        ownership: Ownership,
+        pool: Pool,
+        guardian: Guardian,
+        summary: bool,
+        watch_first: bool,
+    ) -> Shared {
         let translates = view.translates();
         Shared {
             view,
@@ -47,6 +56,7 @@ impl Shared {
             ownership_raised: AtomicBool::new(translates || ownership.evidence()),
             ownership,
             pool,
+            guardian,
             counters: Counters::default(),
             tally: summary.then(Tally::default),
             watch_first,
