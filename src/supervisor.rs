@@ -31,7 +31,7 @@ pub struct Outputs {
 impl Outputs {
     /// Whether anything may be said on stderr.
     pub fn speak(&self) -> bool {
-        self.verbosity > 0 || self.save.is_some()
+        self.verbosity > 0 || self.save.is_some() || self.summary.is_some()
     }
 }
 
@@ -57,7 +57,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     for event in news {
         match event {
             News::FirstEnds(go_on) => {
-                write_summary(summary.take(), &shared);
+                write_summary(summary.take(), &shared, say);
                 write_listing(save.take(), &shared, say);
                 leave_stderr();
                 drop(go_on);
@@ -65,7 +65,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
             News::AllEnded => break,
         }
     }
-    write_summary(summary.take(), &shared);
+    write_summary(summary.take(), &shared, say);
     write_listing(save.take(), &shared, say);
     shared.guardian.dismiss();
 }
@@ -123,12 +123,14 @@ fn log(verbosity: u8) {
 }
 
 /// What was answered, and a line for each count, where a summary was asked for and has not been written.
-fn write_summary(file: Option<File>, shared: &Shared) {
+fn write_summary(file: Option<File>, shared: &Shared, say: fn(&str)) {
     let Some(mut file) = file else { return };
     let answers = shared.tally.as_ref().map(Tally::table).unwrap_or_default();
     let counts: String = Count::ALL
         .iter()
         .map(|&count| format!("{:>10} {}\n", shared.counters.get(count), count.name()))
         .collect();
-    let _ = file.write_all(format!("{answers}\n{counts}").as_bytes());
+    if let Err(error) = file.write_all(format!("{answers}\n{counts}").as_bytes()) {
+        say(&format!("writing the summary failed: {error}"));
+    }
 }

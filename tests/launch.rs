@@ -164,3 +164,15 @@ fn real_root_is_refused_with_a_sentence_unless_it_insists() {
     let insisted = Run::new(How::Native, [program, "--allow-real-root", "--", "sh", "-c", "exit 6"]).output();
     assert_eq!((insisted.code(), insisted.stderr.as_str()), (6, ""), "{insisted:?}");
 }
+
+#[test]
+fn a_summary_that_cannot_be_written_is_said_and_changes_nothing_else() {
+    let run = |file: &str| {
+        Run::shell(How::Remainroot, "echo hi; exit 3").option(&format!("--summary={file}")).output()
+    };
+    let full = run("/dev/full");
+    assert_eq!((full.code(), full.stdout.as_str()), (3, "hi\n"));
+    assert!(full.stderr.starts_with("remainroot: writing the summary failed: No space left"), "{full:#?}");
+    let missing = run("/nonexistent/summary");
+    assert_eq!((missing.code(), missing.stdout.as_str()), (125, ""));
+}
