@@ -1,0 +1,124 @@
+//! What privileged programs make in a tree is the same made by real root and under remainroot: in the run that made it,
+//! in later runs, after the tree was renamed, and in copies by `cp -a` and tar. `tests/jobs/drive` says what a job is
+//! and what is listed.
+//!
+//! Not part of plain `cargo test` (`test = false` in Cargo.toml): it takes minutes, and programs that few machines have.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::{How, NOBODY, Output, Run, Scratch};
+
+/// The trees of a side, as `drive` names them.
+const TREES: [&str; 3] = ["root", "copied", "archived"];
+
+/// The later runs, and what the names of the trees have at their end by then.
+const LATER: [(&str, &str); 2] = [("a second run", ""), ("a run after its renaming", ".renamed")];
+
+struct Job {
+    name: &'static str,
+    scratch: Scratch,
+    start: String,
+    seconds: u64,
+}
+
+/// Does the job as real root and, with each store, under remainroot; `seconds` is the deadline of each.
+fn same_as_real_root(name: &'static str, seconds: u64) {
+    if !common::needs_root() {
+        return;
+    }
+    let start = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let job = Job { name, scratch: Scratch::new(name), start: start.to_string(), seconds };
+    job.provide();
+    let lacks = job.drive(How::Native, "shared", &["lacks"]).output().success();
+    if !lacks.is_empty() {
+        eprintln!("skipped: {name} needs {lacks}");
+        return;
+    }
+    job.drive(How::Namespace, "shared", &["prepare"]).output().success();
+    let native = job.side("native", None);
+    for store in ["memory", "auto"] {
+        let ours = job.side(store, Some(store));
+        for ((situation, expected), (_, found)) in native.iter().zip(&ours) {
+            compare(&format!("{name}, --store={store}, in {situation}"), expected, found);
+        }
+    }
+}
+
+/// Fails, with the lines that differ, unless both said the same.
+fn compare(what: &str, expected: &Output, found: &Output) {
+    if expected == found {
+        return;
+    }
+    let lines = |text: &Output| -> Vec<String> {
+        text.stdout.lines().chain(text.stderr.lines()).map(str::to_owned).collect()
+    };
+    let without = |these: &Output, those: &Output| -> Vec<String> {
+        let known: BTreeSet<String> = lines(those).into_iter().collect();
+        lines(these).into_iter().filter(|line| !known.contains(line)).take(60).collect()
+    };
+    let (missing, strange) = (without(expected, found), without(found, expected));
+    panic!(
+        "{what}\nreal root ({}): {missing:#?}\nremainroot ({}): {strange:#?}",
+        expected.status, found.status
+    );
+}
+
+impl Job {
+    /// The script and the directories, where both sides can reach them.
+    fn provide(&self) {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jobs");
+        for name in ["drive", self.name] {
+            fs::copy(scripts.join(name), self.scratch.path().join(name)).expect("the job has a script");
+        }
+        self.directory("shared");
+    }
+
+    fn directory(&self, name: &str) {
+        let path = self.scratch.path().join(name);
+        fs::create_dir(&path).expect("the directory is new");
+        chown(&path, Some(NOBODY), Some(NOBODY)).expect("this is root");
+    }
+
+    fn drive(&self, how: How, side: &str, words: &[&str]) -> Run {
+        let drive = self.scratch.file("drive");
+        let command = ["sh", &drive, self.name].into_iter().chain(words.iter().copied());
+        let run = Run::new(how, command).seconds(self.seconds).directory(self.scratch.path());
+        let run = run.variable("SHARED", self.scratch.file("shared")).variable("START", &self.start);
+        run.variable("SIDE", self.scratch.file(side)).variable("HOME", self.scratch.file(side))
+    }
+
+    /// Does it all on one side, natively or with a store: what was said while it was made, and later.
+    fn side(&self, side: &str, store: Option<&str>) -> Vec<(&'static str, Output)> {
+        self.directory(side);
+        let run = |words: &[&str]| match store {
+            None => self.drive(How::Native, side, words).before(["unshare", "-m", "--"]).output(),
+            Some(store) => {
+                let run = self.drive(How::Remainroot, side, words).namespaces("-Urm");
+                run.option(&format!("--store={store}")).output()
+            }
+        };
+        let mut said = vec![("the run that made it", run(&["make"]))];
+        if store == Some("memory") {
+            return said;
+        }
+        for (situation, suffix) in LATER {
+            for tree in TREES.iter().filter(|_| !suffix.is_empty()) {
+                let path = self.scratch.path().join(side).join(tree);
+                fs::rename(&path, path.with_file_name(format!("{tree}{suffix}"))).expect("it was made");
+            }
+            said.push((situation, run(&["list", suffix])));
+        }
+        said
+    }
+}
+
+#[test]
+fn install_and_its_kin_make_the_tree_that_real_root_would_have_made() {
+    same_as_real_root("install", 60);
+}
