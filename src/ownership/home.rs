@@ -238,6 +238,17 @@ impl Lasting {
         self.table.get_or_init(open).as_ref()
     }
 
+    /// The file, if there is to be one; `None` where memory has to do. A file that nobody made yet is only
+    /// made `to_write`.
+    pub(super) fn file(&self, to_write: bool) -> Result<Option<&Table>, Errno> {
+        let there =
+            to_write || self.table.get().is_some() || self.home.file.as_deref().is_some_and(Path::exists);
+        match if there { self.table() } else { None } {
+            None if there && self.home.named => Err(Errno::EIO),
+            table => Ok(table),
+        }
+    }
+
     /// What the file says of an inode. A file that nobody made yet is not made for that.
     pub(super) fn kept(&self, identity: Identity) -> Option<Fact> {
         if self.table.get().is_none() && !self.home.file.as_deref().is_some_and(Path::exists) {

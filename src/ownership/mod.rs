@@ -24,6 +24,7 @@
 
 mod acls;
 mod attributes;
+mod beside;
 mod carried;
 mod fact;
 mod home;
@@ -49,6 +50,7 @@ use parking_lot::RwLock;
 use crate::abi::Errno;
 use crate::abi::stat::{Ctime, Statx};
 use crate::cred::View;
+use beside::Beside;
 use carried::Carried;
 use home::Lasting;
 
@@ -79,6 +81,8 @@ pub struct Ownership {
     /// Whether a set-gid directory may have an emulated group.
     inherits: AtomicBool,
     acls: Acls,
+    /// Attributes by name that end with the run.
+    beside: Beside,
 }
 
 impl Default for Ownership {
@@ -91,8 +95,16 @@ impl Ownership {
     /// The facts in `store`.
     pub fn new(store: Box<dyn Store>) -> Ownership {
         let inherits = AtomicBool::new(!store.is_empty());
-        let (lasting, carried, confirmed, acls) = (None, None, RwLock::default(), Acls::default());
-        Ownership { store, lasting, carried, confirmed, inherits, acls }
+        let (lasting, carried, confirmed) = (None, None, RwLock::default());
+        Ownership {
+            store,
+            lasting,
+            carried,
+            confirmed,
+            inherits,
+            acls: Acls::default(),
+            beside: Beside::default(),
+        }
     }
 
     /// No facts yet but those at home.
@@ -219,6 +231,16 @@ impl Ownership {
     /// `ENOSPC` where the filesystem is full; `EIO` and its like.
     pub fn keep(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
         self.lasting.as_ref().map_or(Ok(()), |lasting| lasting.keep(identity, fact))
+    }
+
+    /// The file beside which attributes are kept, if it is there.
+    fn file_if_any(&self) -> Result<Option<&Table>, Errno> {
+        self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.file(false))
+    }
+
+    /// The same; made where it is not there.
+    fn file_to_write(&self) -> Result<Option<&Table>, Errno> {
+        self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.file(true))
     }
 
     /// What is known of the inode with this number that has this ctime, if the caller has one.

@@ -2,7 +2,9 @@
 //!
 //! Several remainroot processes share a file: its changes are transactions, its journal is written ahead of
 //! it, and a process that is killed leaves what it had reported. A file that is not one of these is never
-//! written to.
+//! written to. Every row bears a proof of its values, so that damage within a row is not taken for an owner.
+
+mod rows;
 
 use std::fmt;
 use std::fs;
@@ -11,28 +13,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Device, Fact, Identity, Inode, Record};
 use crate::abi::Errno;
-use crate::cred::{Gid, Uid};
 
 /// `application_id` of our files: "rmrt".
 const APPLICATION: i32 = 0x726d_7274;
 /// `user_version` of our files.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// Size of a page.
 const PAGE: u64 = 4096;
 /// How long another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// An attribute's row has a birth time in its key: an inode number's next owner has attributes of its own.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS facts (
     dev INTEGER NOT NULL, ino INTEGER NOT NULL, birth INTEGER NOT NULL,
     uid INTEGER, gid INTEGER, mode INTEGER, block INTEGER, major INTEGER, minor INTEGER,
-    PRIMARY KEY (dev, ino)) WITHOUT ROWID";
-const GET: &str = "SELECT birth, uid, gid, mode, block, major, minor FROM facts WHERE dev = ? AND ino = ?";
-const PUT: &str = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const REMOVE: &str = "DELETE FROM facts WHERE dev = ? AND ino = ? AND birth = ?";
+    proof INTEGER NOT NULL,
+    PRIMARY KEY (dev, ino)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attributes (
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL, birth INTEGER NOT NULL,
+    name BLOB NOT NULL, value BLOB NOT NULL,
+    proof INTEGER NOT NULL,
+    PRIMARY KEY (dev, ino, birth, name)) WITHOUT ROWID";
 
 /// Why a file cannot be used: a sentence for the person.
 #[derive(Debug)]
@@ -131,7 +135,10 @@ impl Table {
         }
         let version = number("user_version").map_err(error)?;
         if version != VERSION {
-            return Err(Unusable::new(path, &format!("it has format {version}, and this is {VERSION}")));
+            return Err(Unusable::new(
+                path,
+                &format!("it has format {version}, and this is {VERSION}: move it away, or name another"),
+            ));
         }
         let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
         let found = found.map_err(error)?;
@@ -141,74 +148,13 @@ impl Table {
         }
         // A process that is killed loses nothing; a machine that is may lose what was last.
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(error)?;
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM facts)", [], |row| row.get(0)).map_err(error)
-    }
-
-    /// The record under this inode number, whatever its birth time.
-    ///
-    /// # Errors
-    /// `EIO` and its like, from the file.
-    pub fn get(&self, inode: Inode) -> Result<Option<Record>, Errno> {
-        let connection = self.connection.lock();
-        let mut query = connection.prepare_cached(GET).map_err(errno)?;
-        let found = query.query_row(params![inode.dev.cast_signed(), inode.ino.cast_signed()], |row| {
-            let block: Option<bool> = row.get(4)?;
-            let device = match block {
-                None => None,
-                Some(block) => Some(Device { block, major: row.get(5)?, minor: row.get(6)? }),
-            };
-            let fact = Fact {
-                uid: row.get::<_, Option<u32>>(1)?.map(Uid),
-                gid: row.get::<_, Option<u32>>(2)?.map(Gid),
-                mode: row.get(3)?,
-                device,
-            };
-            Ok(Record { birth: row.get::<_, i64>(0)?.into(), fact })
-        });
-        found.optional().map_err(errno)
-    }
-
-    /// Replaces what is known of an inode; an empty fact is forgotten.
-    ///
-    /// # Errors
-    /// `ENOSPC` where the filesystem is full; `EIO` and its like, from the file.
-    pub fn put(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
-        let connection = self.connection.lock();
-        let (dev, ino) = (identity.dev.cast_signed(), identity.ino.cast_signed());
-        let birth = birth(identity);
-        if fact.is_empty() {
-            let mut statement = connection.prepare_cached(REMOVE).map_err(errno)?;
-            return statement.execute(params![dev, ino, birth]).map(drop).map_err(errno);
-        }
-        let device = fact.device;
-        let mut statement = connection.prepare_cached(PUT).map_err(errno)?;
-        let values = params![
-            dev,
-            ino,
-            birth,
-            fact.uid.map(|uid| uid.0),
-            fact.gid.map(|gid| gid.0),
-            fact.mode,
-            device.map(|device| device.block),
-            device.map(|device| device.major),
-            device.map(|device| device.minor),
-        ];
-        statement.execute(values).map(drop).map_err(errno)
-    }
-
-    /// The fact of this very inode; one of an earlier inode with its number is forgotten.
-    ///
-    /// # Errors
-    /// As [`Table::get`].
-    pub fn fact(&self, identity: Identity) -> Result<Option<Fact>, Errno> {
-        match self.get(identity.inode())? {
-            Some(record) if record.birth == birth(identity).into() => Ok(Some(record.fact)),
-            Some(record) => {
-                let gone = Identity { birth: record.birth, ..identity };
-                self.put(gone, &Fact::default()).map(|()| None)
-            }
-            None => Ok(None),
-        }
+        connection
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM facts) OR EXISTS (SELECT 1 FROM attributes)",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(error)
     }
 }
 
@@ -229,14 +175,34 @@ fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
     )
 }
 
-/// The birth time as the file holds it, good until the year 2262.
-fn birth(identity: Identity) -> i64 {
-    i64::try_from(identity.birth).unwrap_or(0)
+/// What can be wrong with the file while it is in use.
+#[derive(Debug)]
+enum Trouble {
+    /// What SQLite says.
+    Sqlite(rusqlite::Error),
+    /// A row whose values are not those that were written.
+    Damaged,
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Sqlite(error) => error.fmt(f),
+            Trouble::Damaged => f.write_str("a row in it is damaged"),
+        }
+    }
 }
 
 /// What a failure is to the guest whose call needed the file.
-fn errno(error: rusqlite::Error) -> Errno {
-    tracing::error!(%error, "the store failed");
+fn errno(trouble: Trouble) -> Errno {
+    tracing::error!(error = %trouble, "the store failed");
+    let Trouble::Sqlite(error) = trouble else { return Errno::EIO };
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Errno::ENOSPC,
         Some(ErrorCode::ReadOnly) => Errno::EROFS,

@@ -246,3 +246,18 @@ fn a_terminal_without_a_birth_time_is_told_apart_by_its_last_change() {
     assert_eq!(identity(0o100_644).birth, 0);
     assert_eq!(identity(0o020_620).birth, 7 << 32);
 }
+
+#[test]
+fn without_a_file_attributes_last_for_the_run() {
+    let ownership = Ownership::default();
+    let name = b"security.capability";
+    assert_eq!(ownership.attribute(identity(1), name), Ok(None));
+    ownership.put_attribute(identity(1), name, b"v").unwrap();
+    assert_eq!(ownership.attribute(identity(1), name), Ok(Some(b"v".to_vec())));
+    assert_eq!(ownership.attribute_names(identity(1)), Ok(vec![name.to_vec()]));
+    assert_eq!(ownership.attribute(identity(2), name), Ok(None), "another inode with its number");
+    let refused = ownership.change_attribute(identity(1), name, |_| Err(Errno::EEXIST));
+    assert_eq!(refused, Err(Errno::EEXIST));
+    assert_eq!(ownership.remove_attribute(identity(1), name), Ok(true));
+    assert_eq!(ownership.remove_attribute(identity(1), name), Ok(false));
+}

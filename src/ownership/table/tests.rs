@@ -1,4 +1,6 @@
 use super::*;
+use crate::cred::{Gid, Uid};
+use crate::ownership::{Device, Fact, Identity};
 
 /// A directory of a test's own.
 struct Place(PathBuf);
@@ -129,4 +131,54 @@ fn many_may_make_the_file_at_once() {
         let table = Table::open(&place.file()).unwrap();
         assert!((0..4).all(|ino| table.fact(identity(ino, 1)) == Ok(Some(owned(9)))));
     }
+}
+
+#[test]
+fn attributes_are_there_when_the_file_is_opened_again_and_belong_to_one_birth() {
+    let place = Place::new("named");
+    let put = |table: &Table, birth, name: &[u8], value: &[u8]| {
+        table.change_attribute(identity(1, birth), name, &mut |_| Ok(Some(value.to_owned()))).unwrap();
+    };
+    {
+        let table = Table::open(&place.file()).unwrap();
+        put(&table, 7, b"trusted.b", b"\0\xFF");
+        put(&table, 7, b"trusted.a", b"");
+        put(&table, 7, b"trusted.c", &[3; 65536]);
+    }
+    assert!(Table::has_facts(&place.file()).unwrap());
+    let table = Table::open(&place.file()).unwrap();
+    let names = [b"trusted.a", b"trusted.b", b"trusted.c"].map(|name| name.to_vec()).to_vec();
+    assert_eq!(table.attribute_names(identity(1, 7)), Ok(names));
+    assert_eq!(table.attribute(identity(1, 7), b"trusted.a"), Ok(Some(vec![])));
+    assert_eq!(table.attribute(identity(1, 7), b"trusted.b"), Ok(Some(vec![0, 255])));
+    assert_eq!(table.attribute(identity(1, 7), b"trusted.d"), Ok(None));
+    assert_eq!(table.attribute_names(identity(1, 8)), Ok(vec![]), "another inode with its number");
+    put(&table, 8, b"trusted.e", b"x");
+    assert_eq!(table.attribute_names(identity(1, 7)), Ok(vec![]), "which the first did not outlive");
+    let refused = table.change_attribute(identity(1, 8), b"trusted.e", &mut |old| {
+        assert_eq!(old.as_deref(), Some(&b"x"[..]));
+        Err(Errno::EEXIST)
+    });
+    assert_eq!(refused, Err(Errno::EEXIST));
+    table.change_attribute(identity(1, 8), b"trusted.e", &mut |_| Ok(None)).unwrap();
+    assert_eq!(table.attribute(identity(1, 8), b"trusted.e"), Ok(None));
+    drop(table);
+    assert!(!Table::has_facts(&place.file()).unwrap());
+}
+
+#[test]
+fn a_value_that_nobody_wrote_is_no_owner() {
+    let place = Place::new("flipped");
+    let table = Table::open(&place.file()).unwrap();
+    table.put(identity(1, 7), &owned(5)).unwrap();
+    table.change_attribute(identity(1, 7), b"n", &mut |_| Ok(Some(b"value".to_vec()))).unwrap();
+    for flip in ["facts SET uid = 6", "facts SET mode = 0", "facts SET proof = 1"] {
+        table.put(identity(1, 7), &owned(5)).unwrap();
+        table.connection.lock().execute_batch(&format!("UPDATE {flip}")).unwrap();
+        assert_eq!(table.fact(identity(1, 7)), Err(Errno::EIO), "{flip}");
+    }
+    table.connection.lock().execute_batch("UPDATE attributes SET value = x'76616C7565'").unwrap();
+    assert_eq!(table.attribute(identity(1, 7), b"n"), Ok(Some(b"value".to_vec())));
+    table.connection.lock().execute_batch("UPDATE attributes SET value = x'76616C7566'").unwrap();
+    assert_eq!(table.attribute(identity(1, 7), b"n"), Err(Errno::EIO));
 }

@@ -1,0 +1,117 @@
+//! Attributes by name that are kept beside their inodes: those that the kernel would not keep, or not there.
+//!
+//! They last as long as facts do that no extended attribute of the inode can hold, and are shared by the
+//! processes that share the file. Nothing of the file is cached: another process may change it at any time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use parking_lot::RwLock;
+
+use super::{Identity, Ownership};
+use crate::abi::Errno;
+
+/// An inode's attributes.
+type Named = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Those that end with the run.
+#[derive(Debug, Default)]
+pub(super) struct Beside(RwLock<HashMap<Identity, Named>>);
+
+impl Beside {
+    fn get(&self, identity: Identity, name: &[u8]) -> Option<Vec<u8>> {
+        self.0.read().get(&identity)?.get(name).cloned()
+    }
+
+    fn names(&self, identity: Identity) -> Vec<Vec<u8>> {
+        self.0.read().get(&identity).map(|named| named.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn change(
+        &self,
+        identity: Identity,
+        name: &[u8],
+        change: &mut dyn FnMut(Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Errno>,
+    ) -> Result<(), Errno> {
+        let mut all = self.0.write();
+        let old = all.get(&identity).and_then(|named| named.get(name)).cloned();
+        match change(old)? {
+            Some(value) => {
+                all.entry(identity).or_default().insert(name.to_owned(), value);
+            }
+            None => {
+                if let Some(named) = all.get_mut(&identity) {
+                    named.remove(name);
+                    if named.is_empty() {
+                        all.remove(&identity);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ownership {
+    /// The value of an attribute that is kept beside the inode.
+    ///
+    /// # Errors
+    /// `EIO` and its like, from the file.
+    pub fn attribute(&self, identity: Identity, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+        match self.file_if_any()? {
+            Some(table) => table.attribute(identity, name),
+            None => Ok(self.beside.get(identity, name)),
+        }
+    }
+
+    /// The names of the attributes that are kept beside the inode, in order.
+    ///
+    /// # Errors
+    /// As [`Ownership::attribute`].
+    pub fn attribute_names(&self, identity: Identity) -> Result<Vec<Vec<u8>>, Errno> {
+        match self.file_if_any()? {
+            Some(table) => table.attribute_names(identity),
+            None => Ok(self.beside.names(identity)),
+        }
+    }
+
+    /// Keeps beside the inode what `change` makes of an attribute's value, in one step; `None` is no attribute.
+    /// Who keeps the first [leaves a mark](Ownership::leave_mark) before, as with facts.
+    ///
+    /// # Errors
+    /// `ENOSPC` where the filesystem is full; `EIO` and its like, from the file; what `change` says. Then
+    /// nothing is changed.
+    pub fn change_attribute(
+        &self,
+        identity: Identity,
+        name: &[u8],
+        mut change: impl FnMut(Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Errno>,
+    ) -> Result<(), Errno> {
+        match self.file_to_write()? {
+            Some(table) => table.change_attribute(identity, name, &mut change),
+            None => self.beside.change(identity, name, &mut change),
+        }
+    }
+
+    /// Keeps a value, whatever was there.
+    ///
+    /// # Errors
+    /// As [`Ownership::change_attribute`].
+    pub fn put_attribute(&self, identity: Identity, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        self.change_attribute(identity, name, |_| Ok(Some(value.to_owned())))
+    }
+
+    /// Forgets a value; whether there was one.
+    ///
+    /// # Errors
+    /// As [`Ownership::change_attribute`].
+    pub fn remove_attribute(&self, identity: Identity, name: &[u8]) -> Result<bool, Errno> {
+        let mut found = false;
+        if self.attribute(identity, name)?.is_some() {
+            self.change_attribute(identity, name, |old| {
+                found = old.is_some();
+                Ok(None)
+            })?;
+        }
+        Ok(found)
+    }
+}
