@@ -55,6 +55,14 @@ impl Abi {
             Abi::X86_64 | Abi::Aarch64 => 8,
         }
     }
+
+    /// `O_NOFOLLOW` of open(2).
+    pub const fn no_follow(self) -> u32 {
+        match self {
+            Abi::X86_64 | Abi::I386 => 0o400_000,
+            Abi::Aarch64 => 0o100_000,
+        }
+    }
 }
 
 /// One operation's syscall number in every ABI; `None` where the ABI has no such call.

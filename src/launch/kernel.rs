@@ -27,6 +27,11 @@ const NEEDS: &[Need] = &[
     need((5, 3), "PTRACE_GET_SYSCALL_INFO", None),
     need((5, 8), "faccessat2(2)", Some("a refused chown on a read-only filesystem gives EPERM, not EROFS")),
     need((5, 9), "close_range(2)", Some("descriptors are closed one by one")),
+    need(
+        (6, 13),
+        "getxattrat(2)",
+        Some("attributes below an open directory are reached through /proc or by opening"),
+    ),
 ];
 
 /// Refuses to run on a kernel that lacks what nothing can replace.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::unistd::{AccessFlags, access};
 use parking_lot::{Mutex, RwLock};
 
-use super::{Fact, Identity, Inode, Table, Unusable, listing::Entry, xattr};
+use super::{Fact, Identity, Inode, Table, Unusable, listing::Entry, reach, xattr};
 use crate::abi::{Errno, stat::Ctime};
 use crate::sys;
 
@@ -178,18 +178,25 @@ impl Lasting {
         self.traffic.lock().entry(inode).or_default().readers += 1;
     }
 
-    /// Whether nobody wrote meanwhile, so that what was read is worth more than what memory says.
-    pub(super) fn end_reading(&self, inode: Inode, ctime: Ctime) -> bool {
-        let good = self.leave(inode, |traffic| {
+    /// The home was read at this ctime. Where nobody wrote meanwhile, so that what was read is worth more
+    /// than what memory says, that is to `learn` it, before anybody can begin to write.
+    pub(super) fn end_reading(&self, inode: Inode, ctime: Ctime, learn: impl FnOnce()) {
+        self.leave(inode, |traffic| {
             traffic.readers = traffic.readers.saturating_sub(1);
-            !traffic.stale
+            if !traffic.stale {
+                learn();
+            }
         });
         let mut read = self.read.write();
         if read.len() >= MOST {
             read.clear();
         }
         read.insert(inode, ctime);
-        good
+    }
+
+    /// The home could not be read, and is as unread as before.
+    pub(super) fn give_up_reading(&self, inode: Inode) {
+        self.leave(inode, |traffic| traffic.readers = traffic.readers.saturating_sub(1));
     }
 
     pub(super) fn begin_writing(&self, inode: Inode) {
@@ -200,29 +207,29 @@ impl Lasting {
     }
 
     pub(super) fn end_writing(&self, inode: Inode) {
-        self.leave(inode, |traffic| {
-            traffic.writers = traffic.writers.saturating_sub(1);
-            false
-        });
+        self.leave(inode, |traffic| traffic.writers = traffic.writers.saturating_sub(1));
     }
 
-    fn leave(&self, inode: Inode, leave: impl FnOnce(&mut Traffic) -> bool) -> bool {
+    fn leave(&self, inode: Inode, leave: impl FnOnce(&mut Traffic)) {
         let mut all = self.traffic.lock();
-        let Some(traffic) = all.get_mut(&inode) else { return false };
-        let outcome = leave(traffic);
+        let Some(traffic) = all.get_mut(&inode) else { return };
+        leave(traffic);
         if traffic.readers == 0 && traffic.writers == 0 {
             all.remove(&inode);
         }
-        outcome
     }
 
-    /// The fact in the attributes of the file at this path, if there is one.
-    pub(super) fn borne_by(&self, path: &CStr) -> Option<Fact> {
-        let (mut owner, mut stat) = ([0; xattr::LONGEST], [0; xattr::LONGEST]);
-        let owner = sys::xattr::get(path, xattr::OWNER, &mut owner).ok();
-        let stat = sys::xattr::get(path, xattr::STAT, &mut stat).ok();
-        let fact = xattr::fact(owner, stat);
-        (self.home.attributes && !fact.is_empty()).then_some(fact)
+    /// The fact in the attributes of the file at this path, where facts live in attributes.
+    pub(super) fn borne_by(&self, path: &CStr) -> Result<Fact, Errno> {
+        let value = |name| match reach::get(path, name) {
+            Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(None),
+            value => value.map(Some),
+        };
+        if !self.home.attributes {
+            return Ok(Fact::default());
+        }
+        let (owner, stat) = (value(xattr::OWNER)?, value(xattr::STAT)?);
+        Ok(xattr::fact(owner.as_deref(), stat.as_deref()))
     }
 
     /// The file, opened; `None` where there is none or it cannot be used.
@@ -250,11 +257,14 @@ impl Lasting {
     }
 
     /// What the file says of an inode. A file that nobody made yet is not made for that.
-    pub(super) fn kept(&self, identity: Identity) -> Option<Fact> {
+    ///
+    /// # Errors
+    /// `EIO` and its like, from the file.
+    pub(super) fn kept(&self, identity: Identity) -> Result<Option<Fact>, Errno> {
         if self.table.get().is_none() && !self.home.file.as_deref().is_some_and(Path::exists) {
-            return None;
+            return Ok(None);
         }
-        self.table()?.fact(identity).ok().flatten()
+        self.table().map_or(Ok(None), |table| table.fact(identity))
     }
 
     /// Has the file keep a fact, or forget it where it is empty.
@@ -263,7 +273,7 @@ impl Lasting {
             if !self.homeless.read().is_empty() {
                 self.homeless.write().remove(&identity.inode());
             }
-            if self.kept(identity).is_none() {
+            if self.kept(identity)?.is_none() {
                 return Ok(());
             }
         }
@@ -294,12 +304,22 @@ mod tests {
         Lasting::new(home).expect("it lasts")
     }
 
+    /// Whether what was read at this ctime counts.
+    fn counts(lasting: &Lasting, ctime: Ctime) -> bool {
+        let mut counts = false;
+        lasting.end_reading(INODE, ctime, || counts = true);
+        counts
+    }
+
     #[test]
     fn an_inode_is_read_once_for_each_change_time() {
         let lasting = lasting();
         assert!(lasting.is_unread(INODE, Some(Ctime(1))));
         lasting.begin_reading(INODE);
-        assert!(lasting.end_reading(INODE, Ctime(1)));
+        lasting.give_up_reading(INODE);
+        assert!(lasting.is_unread(INODE, Some(Ctime(1))), "it could not be read");
+        lasting.begin_reading(INODE);
+        assert!(counts(&lasting, Ctime(1)));
         assert!(!lasting.is_unread(INODE, Some(Ctime(1))));
         assert!(lasting.is_unread(INODE, Some(Ctime(2))) && lasting.is_unread(INODE, None));
     }
@@ -310,13 +330,13 @@ mod tests {
         lasting.begin_reading(INODE);
         lasting.begin_writing(INODE);
         lasting.end_writing(INODE);
-        assert!(!lasting.end_reading(INODE, Ctime(1)), "it may have read before the write");
+        assert!(!counts(&lasting, Ctime(1)), "it may have read before the write");
         lasting.begin_writing(INODE);
         lasting.begin_reading(INODE);
-        assert!(!lasting.end_reading(INODE, Ctime(1)), "memory is ahead of the home");
+        assert!(!counts(&lasting, Ctime(1)), "memory is ahead of the home");
         lasting.end_writing(INODE);
         lasting.begin_reading(INODE);
-        assert!(lasting.end_reading(INODE, Ctime(1)));
+        assert!(counts(&lasting, Ctime(1)));
         assert!(lasting.traffic.lock().is_empty());
     }
 
@@ -334,7 +354,7 @@ mod tests {
         let fact = Fact { mode: Some(0o600), ..Fact::default() };
         let lasting = lasting();
         assert_eq!(lasting.keep(identity, &fact), Ok(()));
-        assert_eq!(lasting.kept(identity), None);
+        assert_eq!(lasting.kept(identity), Ok(None));
         assert!(lasting.is_homeless(identity));
         assert_eq!(lasting.keep(identity, &Fact::default()), Ok(()));
         assert!(!lasting.is_homeless(identity));

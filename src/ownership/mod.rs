@@ -29,6 +29,7 @@ mod carried;
 mod fact;
 mod home;
 pub mod listing;
+pub mod reach;
 pub mod rules;
 mod store;
 mod table;
@@ -173,14 +174,30 @@ impl Ownership {
         }
     }
 
-    /// What stood at the inode's home when it had this ctime. Does not count where it was written
-    /// meanwhile: memory knows better.
-    pub fn learn(&self, identity: Identity, ctime: Ctime, fact: Fact) {
-        let Some(lasting) = &self.lasting else { return };
-        let good = lasting.end_reading(identity.inode(), ctime);
-        if good && !(fact.is_empty() && lasting.is_homeless(identity)) {
-            self.store.put(identity, &|_| fact);
+    /// What is kept of an inode, where its attributes bear `borne`: they outshine what is kept beside it.
+    ///
+    /// # Errors
+    /// Where nothing is found, and not everything could be read.
+    pub fn found(&self, identity: Identity, borne: Result<Fact, Errno>) -> Result<Fact, Errno> {
+        match borne {
+            Ok(fact) if !fact.is_empty() => Ok(fact),
+            borne => match self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.kept(identity))? {
+                Some(fact) => Ok(fact),
+                None => borne,
+            },
         }
+    }
+
+    /// What stood at the inode's home when it had this ctime. Does not count where it was written
+    /// meanwhile, which memory knows better, or where it could not be read.
+    pub fn learn(&self, identity: Identity, ctime: Ctime, found: Result<Fact, Errno>) {
+        let Some(lasting) = &self.lasting else { return };
+        let Ok(fact) = found else { return lasting.give_up_reading(identity.inode()) };
+        lasting.end_reading(identity.inode(), ctime, || {
+            if !(fact.is_empty() && lasting.is_homeless(identity)) {
+                self.store.put(identity, &|_| fact);
+            }
+        });
     }
 
     /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
@@ -188,8 +205,8 @@ impl Ownership {
         let Some(lasting) = self.lasting.as_ref() else { return };
         if lasting.is_unread(identity.inode(), Some(ctime)) {
             lasting.begin_reading(identity.inode());
-            let found = lasting.borne_by(path).or_else(|| lasting.kept(identity)).unwrap_or_default();
-            self.learn(identity, ctime, found.found(kernel));
+            let found = self.found(identity, lasting.borne_by(path));
+            self.learn(identity, ctime, found.map(|fact| fact.found(kernel)));
         }
     }
 
@@ -218,11 +235,6 @@ impl Ownership {
     pub fn remembered(&self, identity: Identity) -> Fact {
         let record = self.store.get(identity.inode()).filter(|record| record.birth == identity.birth);
         record.map_or(Fact::default(), |record| record.fact)
-    }
-
-    /// What is kept of an inode beside it.
-    pub fn kept(&self, identity: Identity) -> Option<Fact> {
-        self.lasting.as_ref()?.kept(identity)
     }
 
     /// Keeps a fact beside its inode; forgets it where it is empty.

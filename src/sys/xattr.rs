@@ -26,6 +26,27 @@ pub fn get<'a>(path: &CStr, name: &CStr, into: &'a mut [u8]) -> Result<&'a [u8]>
     Ok(into.get(..length).unwrap_or_default())
 }
 
+/// listxattr(2): the names, each with a NUL behind it, which `into` holds.
+///
+/// # Errors
+/// `ERANGE` where they are longer.
+pub fn list<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8]> {
+    // SAFETY: it is a C string that lives over the call, and the kernel writes at most `into.len()` bytes.
+    let length = unsafe { libc::listxattr(path.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
+    let length = Errno::result(length)?.unsigned_abs();
+    Ok(into.get(..length).unwrap_or_default())
+}
+
+/// removexattr(2).
+///
+/// # Errors
+/// As [`length`].
+pub fn remove(path: &CStr, name: &CStr) -> Result<()> {
+    // SAFETY: both are C strings that live over the call.
+    let outcome = unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) };
+    Errno::result(outcome).map(drop)
+}
+
 /// setxattr(2).
 pub fn set(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: both are C strings that live over the call, and the kernel reads `value.len()` bytes.

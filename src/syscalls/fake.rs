@@ -2,6 +2,8 @@
 #![allow(dead_code)] // not every kind of handler needs every fixture
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::CString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Guest, SCRATCH_BYTES, Stage, Verdict, table};
@@ -84,6 +86,8 @@ pub(crate) struct FakeGuest {
     /// Every stage raised, by a commit too.
     pub(crate) raised: Vec<Stage>,
     pub(crate) sandboxed: bool,
+    /// What the tracer reaches of open files.
+    pub(crate) open_files: BTreeMap<u64, PathBuf>,
     /// Where the scratch memory is; `None`: none can be had.
     pub(crate) scratch: Option<u64>,
 }
@@ -111,6 +115,7 @@ impl FakeGuest {
             commits: 0,
             raised: Vec::new(),
             sandboxed: false,
+            open_files: BTreeMap::new(),
             scratch: Some(SCRATCH),
         }
     }
@@ -198,6 +203,11 @@ impl Guest for FakeGuest {
 
     fn ownership(&self) -> &Ownership {
         &self.ownership
+    }
+
+    fn open_file(&self, descriptor: u64) -> Option<CString> {
+        let place = self.open_files.get(&descriptor)?;
+        CString::new(place.to_str()?).ok()
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {

@@ -1,5 +1,6 @@
 //! The stopped task as a handler sees it.
 
+use std::ffi::CString;
 use std::sync::Arc;
 
 use super::Stage;
@@ -46,6 +47,10 @@ pub trait Guest {
 
     /// The facts about inodes.
     fn ownership(&self) -> &Ownership;
+
+    /// A path by which the tracer itself reaches the file that a descriptor of the task's stands for, whatever
+    /// root the task has; `None` where the tracer has no such path.
+    fn open_file(&self, descriptor: u64) -> Option<CString>;
 
     /// Makes the task execute one more syscall, which must not block, and gives its result. The
     /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call.

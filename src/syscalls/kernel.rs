@@ -55,12 +55,18 @@ calls! {
     LREMOVEXATTR = "lremovexattr", 198, 236, 15;
     /// fremovexattr(2).
     FREMOVEXATTR = "fremovexattr", 199, 237, 16;
-    /// getxattrat(2), Linux 6.13: like the next two only ever in place of the guest's own.
+    /// setxattrat(2), Linux 6.13, as the next three.
+    SETXATTRAT = "setxattrat", 463, 463, 463;
+    /// getxattrat(2).
     GETXATTRAT = "getxattrat", 464, 464, 464;
     /// listxattrat(2).
     LISTXATTRAT = "listxattrat", 465, 465, 465;
     /// removexattrat(2).
     REMOVEXATTRAT = "removexattrat", 466, 466, 466;
+    /// openat(2).
+    OPENAT = "openat", 257, 295, 56;
+    /// close(2).
+    CLOSE = "close", 3, 6, 57;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.

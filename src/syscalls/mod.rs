@@ -4,6 +4,7 @@
 //! short, named after its syscall, and returns a [`Verdict`].
 
 mod acl;
+mod attributes;
 mod bind;
 mod capabilities;
 mod chmod;

@@ -1,5 +1,6 @@
 //! The [`Guest`] that handlers see: a stopped tracee and its worker.
 
+use std::ffi::CString;
 use std::sync::Arc;
 
 use super::tracee::SLOTS;
@@ -148,6 +149,11 @@ impl Guest for Live<'_> {
 
     fn ownership(&self) -> &Ownership {
         &self.worker.shared.ownership
+    }
+
+    fn open_file(&self, descriptor: u64) -> Option<CString> {
+        let path = format!("/proc/{}/fd/{}", self.stop.tid(), descriptor as i32);
+        self.worker.shared.has_proc.then(|| CString::new(path).ok())?
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {

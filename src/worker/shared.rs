@@ -31,6 +31,8 @@ pub struct Shared {
     pub tally: Option<Tally>,
     /// Whether the supervisor has something to do before the first process's end is seen.
     pub watch_first: bool,
+    /// Whether `/proc` knows the tracees by the ids that the tracer knows them by.
+    pub(super) has_proc: bool,
     /// Whether the ownership stage is up, for every process.
     pub(super) ownership_raised: AtomicBool,
     /// Held while the ownership stage is being raised.
@@ -60,6 +62,7 @@ impl Shared {
             counters: Counters::default(),
             tally: summary.then(Tally::default),
             watch_first,
+            has_proc: has_proc(),
             raising: Mutex::new(()),
         }
     }
@@ -94,4 +97,10 @@ impl Shared {
     pub(super) fn options_of_the_first(&self) -> i32 {
         ptrace::OPTIONS_WITH_EXEC | if self.watch_first { libc::PTRACE_O_TRACEEXIT } else { 0 }
     }
+}
+
+/// Whether `/proc` is there, and is that of our own pid namespace.
+fn has_proc() -> bool {
+    let own = std::fs::read_link("/proc/self");
+    own.is_ok_and(|own| own.to_str() == Some(&std::process::id().to_string()))
 }

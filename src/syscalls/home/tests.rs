@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::*;
+use crate::abi::SysResult;
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Choice, Device, Home, Inode, Ownership};
 use crate::syscalls::fake::{FakeGuest, Memory};
@@ -195,43 +196,30 @@ fn a_directory_is_not_read_again_for_every_file_that_is_made_in_it() {
 }
 
 #[test]
-fn every_place_is_named_as_the_guest_named_it() {
-    for (path, place, call, name) in [
-        ("/a", Place::path(PATH), "listxattr", "/a"),
-        ("a", Place::path(PATH), "listxattr", "a"),
-        ("a", Place::link(PATH), "llistxattr", "a"),
-        ("/a", Place::at(5, PATH, 0), "listxattr", "/a"),
-        ("a/b", Place::at(5, PATH, 0), "listxattr", "/proc/thread-self/fd/5/a/b"),
-        ("a", Place::at(5, PATH, AT_SYMLINK_NOFOLLOW), "llistxattr", "/proc/thread-self/fd/5/a"),
-        ("", Place::at(AT_FDCWD, PATH, 0x1000), "listxattr", "."),
-    ] {
-        let mut guest = guest(&Attributed::default(), WILLING);
-        guest.memory.map(PATH, &[path.as_bytes(), b"\0"].concat());
-        guest.ownership.leave_mark();
-        recall(&mut guest, place, &statx(0o040_755, 5));
-        let (made, args) = guest.injected[0];
-        assert_eq!(made, call, "{path} {place:?}");
-        assert_eq!(guest.memory.string(args[0]).ok().as_deref(), Some(name.as_bytes()));
+fn what_could_not_be_read_is_neither_taken_for_nothing_nor_for_read() {
+    for errno in [Errno::EACCES, Errno::EPERM, Errno::ENOENT, Errno::ENOMEM, Errno::EIO, Errno::EMFILE] {
+        for refused in ["listxattr", "getxattr"] {
+            let inode = Attributed::default();
+            let mut guest = guest(&inode, WILLING);
+            guest.memory.map(PATH, b"/f\0");
+            let file = statx(0o100_644, 5);
+            assert_eq!(give(&mut guest, &file, owned(7, 8)), Ok(()));
+            let marked = Rc::clone(&inode);
+            guest.kernel = Some(Box::new(move |memory, call, args| match call.name == refused {
+                true => Err(errno),
+                false => answer(&marked, memory, call.name.trim_start_matches(['l', 'f']), args),
+            }));
+            recall(&mut guest, Place::path(PATH), &file);
+            assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(7, 8), "{refused} {errno:?}");
+            assert!(guest.ownership.is_unread(Identity::of(&file).inode(), Some(file.ctime)));
+        }
     }
-}
-
-#[test]
-fn a_descriptor_that_is_only_a_path_is_reached_through_proc() {
-    let refuses = |name: &str| (name == "flistxattr").then_some(Errno::EBADF);
-    let mut guest = guest(&Attributed::default(), refuses);
+    let mut guest = guest(&Attributed::default(), |_| Some(Errno::EOPNOTSUPP));
+    guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark();
-    recall(&mut guest, Place::Descriptor(7), &statx(0o100_644, 5));
-    assert_eq!(guest.injected.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["flistxattr", "listxattr"]);
-    assert_eq!(guest.memory.string(guest.injected[1].1[0]).unwrap(), b"/proc/thread-self/fd/7");
-}
-
-#[test]
-fn a_path_that_is_too_long_for_the_scratch_memory_bears_nothing() {
-    let mut guest = guest(&Attributed::default(), WILLING);
-    guest.memory.map(PATH, &[b'a'; 4000]);
-    guest.ownership.leave_mark();
-    recall(&mut guest, Place::at(5, PATH, 0), &statx(0o100_644, 5));
-    assert!(guest.injected.is_empty());
+    let file = statx(0o100_644, 5);
+    recall(&mut guest, Place::path(PATH), &file);
+    assert!(!guest.ownership.is_unread(Identity::of(&file).inode(), Some(file.ctime)), "it can bear none");
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! Extended attributes of files that the tracer itself reaches, by a path of its own.
+
+use std::ffi::CStr;
+
+use super::xattr::LONGEST;
+use crate::abi::Errno;
+use crate::sys;
+
+/// The names of all, each with a NUL behind it.
+///
+/// # Errors
+/// `ERANGE` where they are longer than `most`; what else the kernel says.
+pub fn list(path: &CStr, most: usize) -> Result<Vec<u8>, Errno> {
+    let mut names = vec![0; most];
+    sys::xattr::list(path, &mut names).map(<[u8]>::to_vec).map_err(errno)
+}
+
+/// The value of one.
+///
+/// # Errors
+/// `ENODATA` where there is no such attribute; what else the kernel says.
+pub fn get(path: &CStr, name: &CStr) -> Result<Vec<u8>, Errno> {
+    let mut value = [0; LONGEST];
+    sys::xattr::get(path, name, &mut value).map(<[u8]>::to_vec).map_err(errno)
+}
+
+/// Sets one.
+///
+/// # Errors
+/// `ENOSPC`, `EDQUOT`, and what else the kernel says.
+pub fn set(path: &CStr, name: &CStr, value: &[u8]) -> Result<(), Errno> {
+    sys::xattr::set(path, name, value).map_err(errno)
+}
+
+/// Removes one.
+///
+/// # Errors
+/// As [`get`].
+pub fn remove(path: &CStr, name: &CStr) -> Result<(), Errno> {
+    sys::xattr::remove(path, name).map_err(errno)
+}
+
+fn errno(errno: sys::Errno) -> Errno {
+    Errno(errno as i32)
+}
