@@ -70,11 +70,12 @@ fn compare(what: &str, expected: &Output, found: &Output) {
 }
 
 impl Job {
-    /// The script and the directories, where both sides can reach them.
+    /// The scripts and what both sides share, where both sides can reach them.
     fn provide(&self) {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jobs");
-        for name in ["drive", self.name] {
-            fs::copy(scripts.join(name), self.scratch.path().join(name)).expect("the job has a script");
+        for script in fs::read_dir(scripts).expect("the scripts are there").flatten() {
+            let copied = self.scratch.path().join(script.file_name());
+            fs::copy(script.path(), copied).expect("a script can be read");
         }
         self.directory("shared");
     }
@@ -121,4 +122,19 @@ impl Job {
 #[test]
 fn install_and_its_kin_make_the_tree_that_real_root_would_have_made() {
     same_as_real_root("install", 60);
+}
+
+#[test]
+fn rpm_installs_upgrades_and_verifies_as_real_root_does() {
+    same_as_real_root("rpm", 120);
+}
+
+#[test]
+fn dnf_installs_upgrades_and_removes_as_real_root_does() {
+    same_as_real_root("dnf", 120);
+}
+
+#[test]
+fn zypper_installs_upgrades_and_removes_as_real_root_does() {
+    same_as_real_root("zypper", 120);
 }
