@@ -1,6 +1,12 @@
 //! Whatever is killed whenever: what a chown or mknod has reported finished is there in the next run, and nothing
 //! has an owner that nobody gave it. `REMAINROOT_CRASHES=3000` makes it that many kills for each store.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)] // a helper of a test is a test
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr
+)] // a helper of a test is a test
 
 mod common;
 

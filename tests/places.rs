@@ -20,7 +20,8 @@ fn agrees(flags: &[&str], wrapper: &[&str]) {
     }
     let built = Scratch::new("places-probe");
     let Some(probe) = compile(&built, "ownership/places.c", flags) else { return };
-    let wrapper: Vec<&str> = wrapper.iter().map(|&word| if word == "probe" { &probe } else { word }).collect();
+    let wrapper: Vec<&str> =
+        wrapper.iter().map(|&word| if word == "probe" { &probe } else { word }).collect();
     let native = said(How::Native, &probe, "", &[]);
     assert!(native.lines().count() > 100 && native.ends_with("is left: 1\n"), "{native}");
     for store in ["memory", "xattr", "auto"] {
