@@ -60,7 +60,9 @@ fn compare(what: &str, expected: &Output, found: &Output) {
     };
     let without = |these: &Output, those: &Output| -> Vec<String> {
         let known: BTreeSet<String> = lines(those).into_iter().collect();
-        lines(these).into_iter().filter(|line| !known.contains(line)).take(60).collect()
+        // One that failed has listed nothing.
+        let most = if expected.status == found.status { 60 } else { 10 };
+        lines(these).into_iter().filter(|line| !known.contains(line)).take(most).collect()
     };
     let (missing, strange) = (without(expected, found), without(found, expected));
     panic!(
@@ -137,4 +139,10 @@ fn dnf_installs_upgrades_and_removes_as_real_root_does() {
 #[test]
 fn zypper_installs_upgrades_and_removes_as_real_root_does() {
     same_as_real_root("zypper", 120);
+}
+
+#[test]
+#[ignore = "attributes of trusted.* and the names in ACLs do not outlast the run yet"]
+fn systemd_sysusers_and_tmpfiles_make_what_they_make_for_real_root() {
+    same_as_real_root("systemd", 60);
 }
