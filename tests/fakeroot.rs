@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -86,6 +87,130 @@ fn what_either_saved_the_other_loads() {
     }
     for (once, twice) in &saved {
         assert_eq!((once, twice), (&saved[0].0, &saved[0].0));
+    }
+}
+
+/// The lines that fakeroot knows of what lies in `w`, by name; a directory's count of links is as it was when
+/// it was last looked at. Fails where the file tells of anything else.
+fn told(place: &Place, db: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(place.0.file(db)).unwrap();
+    let known =
+        text.lines().filter_map(|line| line.strip_prefix("dev=")?.split_once(",ino=")?.1.split_once(','));
+    let mut lines: BTreeMap<&str, &str> = known.collect();
+    let mut told = BTreeMap::new();
+    let names = place.says("find . -printf '%i %p\n' | sort -k 2");
+    for (ino, name) in names.lines().filter_map(|line| line.split_once(' ')) {
+        if let Some(line) = lines.get(ino) {
+            let line = if line.starts_with("mode=4") { line.split(",nlink").next().unwrap() } else { line };
+            told.insert(name.to_owned(), line.to_owned());
+        }
+    }
+    let here: Vec<&str> = names.lines().filter_map(|line| line.split(' ').next()).collect();
+    lines.retain(|ino, _| !here.contains(ino));
+    assert!(lines.is_empty(), "of what is not there any more: {lines:?}");
+    told
+}
+
+/// What every kind of change leaves behind, each on a file of its own.
+const TOUCH: &str = "umask 022; touch plain chmodded none chowned roots gone over renamed hard looked; \
+     mkdir d gonedir e; ln -s plain l; ln -s plain c; chown -h 3:3 c; mkfifo p; mknod n c 1 3; mknod gonenode b 8 1; \
+     chmod 640 chmodded; chmod 0 none; chmod 700 e; chown 5:6 chowned; chown 0:0 roots; \
+     chown 7 gone over renamed hard gonedir; ln hard again; rm gone again gonenode; rmdir gonedir; mv looked over; \
+     mv renamed moved; mv -T d/../moved ./moved2; mkdir -m 2755 s; chgrp 50 s; stat l >/dev/null";
+const EVERYTHING: &str = "find . -printf '%p %M %U:%G\n' | sort";
+
+#[test]
+fn what_was_touched_and_still_exists_is_saved_as_fakeroot_saves_it() {
+    if !Place::has_peer() {
+        return;
+    }
+    for option in ["", "-u"] {
+        let outcome = ["$R", "$F"].map(|which| {
+            let place = Place::new();
+            let said = place.says(&format!(
+                "{which} {option} -s ../db sh -c \"{TOUCH}; {EVERYTHING}; stat -c %u:%g /etc/passwd\""
+            ));
+            let told = told(&place, "db");
+            let loaded = format!("{which} {option} -i ../db -s ../db2 sh -c 'chown 30 hard; rm chowned'");
+            place.says(&loaded);
+            let twice = self::told(&place, "db2");
+            (said, told, twice)
+        });
+        assert_eq!(outcome[1], outcome[0], "{option}");
+        assert!(outcome[0].1.contains_key("./roots") && !outcome[0].1.contains_key("./plain"));
+    }
+}
+
+#[test]
+fn what_nobody_touched_is_the_users_own_where_the_unknown_is_real() {
+    let place = Place::new();
+    let owner = "stat -c '%n %u:%g' .";
+    let real = place.says(owner);
+    assert_eq!(place.says(&format!("$F {owner}")), ". 0:0\n");
+    assert_eq!(place.says(&format!("$F -u {owner}")), real);
+    let uid = real.trim().strip_prefix(". ").unwrap();
+    let said = place
+        .says("$F -u sh -c 'touch a b c; chown 5 a; chmod 600 b; mkdir d; id -u; stat -c %u:%g a b c d'");
+    assert_eq!(said, format!("0\n5:0\n0:0\n{uid}\n0:0\n"));
+}
+
+/// A script of random changes to a few files, without what fakeroot answers as no kernel does: set-id bits of a
+/// file given away, groups of set-gid directories, and nodes made where something is already.
+fn random_script(seed: u64) -> String {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut below = |limit: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % limit
+    };
+    let mut script = String::from("exec </dev/null 2>/dev/null; umask 022\n");
+    for _ in 0..100 {
+        let mut name = || format!("{}f{}", ["", "d0/", "d1/", "d2/"][below(4) as usize], below(6));
+        let (one, two) = (name(), name());
+        let mode = ["600", "644", "0", "711", "1777"][below(5) as usize];
+        let (some, other) = (below(20), below(300));
+        let line = match below(15) {
+            0 => format!("touch {one}"),
+            1 => format!("chown {some}:{other} {one}"),
+            2 => format!("chown -h {some} {one}"),
+            3 => format!("chmod {mode} {one}"),
+            4 => format!("mkdir d{}", some % 3),
+            5 => format!("mkdir {one}"),
+            6 => format!("rmdir {one}"),
+            7 => format!("rm -f {one}"),
+            8 => format!("mv -T {one} {two}"),
+            9 => format!("ln -T {one} {two}"),
+            10 => format!("ln -sT {two} {one}"),
+            11 => format!("test -e {one} || test -h {one} || mknod {one} c {some} {other}"),
+            12 => format!("mkfifo {one}"),
+            13 => format!("! test -f {one} || test -p {two} || test -c {two} || cp {one} {two}"),
+            _ => format!("rm -rf d{}", some % 3),
+        };
+        script += &line;
+        script.push('\n');
+    }
+    format!("{script}{EVERYTHING}; true")
+}
+
+#[test]
+fn random_changes_are_saved_as_fakeroot_saves_them_and_loaded_by_the_other() {
+    if !Place::has_peer() {
+        return;
+    }
+    for seed in 1..=4 {
+        let outcome = [("$R", "$F"), ("$F", "$R")].map(|(first, second)| {
+            let place = Place::new();
+            fs::write(place.0.path().join("script"), random_script(seed)).unwrap();
+            let said = place.says(&format!("{first} -s ../db bash ../script"));
+            assert_eq!(
+                place.says(&format!("{second} -i ../db {EVERYTHING}")),
+                said,
+                "{first} to {second}, {seed}"
+            );
+            (said, told(&place, "db"))
+        });
+        assert_eq!(outcome[1], outcome[0], "{seed}");
     }
 }
 

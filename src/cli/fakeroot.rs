@@ -1,7 +1,6 @@
 //! The command line of fakeroot(1), for when remainroot is called by that name.
 //!
-//! What concerns fakeroot's library and daemon is taken and means nothing. `-u` too: an owner that
-//! nobody has changed is what the kernel's namespace shows, with it or without.
+//! What concerns fakeroot's library and daemon is taken and means nothing.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -85,11 +84,12 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
         None => vec![],
     };
     let save = matches.get_one::<PathBuf>("save").map(|path| whole(path)).transpose()?;
-    let mode = if matches.get_flag("unknown-is-real") { c"unknown-is-real" } else { c"unknown-is-root" };
+    let unknown_is_real = matches.get_flag("unknown-is-real");
+    let mode = if unknown_is_real { c"unknown-is-real" } else { c"unknown-is-root" };
     // A number that no other fakeroot of this user has, as the key of its daemon's message queue is.
     let key = CString::new(std::process::id().to_string()).unwrap_or_default();
     let variables = vec![(c"FAKEROOTKEY", key), (c"FAKED_MODE", mode.to_owned())];
-    Ok(Plan { command, load, save, variables, allow_real_root: true, ..Plan::default() })
+    Ok(Plan { command, load, save, unknown_is_real, variables, allow_real_root: true, ..Plan::default() })
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct View {
     pub uids: IdMap,
     /// Group ids that exist in the namespace.
     pub gids: IdMap,
+    /// Whom an inode of the guest's root's belongs to that nobody has touched; `None` where that is root.
+    pub untouched: Option<(Uid, Gid)>,
 }
 
 impl View {

@@ -24,7 +24,7 @@ use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType};
 
 use crate::cred::View;
 use crate::ownership::listing::Entry;
-use crate::ownership::{Choice, Home};
+use crate::ownership::{Choice, Home, Listing};
 use crate::seccomp;
 use crate::supervisor::{self, Outputs};
 use crate::sys::process::Forked;
@@ -47,6 +47,8 @@ pub struct Plan {
     pub load: Vec<Entry>,
     /// Where to write a listing when the command ends; absolute.
     pub save: Option<PathBuf>,
+    /// Whether files of the caller's that nobody has touched are shown as his.
+    pub unknown_is_real: bool,
     /// Variables that the command finds beside the caller's.
     pub variables: Vec<(&'static CStr, CString)>,
     /// Whether to run as real root of the initial namespace.
@@ -78,15 +80,22 @@ pub fn run(plan: Plan) -> Failure {
         Some((tracer, name)) => return Failure::OtherTracer { tracer, name },
         None => {}
     }
-    let view = match kernel::check().and_then(|()| namespace::prepare(plan.allow_real_root)) {
+    let prepared =
+        kernel::check().and_then(|()| namespace::prepare(plan.allow_real_root, plan.unknown_is_real));
+    let view = match prepared {
         Ok(view) => view,
         Err(failure) => return failure,
     };
     if view.translates() && plan.verbosity > 0 {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     }
+    let listing = match plan.save {
+        Some(_) => Listing::Saved,
+        None if plan.unknown_is_real => Listing::Touched,
+        None => Listing::None,
+    };
     let mut home = match Home::prepare(plan.store) {
-        Ok(home) => home.with_listings(plan.load, plan.save.is_some()),
+        Ok(home) => home.with_listings(plan.load, listing),
         Err(unusable) => return Failure::Store(unusable),
     };
     if plan.adopt {
@@ -234,8 +243,10 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
 /// doing.
 fn first_stages(view: &View, home: &Home) -> &'static [Stage] {
     if view.translates() {
-        &[Stage::Ownership, Stage::Identity, Stage::Base]
-    } else if home.evidence() {
+        &[Stage::Removal, Stage::Ownership, Stage::Identity, Stage::Base]
+    } else if home.listing() == Listing::Saved {
+        &[Stage::Removal, Stage::Ownership, Stage::Base]
+    } else if home.evidence() || home.listing() != Listing::None {
         &[Stage::Ownership, Stage::Base]
     } else {
         &[Stage::Base]

@@ -4,17 +4,18 @@ use std::fs;
 use std::sync::Arc;
 
 use super::Failure;
-use crate::cred::{CapSet, Credentials, Gid, IdMap, Securebits, View};
+use crate::cred::{CapSet, Credentials, Gid, IdMap, Securebits, Uid, View};
 use crate::sys;
 
 /// Length of the identity map of the initial user namespace.
 const ALL_IDS: &str = "4294967295";
 
-/// Makes a one-id namespace where one is needed, and looks at what the kernel reports.
+/// Makes a one-id namespace where one is needed, and looks at what the kernel reports. Where
+/// `unknown_is_real`, what nobody has touched is shown as the caller's that it is.
 ///
 /// # Errors
 /// [`Failure::RealRoot`] for real root without `allow_real_root`.
-pub fn prepare(allow_real_root: bool) -> Result<View, Failure> {
+pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Failure> {
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
     if uid == 0 {
@@ -25,7 +26,8 @@ pub fn prepare(allow_real_root: bool) -> Result<View, Failure> {
         // Where it is forbidden the view translates instead.
         let _ = make_namespace(uid, gid);
     }
-    look()
+    let untouched = unknown_is_real.then_some((Uid(uid), Gid(gid)));
+    look().map(|view| View { untouched, ..view })
 }
 
 /// Whether this is the initial user namespace, or one that maps as much.
@@ -61,7 +63,7 @@ fn look() -> Result<View, Failure> {
     } else {
         reported(groups.into())?
     };
-    Ok(View { initial, kernel_uid, kernel_gid, uids, gids })
+    Ok(View { initial, kernel_uid, kernel_gid, uids, gids, untouched: None })
 }
 
 /// Real root's credentials as the kernel reports them inside the namespace.

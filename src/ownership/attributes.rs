@@ -53,6 +53,19 @@ impl Attributes {
         }
     }
 
+    /// What a stat shows: the same, but that what nobody has touched may be the caller's.
+    pub fn shown(kernel: Kernel, view: &View, fact: Option<Fact>) -> Attributes {
+        let seen = Attributes::seen(kernel, view, fact);
+        match view.untouched {
+            Some((uid, gid)) if fact.is_none() => Attributes {
+                uid: if kernel.uid == view.kernel_uid { uid } else { seen.uid },
+                gid: if kernel.gid == view.kernel_gid { gid } else { seen.gid },
+                ..seen
+            },
+            _ => seen,
+        }
+    }
+
     /// The bits chmod(2) sets.
     pub const fn permissions(&self) -> u16 {
         self.mode & PERMISSIONS

@@ -48,10 +48,12 @@ impl Carried {
 
     /// An inode was looked at. Has `keep` keep what waited for it, if it is the one that was meant, before
     /// anybody can find it gone from here.
-    pub(super) fn meet(&self, statx: &Statx, view: &View, keep: impl FnOnce(Identity, Fact)) {
+    pub(super) fn meet(&self, statx: &Statx, keep: impl FnOnce(Identity, Kernel, Fact)) {
         let identity = Identity::of(statx);
         let kernel = Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode };
-        if let Some(notes) = &self.notes {
+        if statx.links == 0 {
+            self.forget(identity);
+        } else if let Some(notes) = &self.notes {
             notes.write().insert(identity.inode(), Note { identity, kernel, links: statx.links });
         }
         if self.waiting(identity.inode()).is_none() {
@@ -60,10 +62,19 @@ impl Carried {
         let mut waiting = self.waiting.write();
         if let Some(entry) = waiting.get(&identity.inode()) {
             if entry.is_of(statx) {
-                let seen = Attributes::seen(kernel, view, Some(entry.fact().found(kernel)));
-                keep(identity, Fact::between(kernel, seen, view));
+                keep(identity, kernel, entry.fact().found(kernel));
             }
             waiting.remove(&identity.inode());
+        }
+    }
+
+    /// An inode has no name any more.
+    pub(super) fn forget(&self, identity: Identity) {
+        if let Some(notes) = &self.notes {
+            let mut notes = notes.write();
+            if notes.get(&identity.inode()).is_some_and(|note| note.identity == identity) {
+                notes.remove(&identity.inode());
+            }
         }
     }
 

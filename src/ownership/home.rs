@@ -43,7 +43,19 @@ pub struct Home {
     named: bool,
     evidence: bool,
     loaded: Vec<Entry>,
-    saves: bool,
+    listing: Listing,
+}
+
+/// What is to be remembered for a listing, or for who tells what was touched from what was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listing {
+    /// Nothing but what the kernel would show wrong.
+    #[default]
+    None,
+    /// Owner and group of everything that was touched.
+    Touched,
+    /// The same, and it is to be written down in the end.
+    Saved,
 }
 
 impl Home {
@@ -84,17 +96,18 @@ impl Home {
         self.evidence || !self.loaded.is_empty()
     }
 
-    /// The same with these entries of a listing, and one to be written at the end if it `saves`.
-    pub fn with_listings(self, loaded: Vec<Entry>, saves: bool) -> Home {
-        Home { loaded, saves, ..self }
+    /// The same with these entries of a listing, and what is remembered for another.
+    pub fn with_listings(self, loaded: Vec<Entry>, listing: Listing) -> Home {
+        Home { loaded, listing, ..self }
     }
 
     pub(super) fn take_loaded(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.loaded)
     }
 
-    pub(super) fn saves(&self) -> bool {
-        self.saves
+    /// What is remembered for a listing.
+    pub fn listing(&self) -> Listing {
+        self.listing
     }
 }
 

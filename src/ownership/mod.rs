@@ -38,7 +38,7 @@ pub mod xattr;
 pub use acls::{Acls, List};
 pub use attributes::{Attributes, Kernel};
 pub use fact::{Device, Fact, Identity, Inode};
-pub use home::{Choice, Home, MARK};
+pub use home::{Choice, Home, Listing, MARK};
 pub use store::{Memory, Record, Store};
 pub use table::{Table, Unusable};
 
@@ -77,6 +77,7 @@ pub struct Ownership {
     lasting: Option<Lasting>,
     /// What is taken over from a listing, and what one needs, if there is one.
     carried: Option<Carried>,
+    listing: Listing,
     /// Change times at which an inode's birth time was found to be its record's.
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
@@ -101,6 +102,7 @@ impl Ownership {
             store,
             lasting,
             carried,
+            listing: Listing::None,
             confirmed,
             inherits,
             acls: Acls::default(),
@@ -111,8 +113,9 @@ impl Ownership {
     /// No facts yet but those at home.
     pub fn at(mut home: Home) -> Ownership {
         let inherits = AtomicBool::new(home.evidence());
-        let carried = Carried::new(home.take_loaded(), home.saves());
-        Ownership { lasting: Lasting::new(home), carried, inherits, ..Ownership::default() }
+        let listing = home.listing();
+        let carried = Carried::new(home.take_loaded(), listing == Listing::Saved);
+        Ownership { lasting: Lasting::new(home), carried, listing, inherits, ..Ownership::default() }
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -124,6 +127,24 @@ impl Ownership {
     pub fn evidence(&self) -> bool {
         let waiting = self.carried.as_ref().is_some_and(Carried::is_waiting);
         waiting || self.lasting.as_ref().is_some_and(Lasting::evidence)
+    }
+
+    /// Whether everything that is touched is to be remembered, even where the kernel shows it right.
+    pub fn records_all(&self) -> bool {
+        self.listing != Listing::None
+    }
+
+    /// What must be remembered for `goal` to be shown where the kernel says `kernel`.
+    pub fn between(&self, kernel: Kernel, goal: Attributes, view: &View) -> Fact {
+        let fact = Fact::between(kernel, goal, view);
+        if self.records_all() { Fact { uid: Some(goal.uid), gid: Some(goal.gid), ..fact } } else { fact }
+    }
+
+    /// An inode has lost its last name: no listing tells of it.
+    pub fn forget(&self, identity: Identity) {
+        if let Some(carried) = &self.carried {
+            carried.forget(identity);
+        }
     }
 
     /// Whether facts are to be kept beyond the run.
@@ -139,7 +160,9 @@ impl Ownership {
     /// An inode was looked at: what a listing says of its number is its own, or of no inode any more.
     pub fn meet(&self, statx: &Statx, view: &View) {
         if let Some(carried) = &self.carried {
-            carried.meet(statx, view, |identity, fact| {
+            carried.meet(statx, |identity, kernel, said| {
+                let seen = Attributes::seen(kernel, view, Some(said));
+                let fact = self.between(kernel, seen, view);
                 self.store.put(identity, &|known| known.unwrap_or(fact));
             });
         }

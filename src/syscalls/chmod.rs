@@ -5,7 +5,7 @@
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict, kernel};
-use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, Statx};
+use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
 
@@ -58,7 +58,7 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
         return Verdict::Reply(Err(inode::refusal(guest, place)));
     };
     let ours = inode::known(&statx).is_ours(guest.view());
-    if fact.is_none() && ours && allowed == mode {
+    if fact.is_none() && ours && allowed == mode && !guest.ownership().records_all() {
         return Verdict::Run;
     }
     Verdict::Reply(set_to(guest, place, statx, before, allowed))
@@ -66,7 +66,7 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
 
 /// Has the kernel set `mode`, and remembers what it did not.
 fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, mode: u16) -> SysResult {
-    let (call, args) = kernels(place, mode);
+    let (call, args) = kernels(place, mode | kept_for_owner(guest, &statx));
     match guest.inject(call, args) {
         Ok(_) => {}
         Err(Errno::EPERM | Errno::EOVERFLOW) if statx.uid != guest.view().kernel_uid => {}
@@ -75,6 +75,16 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
     // The kernel leaves out S_ISGID where it does not know the group, and all where it refused.
     let statx = inode::look(guest, place)?;
     inode::remember_after(guest, place, &statx, before, |shown| shown.with_permissions(mode)).map(|()| 0)
+}
+
+/// The bits that the owner keeps on the disk: what a listing is saved for is done by a user who is root
+/// only to the program, as fakeroot's is.
+fn kept_for_owner(guest: &dyn Guest, statx: &Statx) -> u16 {
+    match (guest.ownership().records_all(), statx.mode & S_IFMT == S_IFDIR) {
+        (true, true) => 0o700,
+        (true, false) => 0o600,
+        (false, _) => 0,
+    }
 }
 
 /// The kernel's call for a place.

@@ -103,7 +103,8 @@ fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict 
 fn kernel_can(guest: &mut dyn Guest, place: Place) -> Result<bool, Errno> {
     let statx = inode::inspect(guest, place)?;
     let ours = inode::known(&statx).is_ours(guest.view());
-    Ok(ours && inode::attributes(guest, &statx).0.is_none() && is_almighty(&guest.credentials()))
+    let untouched = inode::attributes(guest, &statx).0.is_none() && !guest.ownership().records_all();
+    Ok(ours && untouched && is_almighty(&guest.credentials()))
 }
 
 /// Whether no rule can stop this caller, and no set-id bit of what he changes goes by group.

@@ -112,6 +112,14 @@ fn made_and_opened<const DIRECTORY: usize, const PATH: usize>(
     result
 }
 
+/// mkdir(2), mkdirat(2). A listing tells of every directory that was made, as fakeroot's does.
+pub fn mkdir<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -> Verdict {
+    if guest.ownership().records_all() && !guest.sandboxed() {
+        return Verdict::Amend(made::<DIRECTORY, PATH>);
+    }
+    make::<DIRECTORY, PATH>(guest)
+}
+
 /// mkdir(2), symlink(2) and their `at` forms, which fail where something is already.
 pub fn make<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -> Verdict {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);

@@ -125,6 +125,15 @@ impl Files {
             "fchmodat2" => state.change(memory, first, second, fourth, |node| node.chmod(third as u16)),
             "fchmod" => state.change_open(first, |node| node.chmod(second as u16)),
             "fcntl" => state.descriptors.get(&first).map(|_| 0o2).ok_or(Errno::EBADF),
+            "unlinkat" => {
+                let path = memory.string(second)?;
+                state.nodes.remove(&path).map(|_| 0).ok_or(Errno::ENOENT)
+            }
+            "renameat2" => {
+                let node = state.nodes.remove(&memory.string(second)?).ok_or(Errno::ENOENT)?;
+                state.nodes.insert(memory.string(fourth)?, node);
+                Ok(0)
+            }
             "fsetxattr" => state.set_xattr(memory, first, third, fourth),
             "faccessat2" => {
                 let read_only = state.read_only;
@@ -220,6 +229,7 @@ pub(crate) fn statx(node: &Node) -> [u8; Statx::SIZE] {
     let mut put = |offset: usize, value: &[u8]| bytes[offset..offset + value.len()].copy_from_slice(value);
     put(0, &Statx::MASK.to_le_bytes());
     put(8, &node.attributes.to_le_bytes());
+    put(16, &1_u32.to_le_bytes());
     put(20, &node.uid.to_le_bytes());
     put(24, &node.gid.to_le_bytes());
     put(28, &node.mode.to_le_bytes());

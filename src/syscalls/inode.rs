@@ -148,11 +148,12 @@ pub fn remember_after(
 ) -> Result<(), Errno> {
     let (kernel, view, identity) = (known(statx), guest.view(), Identity::of(statx));
     let shown = |fact| Attributes::seen(kernel, view, Some(fact));
-    guest.ownership().begin_writing(identity.inode());
+    let ownership = guest.ownership();
+    ownership.begin_writing(identity.inode());
     let stood = Cell::new(Fact::default());
-    let fact = guest.ownership().change(identity, |old| {
+    let fact = ownership.change(identity, |old| {
         stood.set(old.unwrap_or_default());
-        Fact::between(kernel, goal(old.map_or(before, shown)), view)
+        ownership.between(kernel, goal(old.map_or(before, shown)), view)
     });
     let inherits = fact.gid.is_some() && shown(fact).passes_group_on();
     if guest.ownership().lasts() {

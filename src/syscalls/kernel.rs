@@ -67,6 +67,10 @@ calls! {
     OPENAT = "openat", 257, 295, 56;
     /// close(2).
     CLOSE = "close", 3, 6, 57;
+    /// unlinkat(2).
+    UNLINKAT = "unlinkat", 263, 301, 35;
+    /// renameat2(2).
+    RENAMEAT2 = "renameat2", 316, 353, 276;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.

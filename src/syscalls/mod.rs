@@ -26,6 +26,7 @@ mod mknod;
 mod placed;
 mod prctl;
 mod refused;
+mod removal;
 mod sandbox;
 mod stage;
 mod stat;

@@ -11,11 +11,13 @@ pub enum Stage {
     Identity,
     /// Every process, from the first fact that makes a stat lie.
     Ownership,
+    /// Every process, where it is to be told in the end what still exists: what takes names away.
+    Removal,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 3] = [Stage::Base, Stage::Identity, Stage::Ownership];
+    pub const ALL: [Stage; 4] = [Stage::Base, Stage::Identity, Stage::Ownership, Stage::Removal];
 
     /// The name DESIGN gives it.
     const fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Stage {
             Stage::Base => "base",
             Stage::Identity => "identity",
             Stage::Ownership => "ownership",
+            Stage::Removal => "removal",
         }
     }
 
@@ -46,7 +49,7 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(7);
+    pub const ALL: Stages = Stages(15);
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {

@@ -65,7 +65,7 @@ pub(super) fn overwrite(
 ) -> Result<(), Errno> {
     let reported = layout.read(bytes);
     let kernel = Kernel { uid: reported.uid, gid: reported.gid, mode: reported.mode };
-    let shown = Attributes::seen(kernel, guest.view(), fact);
+    let shown = Attributes::shown(kernel, guest.view(), fact);
     let patches = [
         (shown.uid.0 != reported.uid).then(|| layout.put_uid(shown.uid.0)),
         (shown.gid.0 != reported.gid).then(|| layout.put_gid(shown.gid.0)),

@@ -5,7 +5,7 @@ use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
     acl, bind, capabilities, chmod, chown, create, groups, hidden, ids, kill, mknod, placed, prctl, refused,
-    sandbox, stat, statx,
+    removal, sandbox, stat, statx,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -44,6 +44,9 @@ const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
 
 /// Stops once a fact makes the kernel's answer wrong.
 const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
+
+/// Stops where it is to be told in the end what still exists.
+const REMOVAL: &[(Stage, Test)] = &[(Stage::Removal, Test::Always)];
 
 /// Stops as soon as either stage is up: permission checks and new files.
 const IDENTITY_AND_OWNERSHIP: &[(Stage, Test)] =
@@ -135,14 +138,21 @@ pub const TABLE: &[Operation] = &[
     row("openat", [257, 295, 56], create::open::<0, 1>, create::OPENAT_STOPS),
     row("openat2", [437, 437, 437], create::openat2, IDENTITY_AND_OWNERSHIP),
     row("creat", [85, 8, -1], create::creat, IDENTITY_AND_OWNERSHIP),
-    row("mkdir", [83, 39, -1], create::make::<CWD, 0>, IDENTITY_AND_OWNERSHIP),
-    row("mkdirat", [258, 296, 34], create::make::<0, 1>, IDENTITY_AND_OWNERSHIP),
+    row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, IDENTITY_AND_OWNERSHIP),
+    row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, IDENTITY_AND_OWNERSHIP),
     row("symlink", [88, 83, -1], create::make::<CWD, 1>, IDENTITY_AND_OWNERSHIP),
     row("symlinkat", [266, 304, 36], create::make::<1, 2>, IDENTITY_AND_OWNERSHIP),
     row("mknod", [133, 14, -1], mknod::mknod::<CWD, 0>, mknod::STOPS),
     row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
     row("socketcall", [-1, 102, -1], bind::socketcall, bind::SOCKETCALL_STOPS),
+    // Names that go.
+    row("unlink", [87, 10, -1], removal::unlink, REMOVAL),
+    row("rmdir", [84, 40, -1], removal::rmdir, REMOVAL),
+    row("unlinkat", [263, 301, 35], removal::unlinkat, REMOVAL),
+    row("rename", [82, 38, -1], removal::rename, REMOVAL),
+    row("renameat", [264, 302, 38], removal::renameat, REMOVAL),
+    row("renameat2", [316, 353, 276], removal::renameat2, REMOVAL),
     // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.
     row("sched_setaffinity", [203, 241, 122], placed::run, BASE),
     row("sched_getaffinity", [204, 242, 123], placed::run, BASE),

@@ -185,7 +185,7 @@ impl Guest for Live<'_> {
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base => Ok(()),
-            Stage::Identity => self.worker.raise_here(self.stop, stage.only()),
+            Stage::Identity | Stage::Removal => self.worker.raise_here(self.stop, stage.only()),
             Stage::Ownership => self.worker.raise_ownership(self.stop),
         };
         let _ = self.note(outcome);

@@ -55,7 +55,7 @@ impl Shared {
         Shared {
             view,
             registry: Registry::default(),
-            ownership_raised: AtomicBool::new(translates || ownership.evidence()),
+            ownership_raised: AtomicBool::new(translates || ownership.evidence() || ownership.records_all()),
             ownership,
             pool,
             guardian,
