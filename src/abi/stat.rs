@@ -86,7 +86,19 @@ pub struct StatLayout {
     length: Field,
     ctime: Field,
     ctime_nanoseconds: Option<Field>,
+    /// Its other fields and where a statx has them; none where it cannot be made from one.
+    rest: &'static [(Field, Field)],
 }
+
+/// Where `struct statx` has what only [`StatLayout::fill`] needs.
+const INO: Field = Field::new(32, 8);
+const BLOCK_SIZE: Field = Field::new(4, 4);
+const LINKS: Field = Field::new(16, 4);
+const BLOCKS: Field = Field::new(48, 8);
+const ATIME: Field = Field::new(64, 8);
+const ATIME_NANOSECONDS: Field = Field::new(72, 4);
+const MTIME: Field = Field::new(112, 8);
+const MTIME_NANOSECONDS: Field = Field::new(120, 4);
 
 /// `struct stat` of x86_64.
 pub const X86_64: StatLayout = StatLayout {
@@ -101,6 +113,15 @@ pub const X86_64: StatLayout = StatLayout {
     length: Field::new(48, 8),
     ctime: Field::new(104, 8),
     ctime_nanoseconds: Some(Field::new(112, 8)),
+    rest: &[
+        (Field::new(16, 8), LINKS),
+        (Field::new(56, 8), BLOCK_SIZE),
+        (Field::new(64, 8), BLOCKS),
+        (Field::new(72, 8), ATIME),
+        (Field::new(80, 8), ATIME_NANOSECONDS),
+        (Field::new(88, 8), MTIME),
+        (Field::new(96, 8), MTIME_NANOSECONDS),
+    ],
 };
 
 /// `struct stat` of aarch64 (asm-generic/stat.h).
@@ -116,6 +137,15 @@ pub const AARCH64: StatLayout = StatLayout {
     length: Field::new(48, 8),
     ctime: Field::new(104, 8),
     ctime_nanoseconds: Some(Field::new(112, 8)),
+    rest: &[
+        (Field::new(20, 4), LINKS),
+        (Field::new(56, 4), BLOCK_SIZE),
+        (Field::new(64, 8), BLOCKS),
+        (Field::new(72, 8), ATIME),
+        (Field::new(80, 8), ATIME_NANOSECONDS),
+        (Field::new(88, 8), MTIME),
+        (Field::new(96, 8), MTIME_NANOSECONDS),
+    ],
 };
 
 /// `struct stat` of i386: 16-bit ids.
@@ -131,6 +161,7 @@ pub const I386: StatLayout = StatLayout {
     length: Field::new(20, 4),
     ctime: Field::new(48, 4),
     ctime_nanoseconds: Some(Field::new(52, 4)),
+    rest: &[],
 };
 
 /// `struct stat64` of i386.
@@ -146,6 +177,16 @@ pub const I386_64: StatLayout = StatLayout {
     length: Field::new(44, 8),
     ctime: Field::new(80, 4),
     ctime_nanoseconds: Some(Field::new(84, 4)),
+    rest: &[
+        (Field::new(12, 4), INO),
+        (Field::new(20, 4), LINKS),
+        (Field::new(52, 4), BLOCK_SIZE),
+        (Field::new(56, 8), BLOCKS),
+        (Field::new(64, 4), ATIME),
+        (Field::new(68, 4), ATIME_NANOSECONDS),
+        (Field::new(72, 4), MTIME),
+        (Field::new(76, 4), MTIME_NANOSECONDS),
+    ],
 };
 
 /// `struct __old_kernel_stat` of i386: 16 bits for everything, whole seconds.
@@ -161,6 +202,7 @@ pub const I386_OLD: StatLayout = StatLayout {
     length: Field::new(16, 4),
     ctime: Field::new(28, 4),
     ctime_nanoseconds: None,
+    rest: &[],
 };
 
 /// `struct statx`, the same everywhere.
@@ -176,6 +218,7 @@ pub const STATX: StatLayout = StatLayout {
     length: Field::new(40, 8),
     ctime: Field::new(96, 8),
     ctime_nanoseconds: Some(Field::new(104, 4)),
+    rest: &[],
 };
 
 /// The larger of all sizes.
@@ -245,6 +288,37 @@ impl StatLayout {
     fn split(&self, field: Field, bytes: &[u8]) -> DeviceNumber {
         let minor = Field::new(field.offset + field.width, field.width);
         DeviceNumber { major: field.get(bytes) as u32, minor: minor.get(bytes) as u32 }
+    }
+
+    /// Whether [`fill`](StatLayout::fill) knows the whole structure. The narrow ones do not hold every value:
+    /// there the kernel decides what becomes of it.
+    pub const fn can_fill(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// The structure as the kernel fills it for an inode that a whole statx(2) has described
+    /// (`cp_new_stat`, `cp_new_stat64`).
+    pub fn fill(&self, statx: &[u8; Statx::SIZE]) -> [u8; LARGEST] {
+        let mut bytes = [0; LARGEST];
+        let mut put = |patch: Patch| {
+            let field = bytes.get_mut(patch.offset..).unwrap_or_default();
+            field.iter_mut().zip(patch.bytes()).for_each(|(to, from)| *to = *from);
+        };
+        put(self.dev.patch(u64::from(STATX.split(STATX.dev, statx).encode())));
+        put(self.rdev.patch(u64::from(STATX.split(STATX.rdev, statx).encode())));
+        let same = [
+            (self.ino, STATX.ino),
+            (self.mode, STATX.mode),
+            (self.uid, STATX.uid),
+            (self.gid, STATX.gid),
+            (self.length, STATX.length),
+            (self.ctime, STATX.ctime),
+        ];
+        let nanoseconds = self.ctime_nanoseconds.zip(STATX.ctime_nanoseconds);
+        for (to, from) in same.iter().chain(&nanoseconds).chain(self.rest) {
+            put(to.patch(from.get(statx)));
+        }
+        bytes
     }
 
     /// Writes an owner, cut to 65534 where it does not fit (`SET_UID`, linux/highuid.h).

@@ -6,7 +6,8 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Guest, SCRATCH_BYTES, Stage, Verdict, table};
+use super::{Guest, Look, SCRATCH_BYTES, Stage, Verdict, table};
+use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, IdMap, View};
 use crate::ownership::Ownership;
@@ -88,6 +89,8 @@ pub(crate) struct FakeGuest {
     pub(crate) sandboxed: bool,
     /// What the tracer reaches of open files.
     pub(crate) open_files: BTreeMap<u64, PathBuf>,
+    /// How often a handler said that a task may be elsewhere.
+    pub(crate) moves: usize,
     /// Where the scratch memory is; `None`: none can be had.
     pub(crate) scratch: Option<u64>,
 }
@@ -123,6 +126,7 @@ impl FakeGuest {
             raised: Vec::new(),
             sandboxed: false,
             open_files: BTreeMap::new(),
+            moves: 0,
             scratch: Some(SCRATCH),
         }
     }
@@ -215,6 +219,14 @@ impl Guest for FakeGuest {
     fn open_file(&self, descriptor: u64) -> Option<CString> {
         let place = self.open_files.get(&descriptor)?;
         CString::new(place.to_str()?).ok()
+    }
+
+    fn sight(&mut self, _: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+        None
+    }
+
+    fn moved(&mut self) {
+        self.moves += 1;
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::Stage;
+use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
@@ -52,6 +53,13 @@ pub trait Guest {
     /// root the task has; `None` where the tracer has no such path.
     fn open_file(&self, descriptor: u64) -> Option<CString>;
 
+    /// Looks at an inode as statx(2) executed by the guest would, from outside. `None` where that cannot be
+    /// told to be the same: then the guest has to be made to look.
+    fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>>;
+
+    /// Some task may have got another root directory, mount namespace or user namespace.
+    fn moved(&mut self);
+
     /// Makes the task execute one more syscall, which must not block, and gives its result. The
     /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call.
     ///
@@ -80,6 +88,21 @@ pub trait Guest {
     /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] for all. Complete
     /// before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
+}
+
+/// Which inode is looked at, and how: arguments of statx(2).
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The directory that a relative path starts from.
+    pub directory: u64,
+    /// The path; `None` for the descriptor itself.
+    pub path: Option<&'a [u8]>,
+    /// Whether a final symbolic link is followed.
+    pub follow: bool,
+    /// `AT_STATX_*` flags.
+    pub flags: u32,
+    /// Fields asked for.
+    pub mask: u32,
 }
 
 /// Size of [`Guest::scratch`] in bytes; a path (`PATH_MAX`) and a `struct statx` fit side by side.

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::{Guest, Stage, home, kernel};
+use super::{Guest, Look, Stage, home, kernel};
 use crate::abi::{
     Errno,
     stat::{S_ISGID, Statx},
@@ -18,7 +18,7 @@ pub const AT_FDCWD: u64 = -100_i32 as u32 as u64;
 /// Do not follow a final symbolic link.
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 /// Do not mount what an automount point stands for.
-const AT_NO_AUTOMOUNT: u32 = 0x800;
+pub const AT_NO_AUTOMOUNT: u32 = 0x800;
 /// An empty path means the descriptor itself.
 pub const AT_EMPTY_PATH: u32 = 0x1000;
 
@@ -94,15 +94,40 @@ pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
 /// # Errors
 /// As [`inspect`].
 pub fn look(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
+    let bytes = match sight(guest, place, 0, Statx::MASK) {
+        Some(seen) => seen?,
+        None => made_to_look(guest, place)?,
+    };
+    let statx = Statx::parse(&bytes);
+    guest.ownership().meet(&statx, guest.view());
+    Ok(statx)
+}
+
+/// The same without making the guest execute anything, where that is possible.
+pub fn sight(
+    guest: &mut dyn Guest,
+    place: Place,
+    flags: u32,
+    mask: u32,
+) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+    let (directory, path, named) = match place {
+        Place::Descriptor(descriptor) => (descriptor, None, AT_EMPTY_PATH),
+        Place::Path { directory, path, flags } => (directory, Some(string(guest, path).ok()?), flags),
+    };
+    let path = path.filter(|path| !path.is_empty() || named & AT_EMPTY_PATH == 0);
+    let follow = named & AT_SYMLINK_NOFOLLOW == 0;
+    guest.sight(&Look { directory, path: path.as_deref(), follow, flags, mask })
+}
+
+/// The same by making the guest execute statx(2).
+fn made_to_look(guest: &mut dyn Guest, place: Place) -> Result<[u8; Statx::SIZE], Errno> {
     let (directory, path, flags) = place.spell(guest)?;
     let scratch = guest.scratch()?;
     let flags = u64::from(flags | AT_NO_AUTOMOUNT);
     guest.inject(&kernel::STATX, [directory, path, flags, u64::from(Statx::MASK), scratch, 0])?;
     let mut bytes = [0; Statx::SIZE];
     guest.read(scratch, &mut bytes)?;
-    let statx = Statx::parse(&bytes);
-    guest.ownership().meet(&statx, guest.view());
-    Ok(statx)
+    Ok(bytes)
 }
 
 /// What the kernel says of it, as far as ownership matters.
@@ -115,6 +140,16 @@ pub const fn known(statx: &Statx) -> Kernel {
 pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes) {
     let fact = guest.ownership().confirm(Identity::of(statx), statx.ctime);
     (fact, Attributes::seen(known(statx), guest.view(), fact))
+}
+
+/// The fact about the inode at `place`, which has just been seen.
+pub fn fact_of_seen(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Option<Fact> {
+    guest.ownership().meet(statx, guest.view());
+    if guest.ownership().is_empty() {
+        return None;
+    }
+    home::recall(guest, place, statx);
+    attributes(guest, statx).0
 }
 
 /// Remembers what `goal` makes of the attributes the guest has seen so far, and raises

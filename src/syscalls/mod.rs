@@ -23,6 +23,7 @@ pub mod inode;
 pub mod kernel;
 mod kill;
 mod mknod;
+mod moves;
 mod placed;
 mod prctl;
 mod refused;
@@ -34,7 +35,7 @@ mod statx;
 pub mod table;
 mod verdict;
 
-pub use guest::{Guest, SCRATCH_BYTES};
+pub use guest::{Guest, Look, SCRATCH_BYTES};
 pub use stage::{Stage, Stages, Test};
 pub use table::{Operation, TABLE};
 pub use verdict::{Finish, Verdict};

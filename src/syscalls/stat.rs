@@ -1,23 +1,66 @@
-//! stat(2) and its relatives: the kernel answers, then owner, group, mode and device are corrected.
+//! stat(2) and its relatives: what the kernel says of the inode, with owner, group, mode and device corrected.
 
-use super::inode::{self, Place};
-use super::{Guest, Verdict};
-use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Reported, StatLayout};
+use std::ops::Range;
+
+use super::inode::{self, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Place};
+use super::{Finish, Guest, Verdict};
+use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Reported, StatLayout, Statx};
 use crate::abi::{Abi, Call, Errno, SysResult};
 use crate::ownership::{Answer, Attributes, Fact, Identity, Inode, Kernel};
 
-/// Corrects what the kernel put at the address in argument `buffer`, field by field, where the guest is
-/// to see another value.
-fn correct(
-    guest: &mut dyn Guest,
-    result: SysResult,
+/// How a call names its inode, and what it fills.
+#[derive(Clone, Copy)]
+struct Form {
     layout: fn(Abi) -> &'static StatLayout,
     place: fn(Call) -> Place,
+    /// Index of the argument with the address to fill.
     buffer: usize,
-) -> SysResult {
+}
+
+/// Answers at once where the inode can be seen from outside; else has the kernel answer, then `finish`.
+fn answer(guest: &mut dyn Guest, form: &Form, finish: Finish) -> Verdict {
+    let call = *guest.call();
+    let (layout, place) = ((form.layout)(call.abi), (form.place)(call));
+    if !layout.can_fill() || !plain(call, form) {
+        return Verdict::Amend(finish);
+    }
+    match inode::sight(guest, place, 0, Statx::MASK) {
+        Some(Ok(seen)) => {
+            Verdict::Reply(show(guest, layout, place, &seen, call.arg(form.buffer)).map(|()| 0))
+        }
+        Some(Err(errno)) => Verdict::Reply(Err(errno)),
+        None => Verdict::Amend(finish),
+    }
+}
+
+/// Whether a call has only flags that say which inode is meant: `newfstatat` refuses some others.
+fn plain(call: Call, form: &Form) -> bool {
+    const KNOWN: u32 = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT;
+    form.buffer < 2 || call.arg(3) as u32 & !KNOWN == 0
+}
+
+/// Fills the structure at `buffer` with what the guest is to see of the inode at `place`.
+fn show(
+    guest: &mut dyn Guest,
+    layout: &StatLayout,
+    place: Place,
+    seen: &[u8; Statx::SIZE],
+    buffer: u64,
+) -> Result<(), Errno> {
+    let statx = Statx::parse(seen);
+    let fact = inode::fact_of_seen(guest, place, &statx);
+    let mut bytes = layout.fill(seen);
+    let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
+    patch(guest, layout, bytes, fact);
+    guest.write(buffer, bytes)
+}
+
+/// Corrects what the kernel put at the address in argument `buffer`, field by field, where the guest is
+/// to see another value.
+fn correct(guest: &mut dyn Guest, result: SysResult, form: &Form) -> SysResult {
     let value = result?;
     let call = *guest.call();
-    let (layout, place, buffer) = (layout(call.abi), place(call), call.arg(buffer));
+    let (layout, place, buffer) = ((form.layout)(call.abi), (form.place)(call), call.arg(form.buffer));
     let mut bytes = [0; LARGEST];
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     guest.read(buffer, bytes)?;
@@ -63,6 +106,24 @@ pub(super) fn overwrite(
     fact: Option<Fact>,
     buffer: u64,
 ) -> Result<(), Errno> {
+    let fields = patch(guest, layout, bytes, fact);
+    for piece in fields.chunk_by(|one, next| one.end == next.start || one == next) {
+        let (Some(first), Some(last)) = (piece.first(), piece.last()) else { continue };
+        let changed = bytes.get(first.start..last.end).unwrap_or_default();
+        if !changed.is_empty() {
+            guest.write(buffer.wrapping_add(first.start as u64), changed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the guest's attributes over the kernel's in a structure; gives the fields that changed, in order.
+pub(super) fn patch(
+    guest: &dyn Guest,
+    layout: &StatLayout,
+    bytes: &mut [u8],
+    fact: Option<Fact>,
+) -> [Range<usize>; 6] {
     let reported = layout.read(bytes);
     let kernel = Kernel { uid: reported.uid, gid: reported.gid, mode: reported.mode };
     let shown = Attributes::shown(kernel, guest.view(), fact);
@@ -80,64 +141,67 @@ pub(super) fn overwrite(
         old.iter_mut().zip(patch.bytes()).for_each(|(old, new)| *old = *new);
     }
     fields.sort_unstable_by_key(|field| field.start);
-    for piece in fields.chunk_by(|one, next| one.end == next.start || one == next) {
-        let (Some(first), Some(last)) = (piece.first(), piece.last()) else { continue };
-        let changed = bytes.get(first.start..last.end).unwrap_or_default();
-        if !changed.is_empty() {
-            guest.write(buffer.wrapping_add(first.start as u64), changed)?;
-        }
-    }
-    Ok(())
+    fields
 }
 
 /// stat(2); on i386 the one with 16-bit ids.
-pub fn stat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, stat::native, path, 1))
+pub fn stat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: stat::native, place: path, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// lstat(2); on i386 the one with 16-bit ids.
-pub fn lstat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, stat::native, link, 1))
+pub fn lstat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: stat::native, place: link, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// fstat(2); on i386 the one with 16-bit ids.
-pub fn fstat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, stat::native, descriptor, 1))
+pub fn fstat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: stat::native, place: descriptor, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// `newfstatat`, fstatat(2); on i386 `fstatat64`.
-pub fn newfstatat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, wide, at, 2))
+pub fn newfstatat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: wide, place: at, buffer: 2 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// i386 `stat64`.
-pub fn stat64(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, wide, path, 1))
+pub fn stat64(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: wide, place: path, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// i386 `lstat64`.
-pub fn lstat64(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, wide, link, 1))
+pub fn lstat64(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: wide, place: link, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// i386 `fstat64`.
-pub fn fstat64(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, wide, descriptor, 1))
+pub fn fstat64(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: wide, place: descriptor, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// i386 `oldstat`.
-pub fn oldstat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, oldest, path, 1))
+pub fn oldstat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: oldest, place: path, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// i386 `oldlstat`.
-pub fn oldlstat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, oldest, link, 1))
+pub fn oldlstat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: oldest, place: link, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 /// i386 `oldfstat`.
-pub fn oldfstat(_: &mut dyn Guest) -> Verdict {
-    Verdict::Amend(|guest, result| correct(guest, result, oldest, descriptor, 1))
+pub fn oldfstat(guest: &mut dyn Guest) -> Verdict {
+    const FORM: Form = Form { layout: oldest, place: descriptor, buffer: 1 };
+    answer(guest, &FORM, |guest, result| correct(guest, result, &FORM))
 }
 
 fn path(call: Call) -> Place {

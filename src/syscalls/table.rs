@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    acl, bind, capabilities, chmod, chown, create, groups, hidden, ids, kill, mknod, placed, prctl, refused,
-    removal, sandbox, stat, statx,
+    acl, bind, capabilities, chmod, chown, create, groups, hidden, ids, kill, mknod, moves, placed, prctl,
+    refused, removal, sandbox, stat, statx,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -156,6 +156,11 @@ pub const TABLE: &[Operation] = &[
     // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.
     row("sched_setaffinity", [203, 241, 122], placed::run, BASE),
     row("sched_getaffinity", [204, 242, 123], placed::run, BASE),
+    // What gives tasks another root or namespace, which paths and ids depend on.
+    row("chroot", [161, 61, 51], moves::moves, BASE),
+    row("pivot_root", [155, 217, 41], moves::moves, BASE),
+    row("setns", [308, 346, 268], moves::moves, BASE),
+    row("unshare", [272, 310, 97], moves::moves, moves::UNSHARE_STOPS),
     // Sandboxes and what is refused.
     row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS),
     row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::tracee::SLOTS;
 use super::{Count, Worker};
+use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
-use crate::syscalls::{Guest, SCRATCH_BYTES, Stage, Stages, kernel};
+use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Stage, Stages, kernel};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
@@ -154,6 +155,16 @@ impl Guest for Live<'_> {
     fn open_file(&self, descriptor: u64) -> Option<CString> {
         let path = format!("/proc/{}/fd/{}", self.stop.tid(), descriptor as i32);
         self.worker.shared.has_proc.then(|| CString::new(path).ok())?
+    }
+
+    fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+        let tid = self.stop.tid();
+        let standing = &mut self.worker.tracees.get_mut(&tid)?.standing;
+        Some(self.worker.shared.sights.look(tid, standing, look)?.map(|(bytes, _)| bytes))
+    }
+
+    fn moved(&mut self) {
+        self.worker.shared.sights.moved();
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {

@@ -14,6 +14,7 @@ mod guest;
 mod pool;
 mod raise;
 mod shared;
+mod sight;
 mod stops;
 mod tally;
 mod tracee;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::sight::Sights;
 use super::tally::Tally;
 use super::{Counters, Guardian, Pool};
 use crate::cred::{Credentials, View};
@@ -21,6 +22,8 @@ pub struct Shared {
     pub registry: Registry,
     /// Who owns which inode.
     pub ownership: Ownership,
+    /// Looking at inodes from outside.
+    pub(super) sights: Sights,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -57,6 +60,7 @@ impl Shared {
             registry: Registry::default(),
             ownership_raised: AtomicBool::new(translates || ownership.evidence() || ownership.records_all()),
             ownership,
+            sights: Sights::new(has_proc()),
             pool,
             guardian,
             counters: Counters::default(),

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::Shared;
+use super::sight::Standing;
 use crate::cred::Credentials;
 use crate::ptrace::{self, Suspended};
 use crate::sys::{self, Tid};
@@ -29,6 +30,8 @@ pub struct Tracee {
     pub heritage: Heritage,
     /// Whether it was asked to stop, so that a call may have been cut short by us.
     pub interrupted: bool,
+    /// Where its paths start, once that was looked at.
+    pub standing: Option<Standing>,
 }
 
 /// What the kernel copies at a birth, as it was when the parent was last resumed: another thread of
@@ -87,6 +90,7 @@ impl Tracee {
             options: ptrace::OPTIONS,
             heritage: Heritage { stages: born.stages, scratch: None },
             interrupted: false,
+            standing: None,
         }
     }
 }

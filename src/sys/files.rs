@@ -1,0 +1,67 @@
+//! Looking at files without opening them.
+
+use std::ffi::CStr;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use super::{Errno, Result};
+
+/// `AT_FDCWD`.
+pub const CWD: RawFd = libc::AT_FDCWD;
+/// Fail with `ELOOP` at a link that `/proc` makes up, whose meaning depends on who follows it.
+pub const NO_MAGIC_LINKS: u64 = libc::RESOLVE_NO_MAGICLINKS;
+/// Fail with `ELOOP` at any link.
+pub const NO_LINKS: u64 = libc::RESOLVE_NO_SYMLINKS;
+/// Fail with `EXDEV` where the path leaves the directory.
+pub const BENEATH: u64 = libc::RESOLVE_BENEATH;
+/// Take the directory for the root.
+pub const IN_ROOT: u64 = libc::RESOLVE_IN_ROOT;
+
+/// openat2(2) with `O_PATH`: a descriptor that only names the inode, and whose making nobody notices.
+///
+/// # Errors
+/// Those of the path's resolution; `EMFILE`.
+pub fn name(directory: RawFd, path: &CStr, follow: bool, resolve: u64) -> Result<OwnedFd> {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (libc::O_PATH | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW }) as u64;
+    how.resolve = resolve;
+    let (size, how) = (size_of::<libc::open_how>(), &raw const how);
+    // SAFETY: the path is a C string and `how` a whole structure; both live over the call.
+    let outcome = unsafe { libc::syscall(libc::SYS_openat2, directory, path.as_ptr(), how, size) };
+    let fd = Errno::result(outcome)?;
+    // SAFETY: the kernel has just made this descriptor for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// statx(2): the structure as the kernel fills it.
+///
+/// # Errors
+/// Those of the path's resolution.
+pub fn statx(directory: RawFd, path: &CStr, flags: i32, mask: u32) -> Result<[u8; 256]> {
+    let mut bytes = [0; 256];
+    let into = bytes.as_mut_ptr();
+    // SAFETY: the path is a C string, and `bytes` has the size of the structure.
+    let outcome = unsafe { libc::syscall(libc::SYS_statx, directory, path.as_ptr(), flags, mask, into) };
+    Errno::result(outcome).map(|_| bytes)
+}
+
+/// statx(2) of what a descriptor names.
+///
+/// # Errors
+/// `EIO` and its like, from the filesystem.
+pub fn statx_of(fd: BorrowedFd<'_>, flags: i32, mask: u32) -> Result<[u8; 256]> {
+    statx(fd.as_raw_fd(), c"", flags | libc::AT_EMPTY_PATH, mask)
+}
+
+/// Whether a descriptor names something on a `proc` filesystem (fstatfs(2)).
+///
+/// # Errors
+/// As [`statx_of`].
+pub fn is_on_proc(fd: BorrowedFd<'_>) -> Result<bool> {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `found` is a whole structure that lives over the call.
+    Errno::result(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut found) })?;
+    Ok(found.f_type == libc::PROC_SUPER_MAGIC)
+}
