@@ -54,21 +54,16 @@ fn command() -> Command {
                 .default_value("ptrace")
                 .help("How the command is followed"),
         )
-        .arg(flag("adopt", '\0', "See owners that umoci and others left on the files here, now and later; --store=auto if no other is said"))
-        .arg(
-            Arg::new("store")
-                .long("store")
-                .value_name("WHERE")
-                .value_parser(value_parser!(OsString))
-                .default_value("memory")
-                .help(
-                    "Where owners, modes and devices are kept that the kernel cannot keep: memory, for this run \
-                     only; xattr, on the files as umoci does; auto, on the files and, for what cannot bear it, \
-                     in a file of your state directory; or in a file alone, where WHERE is none of these words",
-                ),
-        )
-        .arg(file("load", "Take owners, modes and devices over from a file that fakeroot -s or --save has written"))
-        .arg(file("save", "Write owners, modes and devices to a file for --load or fakeroot -i when COMMAND ends"))
+        .arg(flag("adopt", '\0', "See owners that umoci and others left on the files here, now and later"))
+        .arg(store_argument())
+        .arg(file(
+            "load",
+            "Take owners, modes and devices over from a file that fakeroot -s or --save has written",
+        ))
+        .arg(file(
+            "save",
+            "Write owners, modes and devices to a file for --load or fakeroot -i when COMMAND ends",
+        ))
         .arg(
             Arg::new("summary")
                 .short('c')
@@ -94,6 +89,20 @@ fn command() -> Command {
                 .num_args(1..)
                 .trailing_var_arg(true)
                 .help("The program to run, and its arguments"),
+        )
+}
+
+fn store_argument() -> Arg {
+    Arg::new("store")
+        .long("store")
+        .value_name("WHERE")
+        .value_parser(value_parser!(OsString))
+        .default_value("auto")
+        .help(
+            "Where owners, modes and devices are kept that the kernel cannot keep: auto, on the files as umoci \
+             does and, for what cannot bear it, in a file of your state directory; xattr, on the files only; \
+             memory, for this run only, as always with --load and --save; or in a file alone, where WHERE is \
+             none of these words",
         )
 }
 
@@ -135,13 +144,12 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let summary = matches.get_one::<PathBuf>("summary").map(|path| summary(path)).transpose()?;
     let allow_real_root = matches.get_flag("allow-real-root");
     let adopt = matches.get_flag("adopt");
-    let unsaid = matches.value_source("store") == Some(ValueSource::DefaultValue);
-    let auto = OsString::from("auto");
-    let said = if adopt && unsaid { Some(&auto) } else { matches.get_one::<OsString>("store") };
-    let store = store(said)?;
     let load = matches.get_one::<PathBuf>("load");
     let save = matches.get_one::<PathBuf>("save").map(|path| whole(path)).transpose()?;
-    if store != Choice::Memory && (load.is_some() || save.is_some()) {
+    let lists = load.is_some() || save.is_some();
+    let unsaid = matches.value_source("store") == Some(ValueSource::DefaultValue);
+    let store = if lists && unsaid { Choice::Memory } else { store(matches.get_one("store"))? };
+    if lists && (store != Choice::Memory || adopt) {
         return Err(Failure::Options(
             "--load and --save are for --store=memory: other stores keep facts themselves",
         ));
@@ -171,7 +179,11 @@ fn store(said: Option<&OsString>) -> Result<Choice, Failure> {
         Some("xattr") => Ok(Choice::Attributes),
         Some("auto") => {
             let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-            let state = || Some(variable("HOME")?.join(".local/state"));
+            let state = || match variable("HOME")? {
+                // No home at all: a directory there would lie about in the root.
+                root if root == Path::new("/") => Some(PathBuf::from("/var/lib")),
+                home => Some(home.join(".local/state")),
+            };
             let state = variable("XDG_STATE_HOME").or_else(state).filter(|state| state.is_absolute());
             Ok(Choice::Auto(state.map(|state| state.join("remainroot/facts"))))
         }

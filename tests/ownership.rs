@@ -291,11 +291,12 @@ fn a_file_of_a_lower_layer_keeps_its_owner_when_it_is_copied_up() {
 
 /// How many stops a script costs that looks at some hundred files.
 fn stops(before: &str) -> u64 {
-    let place = Scratch::new("ownership");
+    let (place, root) = (Scratch::new("ownership"), Scratch::new("ownership-root"));
     let summary = place.file("summary");
     let many = "for i in 1 2 3 4 5 6 7 8; do mkdir d$i; touch d$i/1 d$i/2 d$i/3 d$i/4; done; \
                 for i in 1 2 3 4 5 6 7 8; do find . -size -9 >/dev/null; done";
     let run = Run::shell(How::Remainroot, &format!("{before}; {many}")).directory(place.path());
+    let run = run.own_root(root.path()).option("--store=auto");
     run.option(&format!("--summary={summary}")).output().success();
     let summary = fs::read_to_string(&summary).unwrap();
     let line = summary.lines().find(|line| line.contains("seccomp stops")).expect("the summary counts them");

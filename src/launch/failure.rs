@@ -126,7 +126,7 @@ impl std::fmt::Display for Failure {
                  profile must allow the seccomp syscall",
                 errno.desc()
             ),
-            Failure::Store(unusable) => unusable.fmt(f),
+            Failure::Store(unusable) => write!(f, "{unusable}; --store=xattr goes without it"),
             Failure::Listing { path, cause } => {
                 write!(f, "{} cannot be loaded: {cause}", path.display())
             }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 use parking_lot::{Mutex, RwLock};
 
 use super::{Fact, Identity, Inode, Table, Unusable, listing::Entry, reach, xattr};
@@ -70,8 +71,7 @@ impl Home {
             Choice::Memory => Home::default(),
             Choice::Attributes => Home { attributes: true, evidence: is_marked(), ..Home::default() },
             Choice::Auto(file) => {
-                // A home that cannot be entered has no state.
-                let file = file.filter(|file| reachable(file));
+                let file = file.filter(|file| is_own(file));
                 file.as_deref().map(has_facts).transpose()?;
                 Home { attributes: true, file, evidence: is_marked(), ..Home::default() }
             }
@@ -111,9 +111,13 @@ impl Home {
     }
 }
 
-/// Whether the file is there, or it can be told that it is not.
-fn reachable(file: &Path) -> bool {
-    !std::fs::metadata(file).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
+/// Whether the file is the caller's own, or there is none yet. In a home that is another's, or cannot be
+/// entered, there is no state of his.
+fn is_own(file: &Path) -> bool {
+    match std::fs::metadata(file) {
+        Ok(found) => found.uid() == geteuid().as_raw(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Whether the root bears the mark, or could not bear it.

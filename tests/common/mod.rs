@@ -64,12 +64,19 @@ pub fn remainroot() -> &'static Path {
     scratch::reachable(Path::new(env!("CARGO_BIN_EXE_remainroot")))
 }
 
+/// Makes the directory `$1` a root directory with the machine's directories in it, and runs the rest there from `$2` on.
+const OWN_ROOT: &str = "cd \"$1\" && here=$2 && shift 2 && for entry in /*; do name=${entry#/}; \
+    if [ -h $entry ]; then [ -h $name ] || cp -P $entry $name; elif [ -d $entry ]; then mkdir -p $name && \
+    mount --rbind $entry $name; fi || exit; done; \
+    exec chroot . sh -c 'cd \"$0\" && exec \"$@\"' \"$here\" \"$@\"";
+
 /// A program to be run.
 #[derive(Debug)]
 pub struct Run {
     how: How,
     before: Vec<OsString>,
     namespaces: &'static str,
+    root: Option<PathBuf>,
     options: Vec<OsString>,
     words: Vec<OsString>,
     input: Vec<u8>,
@@ -110,6 +117,7 @@ impl Run {
             how,
             before: Vec::new(),
             namespaces: "-Ur",
+            root: None,
             options: Vec::new(),
             words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
             input: Vec::new(),
@@ -137,7 +145,15 @@ impl Run {
         self
     }
 
-    /// An option for remainroot itself; ignored where it does not run.
+    /// In a mount namespace whose root directory is this one, so that it is the user's own, as a container's is. Not
+    /// for real root, nor alone.
+    pub fn own_root(mut self, root: &Path) -> Run {
+        self.root = Some(root.to_owned());
+        self.namespaces("-Urm")
+    }
+
+    /// An option for remainroot itself; ignored where it does not run. Facts end with the run where no other store is
+    /// said.
     pub fn option(mut self, option: &str) -> Run {
         self.options.push(option.into());
         self
@@ -213,8 +229,16 @@ impl Run {
         if matches!(self.how, How::Namespace | How::Remainroot) {
             words.extend(["unshare", self.namespaces, "--"].map(OsStr::new));
         }
+        if let Some(root) = &self.root {
+            words.extend(["sh", "-c", OWN_ROOT, "sh"].map(OsStr::new));
+            words.extend([root.as_os_str(), self.directory.as_os_str()]);
+        }
         if matches!(self.how, How::Remainroot | How::Alone) {
             words.push(remainroot().as_os_str());
+            // As in a container of the user's own nothing is known from earlier: stages are raised when they must be.
+            if !self.options.iter().any(|option| option.to_string_lossy().starts_with("--store")) {
+                words.push(OsStr::new("--store=memory"));
+            }
             words.extend(self.options.iter().map(OsString::as_os_str));
             words.push(OsStr::new("--"));
         }

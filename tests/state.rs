@@ -1,0 +1,118 @@
+//! The default: owners outlast the run, and what no file can bear is kept where the person keeps state, if there is such
+//! a place.
+#![allow(clippy::unwrap_used)] // a helper of a test is a test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use common::{How, NOBODY, Run, Scratch};
+
+/// What a script says in a one-id namespace with these variables; `$R` is remainroot, and nothing else is said to it.
+fn says(place: &Scratch, variables: &[(&str, &str)], script: &str) -> String {
+    let mut run = Run::shell(How::Namespace, script).directory(place.path());
+    run = run.variable("R", common::remainroot());
+    for (name, value) in variables {
+        run = run.variable(name, value);
+    }
+    let output = run.output();
+    assert_eq!(output.stderr, "", "{script}");
+    output.success()
+}
+
+/// Gives a file and a symbolic link away, and looks in another run.
+const GIVE: &str = "touch f; ln -s f l; $R chown -h 7:8 f l";
+const LOOK: &str = "$R stat -c '%n %u:%g' f l";
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(files(&entry.path()).into_iter().map(|inner| format!("{name}/{inner}"))),
+            false => found.push(name),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_run_leaves_a_file_of_its_own_only_for_what_no_file_can_bear() {
+    let (place, home) = (Scratch::new("state"), Scratch::new("state-home"));
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    says(
+        &place,
+        &variables,
+        "touch f; $R chown 7:8 f; $R stat f; $R sh -c 'ln -s f l; stat f l; cat f; mkdir d'",
+    );
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    says(&place, &variables, "$R chown -h 7:8 l");
+    assert!(files(home.path()).iter().all(|file| file.starts_with(".local/state/remainroot/facts")));
+    assert_eq!(says(&place, &variables, LOOK), "f 7:8\nl 7:8\n");
+    assert_eq!(files(place.path()), ["f", "l"]);
+}
+
+#[test]
+fn the_state_directory_is_the_one_that_is_said() {
+    let (place, state) = (Scratch::new("state"), Scratch::new("state-said"));
+    let said = [("XDG_STATE_HOME", state.path().to_str().unwrap()), ("HOME", "/nonexistent")];
+    says(&place, &said, GIVE);
+    assert!(files(state.path()).iter().any(|file| file == "remainroot/facts"));
+    assert_eq!(says(&place, &said, LOOK), "f 7:8\nl 7:8\n");
+}
+
+#[test]
+fn where_no_state_can_be_kept_what_no_file_can_bear_ends_with_the_run() {
+    let locked = Scratch::new("state-locked");
+    fs::set_permissions(locked.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        chown(locked.path(), Some(0), Some(0)).unwrap();
+    }
+    for home in [
+        "",
+        "relative",
+        "/nonexistent/home",
+        "/proc/1",
+        "/proc",
+        "/dev/null",
+        locked.path().to_str().unwrap(),
+    ] {
+        let place = Scratch::new("state");
+        let variables = [("HOME", home)];
+        let script = "touch f; ln -s f l; $R sh -c 'chown -h 7:8 f l; stat -c %u f l'";
+        assert_eq!(says(&place, &variables, script), "7\n7\n", "{home}");
+        assert_eq!(says(&place, &variables, LOOK), "f 7:8\nl 0:0\n", "{home}");
+        let unset = format!("unset HOME; {LOOK}");
+        assert_eq!(says(&place, &[], &unset), "f 7:8\nl 0:0\n");
+        assert_eq!(files(place.path()), ["f", "l"]);
+    }
+}
+
+#[test]
+fn the_state_of_another_user_is_left_alone() {
+    if !common::needs_root() {
+        return;
+    }
+    let (place, home) = (Scratch::new("state"), Scratch::new("state-other"));
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    says(&place, &variables, GIVE);
+    let state = home.path().join(".local/state/remainroot");
+    for file in fs::read_dir(&state).unwrap() {
+        chown(file.unwrap().path(), Some(NOBODY - 1), Some(NOBODY - 1)).unwrap();
+    }
+    assert_eq!(says(&place, &variables, LOOK), "f 7:8\nl 0:0\n");
+}
+
+#[test]
+fn in_a_container_without_a_home_the_state_is_where_a_systems_is() {
+    let (place, root) = (Scratch::new("state"), Scratch::new("state-root"));
+    let script = format!("umount -l /var; mkdir -p /var/lib; {GIVE}; {LOOK}; ls -A / /var/lib");
+    let run = Run::shell(How::Namespace, &script).own_root(root.path()).directory(place.path());
+    let said = run.variable("HOME", "/").variable("R", common::remainroot()).output().success();
+    assert!(said.starts_with("f 7:8\nl 7:8\n") && said.ends_with("/var/lib:\nremainroot\n"), "{said}");
+    assert!(!said.contains(".local"), "{said}");
+}
