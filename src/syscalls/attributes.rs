@@ -1,6 +1,7 @@
 //! Extended attributes of the inode that a call has named, whatever the way it has named it.
 //!
-//! The guest is made to execute the call that takes what its own call took. Where there is none, a path
+//! Where the tracer has just seen the inode itself it needs nothing else. Otherwise
+//! the guest is made to execute the call that takes what its own call took. Where there is none, a path
 //! below an open directory before Linux 6.13 or a descriptor that is only a path, a detour through
 //! `/proc` leads there: the guest's, or, since a guest's root need not have one, the tracer's own.
 
@@ -75,6 +76,9 @@ pub fn remove(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<(), Er
 
 /// Goes the way that the place needs.
 fn perform(guest: &mut dyn Guest, place: Place, request: Request) -> Result<Vec<u8>, Errno> {
+    if let Some(path) = guest.seen(place) {
+        return request.reach(&path);
+    }
     let (directory, path, flags) = match place {
         Place::Descriptor(descriptor) => (descriptor, None, 0),
         Place::Path { directory, path, flags } => {

@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::inode::Place;
 use super::{Guest, Look, SCRATCH_BYTES, Stage, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
@@ -222,6 +223,10 @@ impl Guest for FakeGuest {
     }
 
     fn sight(&mut self, _: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+        None
+    }
+
+    fn seen(&self, _: Place) -> Option<CString> {
         None
     }
 

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::Stage;
+use super::inode::Place;
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
@@ -57,6 +58,10 @@ pub trait Guest {
     /// told to be the same: then the guest has to be made to look.
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>>;
 
+    /// A path by which the tracer itself reaches the inode at `place`; only right after [`sight`](Guest::sight) has
+    /// seen it.
+    fn seen(&self, place: Place) -> Option<CString>;
+
     /// Some task may have got another root directory, mount namespace or user namespace.
     fn moved(&mut self);
 
@@ -93,6 +98,8 @@ pub trait Guest {
 /// Which inode is looked at, and how: arguments of statx(2).
 #[derive(Debug, Clone, Copy)]
 pub struct Look<'a> {
+    /// What is looked at, as the handler names it.
+    pub place: Place,
     /// The directory that a relative path starts from.
     pub directory: u64,
     /// The path; `None` for the descriptor itself.

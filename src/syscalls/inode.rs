@@ -116,7 +116,7 @@ pub fn sight(
     };
     let path = path.filter(|path| !path.is_empty() || named & AT_EMPTY_PATH == 0);
     let follow = named & AT_SYMLINK_NOFOLLOW == 0;
-    guest.sight(&Look { directory, path: path.as_deref(), follow, flags, mask })
+    guest.sight(&Look { place, directory, path: path.as_deref(), follow, flags, mask })
 }
 
 /// The same by making the guest execute statx(2).

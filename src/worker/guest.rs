@@ -1,6 +1,7 @@
 //! The [`Guest`] that handlers see: a stopped tracee and its worker.
 
 use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use super::tracee::SLOTS;
@@ -11,11 +12,14 @@ use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
+use crate::syscalls::inode::Place;
 use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Stage, Stages, kernel};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 const MAP_32BIT: u64 = 0x40;
+/// The longest path with its NUL.
+const PATH_MAX: u64 = 4096;
 
 /// A tracee at a syscall, while its handler runs.
 pub struct Live<'a> {
@@ -23,12 +27,14 @@ pub struct Live<'a> {
     stop: &'a mut Intercepted,
     /// Why nothing more can be done with it.
     lost: Option<Lost>,
+    /// What was looked at, until something happens that may make the place mean another inode.
+    seen: Vec<(Place, OwnedFd)>,
 }
 
 impl<'a> Live<'a> {
     /// The guest of a stop.
     pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
-        Live { worker, stop, lost: None }
+        Live { worker, stop, lost: None, seen: Vec::new() }
     }
 
     /// `Err` when the task was lost while the handler ran, whatever the handler made of it.
@@ -90,6 +96,13 @@ impl Guest for Live<'_> {
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        // A path may have stood there.
+        self.seen.retain(|(place, _)| match *place {
+            Place::Descriptor(_) => true,
+            Place::Path { path, .. } => {
+                path >= address.saturating_add(bytes.len() as u64) || address >= path.saturating_add(PATH_MAX)
+            }
+        });
         if memory::write(self.stop.tid(), address, bytes) { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
@@ -160,7 +173,17 @@ impl Guest for Live<'_> {
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
         let tid = self.stop.tid();
         let standing = &mut self.worker.tracees.get_mut(&tid)?.standing;
-        Some(self.worker.shared.sights.look(tid, standing, look)?.map(|(bytes, _)| bytes))
+        let outcome = self.worker.shared.sights.look(tid, standing, look)?;
+        Some(outcome.map(|(bytes, inode)| {
+            self.seen.retain(|(place, _)| *place != look.place);
+            self.seen.push((look.place, inode));
+            bytes
+        }))
+    }
+
+    fn seen(&self, place: Place) -> Option<CString> {
+        let (_, inode) = self.seen.iter().find(|(seen, _)| *seen == place)?;
+        CString::new(format!("/proc/self/fd/{}", inode.as_raw_fd())).ok()
     }
 
     fn moved(&mut self) {
@@ -168,6 +191,7 @@ impl Guest for Live<'_> {
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
+        self.seen.clear();
         let outcome = self.execute(call, args);
         self.note(outcome)?
     }
