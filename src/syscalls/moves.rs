@@ -20,7 +20,6 @@ pub fn moves(_: &mut dyn Guest) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::abi::{Abi, Errno};
     use crate::syscalls::fake::FakeGuest;
 
