@@ -29,6 +29,11 @@ struct Job {
 
 /// Does the job as real root and, with each store, under remainroot; `seconds` is the deadline of each.
 fn same_as_real_root(name: &'static str, seconds: u64) {
+    same_with(name, seconds, &["memory", "auto"]);
+}
+
+/// The same with only these stores.
+fn same_with(name: &'static str, seconds: u64, stores: &[&str]) {
     if !common::needs_root() {
         return;
     }
@@ -42,7 +47,7 @@ fn same_as_real_root(name: &'static str, seconds: u64) {
     }
     job.drive(How::Namespace, "shared", &["prepare"]).output().success();
     let native = job.side("native", None);
-    for store in ["memory", "auto"] {
+    for &store in stores {
         let ours = job.side(store, Some(store));
         for ((situation, expected), (_, found)) in native.iter().zip(&ours) {
             compare(&format!("{name}, --store={store}, in {situation}"), expected, found);
@@ -139,6 +144,13 @@ fn dnf_installs_upgrades_and_removes_as_real_root_does() {
 #[test]
 fn zypper_installs_upgrades_and_removes_as_real_root_does() {
     same_as_real_root("zypper", 120);
+}
+
+#[test]
+#[ignore = "owners of symbolic links are not found through another mount of an overlay yet"]
+fn packages_in_the_layers_of_a_container_keep_their_owners() {
+    // The layers' inodes are not the container's: only what stands on them is seen there.
+    same_with("overlay", 120, &["auto"]);
 }
 
 #[test]
