@@ -3,6 +3,7 @@
 //! and what is listed.
 //!
 //! Not part of plain `cargo test` (`test = false` in Cargo.toml): it takes minutes, and programs that few machines have.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr)] // a helper of a test is a test
 
 mod common;
 

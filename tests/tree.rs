@@ -2,6 +2,7 @@
 //! same tree: every path, type, mode, owner and link target. `scripts/rootfs` says what is made and how.
 //!
 //! Not part of plain `cargo test` (`test = false` in Cargo.toml): it takes minutes and a package archive.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr)] // a helper of a test is a test
 
 mod common;
 
