@@ -133,6 +133,16 @@ fn install_and_its_kin_make_the_tree_that_real_root_would_have_made() {
 }
 
 #[test]
+fn archives_and_copies_of_fifty_owners_are_those_that_real_root_makes() {
+    same_as_real_root("archives", 120);
+}
+
+#[test]
+fn users_and_groups_are_added_changed_and_removed_as_by_real_root() {
+    same_as_real_root("users", 120);
+}
+
+#[test]
 fn rpm_installs_upgrades_and_verifies_as_real_root_does() {
     same_as_real_root("rpm", 120);
 }
@@ -140,6 +150,11 @@ fn rpm_installs_upgrades_and_verifies_as_real_root_does() {
 #[test]
 fn dnf_installs_upgrades_and_removes_as_real_root_does() {
     same_as_real_root("dnf", 120);
+}
+
+#[test]
+fn pacman_installs_upgrades_verifies_and_removes_as_real_root_does() {
+    same_as_real_root("pacman", 120);
 }
 
 #[test]
