@@ -222,6 +222,27 @@ fn facts_follow_their_inodes_through_renames_and_links() {
 }
 
 #[test]
+fn a_file_without_a_name_leaves_its_owner_to_nobody() {
+    same(
+        "command -v python3 >/dev/null || { echo no python; exit 0; }; chmod 777 .; python3 -c '
+import os
+wrong = 0
+for number in range(200):
+    if os.fork() == 0:
+        os.setresuid(50, 50, 50)
+        made = os.open(\".\", os.O_TMPFILE | os.O_RDWR, 0o600)
+        for step in range(number % 3):
+            os.write(made, b\"text\")
+            os.fstat(made)
+        os._exit(0)
+    os.wait()
+    os.mkdir(str(number))
+    wrong += os.stat(str(number)).st_uid
+print(wrong)'",
+    );
+}
+
+#[test]
 fn a_device_opens_as_a_placeholder_and_shows_as_a_device() {
     same(
         "mknod -m 640 b b 259 70000; mknod c c 5 1; mknod p p; stat -c '%n %F %a %t:%T %s' b c p; \

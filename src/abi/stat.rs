@@ -35,6 +35,11 @@ impl Ctime {
     const fn new(seconds: u64, nanoseconds: u64) -> Ctime {
         Ctime((seconds << 32) | (nanoseconds & 0xFFFF_FFFF))
     }
+
+    /// The nanoseconds since the epoch, until 2106.
+    pub const fn nanoseconds(self) -> i128 {
+        (self.0 >> 32) as i128 * 1_000_000_000 + (self.0 & 0xFFFF_FFFF) as i128
+    }
 }
 
 /// Where a little-endian integer stands.

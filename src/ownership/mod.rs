@@ -12,7 +12,7 @@
 //! remembered with its ctime: an inode that took the number over has another, so the same ctime needs
 //! no second look. What both times cannot tell apart is a number freed and taken again within one
 //! tick of the kernel's clock (4 ms at 250 Hz) on a filesystem that hands numbers out again at once, and
-//! that only before Linux 6.13, where a time that was looked at never comes again.
+//! that only before Linux 6.13: since then a [`tick`] keeps births apart.
 //! And an overlayfs mounted inside a user namespace shows a file that was copied up under its lower
 //! number only until the kernel drops it from its caches, and under another through a new hard link:
 //! there a table of numbers forgets, which is why facts that last belong on the inode itself.
@@ -33,6 +33,7 @@ pub mod reach;
 pub mod rules;
 mod store;
 mod table;
+mod tick;
 pub mod xattr;
 
 pub use acls::{Acls, List};
@@ -54,6 +55,7 @@ use crate::cred::View;
 use beside::Beside;
 use carried::Carried;
 use home::Lasting;
+use tick::Tick;
 
 /// What is known of an inode by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,7 @@ pub struct Ownership {
     acls: Acls,
     /// Attributes by name that end with the run.
     beside: Beside,
+    tick: Tick,
 }
 
 impl Default for Ownership {
@@ -107,6 +110,7 @@ impl Ownership {
             inherits,
             acls: Acls::default(),
             beside: Beside::default(),
+            tick: Tick::default(),
         }
     }
 
@@ -216,6 +220,7 @@ impl Ownership {
     pub fn learn(&self, identity: Identity, ctime: Ctime, found: Result<Fact, Errno>) {
         let Some(lasting) = &self.lasting else { return };
         let Ok(fact) = found else { return lasting.give_up_reading(identity.inode()) };
+        self.tick.pass(ctime.nanoseconds());
         lasting.end_reading(identity.inode(), ctime, || {
             if !(fact.is_empty() && lasting.is_homeless(identity)) {
                 self.store.put(identity, &|_| fact);
@@ -300,6 +305,7 @@ impl Ownership {
         let record = self.store.get(inode)?;
         if record.birth == identity.birth {
             if self.confirmed.read().get(&inode) != Some(&ctime) {
+                self.tick.pass(ctime.nanoseconds());
                 self.confirmed.write().insert(inode, ctime);
             }
             Some(record.fact)
@@ -316,6 +322,8 @@ impl Ownership {
         let fact = self.store.put(identity, &change);
         if fact.is_empty() {
             self.confirmed.write().remove(&identity.inode());
+        } else {
+            self.tick.pass(identity.birth);
         }
         fact
     }

@@ -1,0 +1,66 @@
+//! Keeps an inode from having the birth time of an earlier one that a fact is about, or the change time at
+//! which something was found out about that.
+//!
+//! A new inode gets the time of the last tick of the kernel's clock, unless a finer time was given out
+//! since (`ktime_get_coarse_real_ts64_mg`, Linux 6.13). Who closes a file that has no name any more frees its
+//! number without asking for a time, and the next inode may take over the number and all the times. So a
+//! finer time is asked for whenever something young was looked at: by changes of a file that nobody else
+//! sees (`inode_set_ctime_current`).
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// Longer than there is between two ticks, even on a machine that is asleep half of the time.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The file; none where it cannot be had.
+#[derive(Debug, Default)]
+pub(super) struct Tick(OnceLock<Option<File>>);
+
+impl Tick {
+    /// From now on no inode is born or changed at `moment`, in nanoseconds since the epoch.
+    pub(super) fn pass(&self, moment: i128) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if moment < now.saturating_sub(TICK).as_nanos() as i128 {
+            return;
+        }
+        let make = || memfd_create(c"remainroot", MFdFlags::MFD_CLOEXEC).ok().map(File::from);
+        if let Some(file) = self.0.get_or_init(make) {
+            let change = || file.set_permissions(Permissions::from_mode(0o600));
+            // The first takes the time of the last tick, which the second, since it was looked at, may not
+            // take again. Where they fail the clock goes on by itself, milliseconds later.
+            let _ = change().and_then(|()| file.metadata()).and_then(|_| change());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn no_inode_is_born_at_a_moment_that_has_passed() {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        if (numbers.next(), numbers.next()) < (Some(6), Some(13)) {
+            return; // there the clock goes on by itself
+        }
+        let tick = Tick::default();
+        let born = || {
+            let file =
+                memfd_create(c"test", MFdFlags::MFD_CLOEXEC).map(File::from).expect("a file of memory");
+            let found = file.metadata().expect("it can be looked at");
+            i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec())
+        };
+        for _ in 0..1000 {
+            let before = born();
+            tick.pass(before);
+            assert!(before < born());
+        }
+    }
+}
