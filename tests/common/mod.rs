@@ -12,6 +12,7 @@
 #![allow(clippy::print_stderr)]
 
 mod guest;
+mod probe;
 mod scratch;
 mod tree;
 
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use guest::{Guest, compare};
+pub use probe::{Entry, probes};
 pub use scratch::{Scratch, compile};
 
 /// The user that plays "an unprivileged user" when the tests run as root.
@@ -381,4 +383,11 @@ impl Drop for Running {
         }
         tree::kill(&self.mark, self.root());
     }
+}
+
+/// Whether the running kernel is of this version or newer.
+pub fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }

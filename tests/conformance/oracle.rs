@@ -2,45 +2,10 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::panic::catch_unwind;
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
 
-use crate::common::{How, Run, Scratch, needs_root};
-
-/// The way a sequence's calls enter the kernel; each belongs to one build of the probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
-    /// `syscall` in a 64-bit program.
-    Syscall,
-    /// `int $0x80` in a 64-bit program.
-    Int80In64,
-    /// `int $0x80` in a 32-bit program.
-    Int80,
-    /// The vdso's way in a 32-bit program.
-    Vdso,
-}
-
-impl Entry {
-    pub const ALL: [Entry; 4] = [Entry::Syscall, Entry::Int80In64, Entry::Int80, Entry::Vdso];
-
-    fn program(self) -> &'static str {
-        match self {
-            Entry::Syscall | Entry::Int80In64 => "./probe64",
-            Entry::Int80 | Entry::Vdso => "./probe32",
-        }
-    }
-
-    fn line(self) -> &'static str {
-        match self {
-            Entry::Syscall | Entry::Int80 => "entry native",
-            Entry::Int80In64 => "entry int80",
-            Entry::Vdso => "entry vdso",
-        }
-    }
-}
+pub use crate::common::Entry;
+use crate::common::{How, Run, Scratch, needs_root, probes};
 
 /// Which root the kernel is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +42,8 @@ pub struct Bench {
 impl Bench {
     /// Compiles the probe, once for all.
     pub fn new() -> Bench {
-        static BUILDS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
         let bench = Bench { scratch: Scratch::new("conformance"), wrapper: &[] };
-        let builds = BUILDS.get_or_init(|| ["-m64", "-m32"].map(compile));
-        for (name, build) in ["probe64", "probe32"].iter().zip(builds) {
-            let path = bench.scratch.file(name);
-            fs::write(&path, build).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
+        probes(&bench.scratch);
         bench
     }
 
@@ -138,21 +97,6 @@ impl Bench {
         };
         Some((at, format!("{root:?} {how:?} {:?}\n{what}", sequences[at].entry)))
     }
-}
-
-/// Builds the probe; it needs no libc, so gcc alone builds it for 32 bits too.
-fn compile(width: &str) -> Vec<u8> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/probe");
-    let build = Scratch::new("build");
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", width]);
-    gcc.args(["-static", "-fno-pie", "-no-pie", "-fno-stack-protector", "-fcf-protection=none"]);
-    gcc.arg("-o")
-        .arg(build.file("probe"))
-        .args(["probe.c", "task.c", "operand.c"].map(|part| source.join(part)));
-    let done = gcc.output().expect("the probe needs gcc");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    fs::read(build.file("probe")).unwrap()
 }
 
 /// Whether the probe understood every step and every task answered.

@@ -16,7 +16,17 @@
 	X(chown, 92, 212) X(lchown, 94, 198) X(fchown, 93, 207) X(fchownat, 260, 298) \
 	X(chown16, -1, 182) X(lchown16, -1, 16) X(fchown16, -1, 95) \
 	X(chmod, 90, 15) X(fchmod, 91, 94) X(fchmodat, 268, 306) X(access, 21, 33) \
-	X(open, 2, 5) X(mkdir, 83, 39) X(unlink, 87, 10) X(umask, 95, 60)
+	X(open, 2, 5) X(mkdir, 83, 39) X(unlink, 87, 10) X(umask, 95, 60) \
+	X(openat, 257, 295) X(creat, 85, 8) X(close, 3, 6) X(write, 1, 4) X(chdir, 80, 12) \
+	X(truncate, 76, 92) X(ftruncate, 77, 93) X(truncate64, -1, 193) X(ftruncate64, -1, 194) \
+	X(fchmodat2, 452, 452) X(utime, 132, 30) X(utimes, 235, 271) X(utimensat, 280, 320) \
+	X(mkdirat, 258, 296) X(mknod, 133, 14) X(mknodat, 259, 297) X(symlink, 88, 83) X(symlinkat, 266, 304) \
+	X(link, 86, 9) X(linkat, 265, 303) X(rename, 82, 38) X(renameat, 264, 302) X(renameat2, 316, 353) \
+	X(unlinkat, 263, 301) X(rmdir, 84, 40) X(faccessat2, 439, 439) \
+	X(setxattr, 188, 226) X(lsetxattr, 189, 227) X(fsetxattr, 190, 228) \
+	X(getxattr, 191, 229) X(lgetxattr, 192, 230) X(fgetxattr, 193, 231) \
+	X(listxattr, 194, 232) X(llistxattr, 195, 233) X(flistxattr, 196, 234) \
+	X(removexattr, 197, 235) X(lremovexattr, 198, 236) X(fremovexattr, 199, 237)
 
 enum call {
 #define X(name, x86_64, i386) CALL_##name,

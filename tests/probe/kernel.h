@@ -89,6 +89,11 @@ static inline long enter(enum entry entry, long nr, long a, long b, long c, long
 #define sys_exit(code) native(NR(60, 1), code, 0, 0, 0, 0)
 #define sys_exit_group(code) native(NR(231, 252), code, 0, 0, 0, 0)
 #define sys_unshare(flags) native(NR(272, 310), flags, 0, 0, 0, 0)
+#define sys_statx(fd, path, flags, mask, at) native(NR(332, 383), fd, (long)(path), flags, mask, (long)(at))
+#define sys_readlink(path, at, n) native(NR(89, 85), (long)(path), (long)(at), n, 0, 0)
+#define sys_lgetxattr(path, name, at, n) native(NR(192, 230), (long)(path), (long)(name), (long)(at), n, 0)
+#define sys_llistxattr(path, at, n) native(NR(195, 233), (long)(path), (long)(at), n, 0, 0)
+#define sys_capget(header, data) native(NR(125, 184), (long)(header), (long)(data), 0, 0, 0)
 #define sys_prctl(option, arg) native(NR(157, 172), option, arg, 0, 0, 0)
 
 struct timespec { long seconds, nanoseconds; };

@@ -7,6 +7,8 @@
  *   u32[1,2] u16[1,2]  an array; seq32(n), seq16(n): n different ids in no order
  *   hdr(version,pid)   struct __user_cap_header_struct
  *   cap1(e,p,i) cap3(e,p,i)   struct __user_cap_data_struct, one or two of them
+ *   acl(tag,perm,id,...)      the value of a POSIX ACL
+ *   times(a,b,...)     an array of the ABI's longs: timespecs, timevals, a utimbuf
  *   path:NAME          a string
  *
  * Memory may be followed by a place: `^` ends it exactly at the last byte of a page with none behind
@@ -76,7 +78,7 @@ static const struct { const char *name; u64 value; } names[] = {
 	{ "GET_KEEPCAPS", 7 }, { "SET_KEEPCAPS", 8 }, { "CAPBSET_READ", 23 }, { "CAPBSET_DROP", 24 },
 	{ "GET_SECUREBITS", 27 }, { "SET_SECUREBITS", 28 }, { "SET_NO_NEW_PRIVS", 38 },
 	{ "GET_NO_NEW_PRIVS", 39 }, { "CAP_AMBIENT", 47 }, { "IS_SET", 1 }, { "RAISE", 2 },
-	{ "LOWER", 3 }, { "CLEAR_ALL", 4 },
+	{ "LOWER", 3 }, { "CLEAR_ALL", 4 }, { "NOW", 0x3fffffff }, { "OMIT", 0x3ffffffe },
 };
 
 static u64 value(const char **s, int *bad)
@@ -139,6 +141,15 @@ static int contents(const char **s, int *bad)
 		for (int half = 0; half <= two; half++)
 			for (int i = 0; i < 3; i++)
 				put_bytes(v[i] >> (32 * half), 4);
+	} else if ((rest = after(*s, "acl"))) {
+		n = list(&rest, v, 32, bad);
+		put_bytes(2, 4);
+		for (u32 i = 0; i < n; i++)
+			put_bytes(v[i], i % 3 == 2 ? 4 : 2);
+	} else if ((rest = after(*s, "times"))) {
+		n = list(&rest, v, 4, bad);
+		for (u32 i = 0; i < n; i++)
+			put_bytes(v[i], NR(channel->entry == INT80 ? 4 : 8, 4));
 	} else if ((rest = after(*s, "path:"))) {
 		while (*rest && *rest != ' ')
 			put_bytes(*rest++, 1);

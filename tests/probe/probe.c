@@ -8,12 +8,16 @@
  *
  *   main CALL ...          a call of the conductor itself, before the first sequence
  *   entry native|int80|vdso    how calls enter the kernel from now on (see kernel.h)
- *   observe full|brief     brief asks for six capabilities only in the sets without a getter
+ *   observe full|brief|not    brief asks for six capabilities only in the sets without a getter
+ *   list0|list1|list2 PATH ...    what the last list did not show of these names; see files.c
+ *   hosts PATH PATH        these two inodes are the host's
  *   sequence NAME          a new process, task t0; what follows happens in it
  *   tN CALL ARGUMENT ...   a call of calls.h; arguments as in operand.c
  *   tN thread|thread3|fork|fork3|vfork|vfork3|sibling tM    a new task (the 3 means clone3)
  *   tN exec PATH           execve of another copy of the probe, which goes on as tN
- *   tN exit|exit_group|look|copy FROM TO|script PATH INTERPRETER|stat PATH
+ *   tN exit|exit_group|look|copy FROM TO|script PATH INTERPRETER|stat WHAT [HOW]|xattrs PATH
+ *   tN may LIST ...    the step, if nothing but owners decides it; see files.c
+ *   tN into FD CALL ARGUMENT ...    what the call opens becomes this descriptor
  *   tN ... | tM ...        tasks that share no memory act at the same time
  *
  * The conductor, which never changes its ids, lets one line act at a time. It prints `tN does not
@@ -290,11 +294,20 @@ static void conduct_line(char *line)
 		show("\n");
 	} else if ((rest = after(line, "observe "))) {
 		channel->brief = same(rest, "brief");
+		channel->silent = same(rest, "not");
 		show("\n");
+	} else if ((rest = after(line, "hosts "))) {
+		show("\n");
+		set_hosts(rest);
+	} else if ((rest = after(line, "list"))) {
+		self.text.length = 0;
+		put(&self.text, "\n");
+		put_list(&self.text, rest + 1 + (rest[1] == ' '), *rest - '0');
+		show_text(&self, 0);
 	} else if ((rest = after(line, "main "))) {
 		self.text.length = 0;
 		perform(&self, rest);
-		show_text(&self, !same(rest, "look"));
+		show_text(&self, !same(rest, "look") && !channel->silent);
 	} else if (line[0] == 't')
 		steps(line);
 	else

@@ -25,6 +25,7 @@ struct slot {
 struct channel {
 	u32 entry;
 	u32 brief;
+	u32 silent;
 	struct slot slots[TASKS];
 };
 
@@ -49,6 +50,13 @@ void operands_reset(void);
 long operand(const char **s, int *bad);
 /* Writes what the kernel changed in the memory that the operands named. */
 void put_changes(struct text *text);
+
+/* files.c */
+void put_list(struct text *text, const char *at, int fates);
+void set_hosts(const char *paths);
+long put_stat(struct text *text, const char *what, const char *how);
+long put_xattrs(struct text *text, const char *path);
+int is_permitted(const char *list);
 
 void *memset(void *at, int value, unsigned long size);
 void *memcpy(void *to, const void *from, unsigned long size);

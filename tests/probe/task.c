@@ -10,8 +10,9 @@ static const struct { const char *name; int x86_64, i386; } calls[] = {
 static const struct { int value; const char *name; } errnos[] = {
 	{ 1, "EPERM" }, { 2, "ENOENT" }, { 3, "ESRCH" }, { 4, "EINTR" }, { 9, "EBADF" },
 	{ 11, "EAGAIN" }, { 12, "ENOMEM" }, { 13, "EACCES" }, { 14, "EFAULT" }, { 17, "EEXIST" },
-	{ 20, "ENOTDIR" }, { 22, "EINVAL" }, { 26, "ETXTBSY" }, { 36, "ENAMETOOLONG" },
-	{ 38, "ENOSYS" }, { 40, "ELOOP" },
+	{ 18, "EXDEV" }, { 20, "ENOTDIR" }, { 21, "EISDIR" }, { 22, "EINVAL" }, { 26, "ETXTBSY" },
+	{ 28, "ENOSPC" }, { 34, "ERANGE" }, { 36, "ENAMETOOLONG" }, { 38, "ENOSYS" }, { 39, "ENOTEMPTY" },
+	{ 40, "ELOOP" }, { 61, "ENODATA" }, { 95, "EOPNOTSUPP" },
 };
 
 static u8 stacks[TASKS][1 << 14] __attribute__((aligned(16)));
@@ -126,6 +127,8 @@ static void put_capget(struct text *text)
 void observe(struct text *text)
 {
 	int absent, compat = NR(channel->entry == INT80, 1);
+	if (channel->silent)
+		return;
 	put_ids(text, "  uid ", CALL_getuid, CALL_geteuid, CALL_getresuid, ~0u);
 	put(text, " fs ");
 	put_unsigned(text, (u32)call(CALL_setfsuid, &absent, -1, 0, 0, 0, 0));
@@ -239,24 +242,8 @@ static long script(const char *path, const char *interpreter)
 	return n;
 }
 
-/* Shows owner, group and mode. */
-static long put_stat(struct text *text, const char *path)
-{
-	static u8 statx[256];
-	long result = native(NR(332, 383), -100, (long)path, 0x100, 0x7ff, (long)statx);
-	put(text, " ");
-	put_unsigned(text, *(u32 *)(statx + 20));
-	put(text, ":");
-	put_unsigned(text, *(u32 *)(statx + 24));
-	put(text, " mode ");
-	put_hex(text, *(u16 *)(statx + 28) >> 12, 1);
-	put(text, "/");
-	for (int shift = 9; shift >= 0; shift -= 3)
-		put_hex(text, *(u16 *)(statx + 28) >> shift & 7, 1);
-	return result;
-}
-
-static void perform_call(struct slot *me, enum call which, const char *s)
+/* Makes the call; what it opens becomes descriptor `fd`, if that is not 0. */
+static void perform_call(struct slot *me, enum call which, const char *s, long fd)
 {
 	long a[5] = { 0 };
 	int bad = 0, absent;
@@ -271,6 +258,11 @@ static void perform_call(struct slot *me, enum call which, const char *s)
 		return;
 	}
 	long result = call(which, &absent, a[0], a[1], a[2], a[3], a[4]);
+	if (fd && !absent && result >= 0 && result != fd) {
+		sys_dup2(result, fd);
+		sys_close(result);
+		result = 0;
+	}
 	if (absent)
 		put(&me->text, " absent");
 	else
@@ -278,17 +270,28 @@ static void perform_call(struct slot *me, enum call which, const char *s)
 	put_changes(&me->text);
 }
 
-void perform(struct slot *me, const char *step)
+/* Performs a step, whose first word is not yet known to be more than a word before it. */
+static void perform_step(struct slot *me, const char *step)
 {
 	static char words[3][LINE];
-	u32 index = me - channel->slots, n = 0;
-	memset(words, 0, sizeof words);
-	for (const char *s = step; *s && n < 3; n++) {
-		for (u32 i = 0; *s && *s != ' '; s++)
-			words[n][i++] = *s;
-		while (*s == ' ')
-			s++;
+	u32 index = me - channel->slots;
+	long fd = 0;
+	int bad = 0;
+	if (after(step, "may ")) {
+		step = word(step + 4, words[0], LINE);
+		if (!is_permitted(words[0])) {
+			put(&me->text, " left out");
+			return;
+		}
 	}
+	const char *number_of = after(step, "into ");
+	if (number_of) {
+		fd = number(&number_of, &bad);
+		step = number_of + (*number_of == ' ');
+	}
+	const char *rest = step;
+	for (u32 n = 0; n < 3; n++)
+		rest = word(rest, words[n], LINE);
 	u32 other = after(words[1], "t") ? words[1][1] - '0' : TASKS;
 	if (same(words[0], "look"))
 		;
@@ -303,11 +306,12 @@ void perform(struct slot *me, const char *step)
 	else if (same(words[0], "script"))
 		put_result(&me->text, script(words[1], words[2]));
 	else if (same(words[0], "stat"))
-		put_result(&me->text, put_stat(&me->text, words[1]));
+		put_result(&me->text, put_stat(&me->text, words[1], words[2]));
+	else if (same(words[0], "xattrs"))
+		put_result(&me->text, put_xattrs(&me->text, words[1]));
 	else if (other < TASKS)
 		put_spawned(&me->text, spawn(words[0], other), other);
 	else {
-		const char *rest;
 		u32 which = 0;
 		while (which < CALL_COUNT && !same(calls[which].name, words[0]))
 			which++;
@@ -315,9 +319,14 @@ void perform(struct slot *me, const char *step)
 			put(&me->text, " bad step");
 		else {
 			rest = step + length_of(words[0]);
-			perform_call(me, which, rest + (*rest == ' '));
+			perform_call(me, which, rest + (*rest == ' '), fd);
 		}
 	}
+}
+
+void perform(struct slot *me, const char *step)
+{
+	perform_step(me, step);
 	put(&me->text, "\n");
 	observe(&me->text);
 }

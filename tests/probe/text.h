@@ -24,6 +24,26 @@ static inline int same(const char *a, const char *b)
 	return *a == *b;
 }
 
+static inline int compare(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return (u8)*a - (u8)*b;
+}
+
+/* Copies what stands before the next space, and gives what stands behind it. */
+static inline const char *word(const char *s, char *to, u32 size)
+{
+	u32 n = 0;
+	for (; *s && *s != ' '; s++)
+		if (n < size - 1)
+			to[n++] = *s;
+	to[n] = 0;
+	while (*s == ' ')
+		s++;
+	return s;
+}
+
 static inline const char *after(const char *s, const char *prefix)
 {
 	while (*prefix)
