@@ -162,6 +162,16 @@ fn pacman_installs_upgrades_verifies_and_removes_as_real_root_does() {
 }
 
 #[test]
+fn npm_installs_packages_and_runs_their_scripts_as_for_real_root() {
+    same_as_real_root("npm", 120);
+}
+
+#[test]
+fn pip_installs_wheels_and_sources_as_for_real_root() {
+    same_as_real_root("pip", 120);
+}
+
+#[test]
 fn zypper_installs_upgrades_and_removes_as_real_root_does() {
     same_as_real_root("zypper", 120);
 }
