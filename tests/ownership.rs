@@ -28,11 +28,16 @@ fn workplace(base: &Path) -> Scratch {
 
 /// Runs the probe as real root and under remainroot, each in a directory of its own, and compares.
 fn compare(flags: &[&str], base: &Path) {
+    compare_by("ownership/files.c", flags, base);
+}
+
+/// The same with another probe.
+fn compare_by(source: &str, flags: &[&str], base: &Path) {
     if !common::needs_root() {
         return;
     }
     let built = Scratch::new("ownership-probe");
-    let Some(probe) = compile(&built, "ownership/files.c", &[&BARE, flags].concat()) else { return };
+    let Some(probe) = compile(&built, source, &[&BARE, flags].concat()) else { return };
     let said = [How::Native, How::Remainroot].map(|how| {
         let place = workplace(base);
         Run::new(how, [probe.as_str(), place.path().to_str().unwrap()]).output().success()
@@ -60,6 +65,13 @@ fn every_file_call_of_a_64_bit_program_gives_what_root_gets() {
 #[test]
 fn every_file_call_of_a_32_bit_program_gives_what_root_gets() {
     compare(&["-m32"], &std::env::temp_dir());
+}
+
+#[test]
+fn every_call_about_extended_attributes_gives_what_root_gets() {
+    for flags in [&[][..], INT80, &["-m32"]] {
+        compare_by("ownership/xattrs.c", flags, &std::env::temp_dir());
+    }
 }
 
 #[test]

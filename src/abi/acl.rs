@@ -6,12 +6,18 @@ const HEADER: usize = 4;
 const VERSION: u32 = 2;
 /// Length of an entry.
 const ENTRY: usize = 8;
+/// Tag of the owner.
+const OWNER: u16 = 0x01;
 /// Tag of a named user.
 const USER: u16 = 0x02;
+/// Tag of the owning group.
+const OWNING_GROUP: u16 = 0x04;
 /// Tag of a named group.
 const GROUP: u16 = 0x08;
 /// Tag of the mask.
 const MASK: u16 = 0x10;
+/// Tag of everybody else.
+const OTHERS: u16 = 0x20;
 
 /// Most bytes that a value may have (`XATTR_SIZE_MAX`).
 pub const LARGEST: usize = 65536;
@@ -69,17 +75,49 @@ pub const fn length(entries: &[Entry]) -> u64 {
     (entries.len() * ENTRY) as u64
 }
 
-/// What `posix_acl_valid` asks of a list with names beyond what it asks of the same list without: an
-/// order, permissions that exist, ids, and a mask; and what bounds its length.
-pub fn names_are_valid(entries: &[Entry]) -> bool {
-    const UNNAMED: usize = 4;
+/// Whether the kernel would take the value apart, were every id known to it (`posix_acl_from_xattr`).
+pub fn is_readable(entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| match entry.tag {
+        OWNER | OWNING_GROUP | MASK | OTHERS => true,
+        USER | GROUP => entry.id != u32::MAX,
+        _ => false,
+    })
+}
+
+/// Whether it makes sense as a list (`posix_acl_valid`): in order, permissions that exist, one entry for
+/// owner, group and others each, and a mask where there are names.
+pub fn is_valid(entries: &[Entry]) -> bool {
+    let count = |tag| entries.iter().filter(|entry| entry.tag == tag).count();
+    let masks = count(MASK);
     entries.is_sorted_by_key(|entry| entry.tag)
-        && entries.iter().filter(|entry| !entry.is_named()).count() <= UNNAMED
-        && entries.iter().any(|entry| entry.tag == MASK)
-        && entries
-            .iter()
-            .filter(|entry| entry.is_named())
-            .all(|entry| entry.permissions & !7 == 0 && entry.id != u32::MAX)
+        && entries.iter().all(|entry| entry.permissions & !7 == 0)
+        && [OWNER, OWNING_GROUP, OTHERS].into_iter().all(|tag| count(tag) == 1)
+        && (masks == 1 || masks == 0 && !entries.iter().any(|entry| entry.is_named()))
+}
+
+/// The permission bits that a list gives a mode, and whether it says no more than they do
+/// (`posix_acl_equiv_mode`).
+pub fn mode(entries: &[Entry]) -> (u16, bool) {
+    let of = |tag| entries.iter().find(|entry| entry.tag == tag).map(|entry| entry.permissions);
+    let group = of(MASK).or(of(OWNING_GROUP)).unwrap_or(0);
+    let mode = of(OWNER).unwrap_or(0) << 6 | group << 3 | of(OTHERS).unwrap_or(0);
+    (mode, of(MASK).is_none() && !entries.iter().any(|entry| entry.is_named()))
+}
+
+/// The list after a chmod (`__posix_acl_chmod_masq`).
+pub fn after_chmod(entries: &[Entry], mode: u16) -> Vec<Entry> {
+    let masked = entries.iter().any(|entry| entry.tag == MASK);
+    let change = |entry: &Entry| {
+        let permissions = match entry.tag {
+            OWNER => mode >> 6 & 7,
+            MASK => mode >> 3 & 7,
+            OWNING_GROUP if !masked => mode >> 3 & 7,
+            OTHERS => mode & 7,
+            _ => entry.permissions,
+        };
+        Entry { permissions, ..*entry }
+    };
+    entries.iter().map(change).collect()
 }
 
 /// The list that `names` and what the kernel has of it make together.
@@ -97,14 +135,15 @@ mod tests {
         Entry { tag, permissions, id }
     }
 
-    const OWNER: Entry = entry(1, 7, u32::MAX);
+    const ROOT: Entry = entry(OWNER, 7, u32::MAX);
+    const ROOTS: Entry = entry(OWNING_GROUP, 1, u32::MAX);
     const ADM: Entry = entry(GROUP, 5, 4);
     const THE_MASK: Entry = entry(MASK, 5, u32::MAX);
-    const OTHERS: Entry = entry(0x20, 0, u32::MAX);
+    const REST: Entry = entry(OTHERS, 0, u32::MAX);
 
     #[test]
     fn a_value_survives_parsing() {
-        let entries = [OWNER, ADM, THE_MASK, OTHERS];
+        let entries = [ROOT, ADM, THE_MASK, REST];
         assert_eq!(parse(&bytes(&entries)), Some(entries.to_vec()));
         assert_eq!(bytes(&[ADM]), [2, 0, 0, 0, 8, 0, 5, 0, 4, 0, 0, 0]);
     }
@@ -115,21 +154,36 @@ mod tests {
         assert_eq!(parse(&[1, 0, 0, 0]), None, "another version");
         assert_eq!(parse(&[2, 0, 0, 0, 1]), None, "part of an entry");
         assert_eq!(parse(&[2, 0, 0, 0]), Some(vec![]));
+        assert!(is_readable(&[REST, ADM]) && !is_readable(&[entry(3, 0, 0)]));
+        assert!(!is_readable(&[entry(USER, 5, u32::MAX)]), "nobody's id");
     }
 
     #[test]
-    fn names_need_a_mask_an_order_and_an_id() {
-        assert!(names_are_valid(&[OWNER, ADM, THE_MASK, OTHERS]));
-        assert!(!names_are_valid(&[OWNER, ADM, OTHERS]));
-        assert!(!names_are_valid(&[ADM, OWNER, THE_MASK, OTHERS]));
-        assert!(!names_are_valid(&[OWNER, entry(GROUP, 8, 4), THE_MASK, OTHERS]));
-        assert!(!names_are_valid(&[OWNER, entry(GROUP, 5, u32::MAX), THE_MASK, OTHERS]));
+    fn names_need_a_mask_and_every_list_an_order() {
+        assert!(is_valid(&[ROOT, ROOTS, ADM, THE_MASK, REST]));
+        assert!(is_valid(&[ROOT, ROOTS, REST]) && is_valid(&[ROOT, ROOTS, THE_MASK, REST]));
+        assert!(!is_valid(&[ROOT, ROOTS, ADM, REST]), "no mask");
+        assert!(!is_valid(&[ADM, ROOT, ROOTS, THE_MASK, REST]), "no order");
+        assert!(!is_valid(&[ROOT, ADM, THE_MASK, REST]), "no owning group");
+        assert!(!is_valid(&[ROOT, ROOTS, THE_MASK, THE_MASK, REST]));
+        assert!(!is_valid(&[ROOT, ROOTS, entry(GROUP, 8, 4), THE_MASK, REST]));
+    }
+
+    #[test]
+    fn a_list_and_a_mode_follow_each_other() {
+        assert_eq!(mode(&[ROOT, ROOTS, REST]), (0o710, true));
+        let named = [ROOT, ROOTS, ADM, THE_MASK, REST];
+        assert_eq!(mode(&named), (0o750, false));
+        let changed = after_chmod(&named, 0o624);
+        assert_eq!(mode(&changed), (0o624, false));
+        assert_eq!(changed[1..3], [ROOTS, ADM], "the mask stands for them");
+        assert_eq!(mode(&after_chmod(&[ROOT, ROOTS, REST], 0o624)), (0o624, true));
     }
 
     #[test]
     fn names_return_to_their_places() {
         let user = entry(USER, 6, 1000);
-        let all = merge(&[OWNER, THE_MASK, OTHERS], &[ADM, user]);
-        assert_eq!(all, [OWNER, user, ADM, THE_MASK, OTHERS]);
+        let all = merge(&[ROOT, THE_MASK, REST], &[ADM, user]);
+        assert_eq!(all, [ROOT, user, ADM, THE_MASK, REST]);
     }
 }

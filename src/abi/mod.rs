@@ -7,9 +7,11 @@ pub mod acl;
 mod device;
 pub mod errno;
 pub mod stat;
+mod vfscap;
 
 pub use device::DeviceNumber;
 pub use errno::Errno;
+pub use vfscap::VfsCaps;
 
 /// What a syscall gives back: a value, or an errno.
 pub type SysResult = Result<u64, Errno>;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::unistd::{AccessFlags, access, geteuid};
 use parking_lot::{Mutex, RwLock};
 
-use super::{Fact, Identity, Inode, Table, Unusable, listing::Entry, reach, xattr};
+use super::{EXTRAS, Extras, Fact, Identity, Inode, Table, Unusable, listing::Entry, reach, xattr};
 use crate::abi::{Errno, stat::Ctime};
 use crate::sys;
 
@@ -99,6 +99,11 @@ impl Home {
     /// The same with these entries of a listing, and what is remembered for another.
     pub fn with_listings(self, loaded: Vec<Entry>, listing: Listing) -> Home {
         Home { loaded, listing, ..self }
+    }
+
+    /// Whether some facts are kept in a file.
+    pub(super) fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     pub(super) fn take_loaded(&mut self) -> Vec<Entry> {
@@ -236,17 +241,21 @@ impl Lasting {
         }
     }
 
-    /// The fact in the attributes of the file at this path, where facts live in attributes.
-    pub(super) fn borne_by(&self, path: &CStr) -> Result<Fact, Errno> {
+    /// What stands in the attributes of the file at this path, where facts live in attributes.
+    pub(super) fn borne_by(&self, path: &CStr) -> Result<(Fact, Option<Extras>), Errno> {
         let value = |name| match reach::get(path, name) {
             Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(None),
             value => value.map(Some),
         };
         if !self.home.attributes {
-            return Ok(Fact::default());
+            return Ok(Default::default());
         }
         let (owner, stat) = (value(xattr::OWNER)?, value(xattr::STAT)?);
-        Ok(xattr::fact(owner.as_deref(), stat.as_deref()))
+        let extras = match reach::get_long(path, EXTRAS) {
+            Err(Errno::ENODATA | Errno::EOPNOTSUPP) => None,
+            packed => Some(Extras::parse(&packed?)),
+        };
+        Ok((xattr::fact(owner.as_deref(), stat.as_deref()), extras))
     }
 
     /// The file, opened; `None` where there is none or it cannot be used.

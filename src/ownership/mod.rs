@@ -22,10 +22,10 @@
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
 //! namespace's [`View`] and the fact; who may change it stands in [`rules`].
 
-mod acls;
 mod attributes;
 mod beside;
 mod carried;
+mod extras;
 mod fact;
 mod home;
 pub mod listing;
@@ -36,8 +36,8 @@ mod table;
 mod tick;
 pub mod xattr;
 
-pub use acls::{Acls, List};
 pub use attributes::{Attributes, Kernel};
+pub use extras::{EXTRAS, Extra, Extras};
 pub use fact::{Device, Fact, Identity, Inode};
 pub use home::{Choice, Home, Listing, MARK};
 pub use store::{Memory, Record, Store};
@@ -45,6 +45,7 @@ pub use table::{Table, Unusable};
 
 use std::collections::HashMap;
 use std::ffi::CStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
@@ -84,7 +85,7 @@ pub struct Ownership {
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
     inherits: AtomicBool,
-    acls: Acls,
+    extras: extras::All,
     /// Attributes by name that end with the run.
     beside: Beside,
     tick: Tick,
@@ -108,7 +109,7 @@ impl Ownership {
             listing: Listing::None,
             confirmed,
             inherits,
-            acls: Acls::default(),
+            extras: extras::All::default(),
             beside: Beside::default(),
             tick: Tick::default(),
         }
@@ -119,7 +120,8 @@ impl Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
         let carried = Carried::new(home.take_loaded(), listing == Listing::Saved);
-        Ownership { lasting: Lasting::new(home), carried, listing, inherits, ..Ownership::default() }
+        let extras = extras::All::new(home.evidence(), home.evidence() && home.has_file());
+        Ownership { lasting: Lasting::new(home), carried, listing, inherits, extras, ..Ownership::default() }
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -205,26 +207,53 @@ impl Ownership {
     ///
     /// # Errors
     /// Where nothing is found, and not everything could be read.
-    pub fn found(&self, identity: Identity, borne: Result<Fact, Errno>) -> Result<Fact, Errno> {
-        match borne {
-            Ok(fact) if !fact.is_empty() => Ok(fact),
+    pub fn found(
+        &self,
+        identity: Identity,
+        borne: Result<(Fact, Option<Extras>), Errno>,
+    ) -> Result<(Fact, Extras), Errno> {
+        let (fact, extras) = match borne {
+            Ok((fact, extras)) => (Ok(fact), extras),
+            Err(errno) => (Err(errno), None),
+        };
+        let fact = match fact {
+            Ok(fact) if !fact.is_empty() => fact,
             borne => match self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.kept(identity))? {
-                Some(fact) => Ok(fact),
-                None => borne,
+                Some(fact) => fact,
+                None => borne?,
             },
+        };
+        Ok((fact, extras.map_or_else(|| self.kept_extras(identity), Ok)?))
+    }
+
+    fn kept_extras(&self, identity: Identity) -> Result<Extras, Errno> {
+        let packed = self.attribute(identity, EXTRAS.to_bytes())?;
+        Ok(packed.map(|packed| Extras::parse(&packed)).unwrap_or_default())
+    }
+
+    /// Keeps an inode's extended attributes beside it; forgets them where they are empty.
+    ///
+    /// # Errors
+    /// As [`Ownership::change_attribute`].
+    pub fn keep_extras(&self, identity: Identity, extras: &Extras) -> Result<(), Errno> {
+        if extras.is_empty() {
+            self.remove_attribute(identity, EXTRAS.to_bytes()).map(drop)
+        } else {
+            self.put_attribute(identity, EXTRAS.to_bytes(), &extras.bytes())
         }
     }
 
     /// What stood at the inode's home when it had this ctime. Does not count where it was written
     /// meanwhile, which memory knows better, or where it could not be read.
-    pub fn learn(&self, identity: Identity, ctime: Ctime, found: Result<Fact, Errno>) {
+    pub fn learn(&self, identity: Identity, ctime: Ctime, found: Result<(Fact, Extras), Errno>) {
         let Some(lasting) = &self.lasting else { return };
-        let Ok(fact) = found else { return lasting.give_up_reading(identity.inode()) };
+        let Ok((fact, extras)) = found else { return lasting.give_up_reading(identity.inode()) };
         self.tick.pass(ctime.nanoseconds());
         lasting.end_reading(identity.inode(), ctime, || {
             if !(fact.is_empty() && lasting.is_homeless(identity)) {
                 self.store.put(identity, &|_| fact);
             }
+            self.extras.put(identity, extras);
         });
     }
 
@@ -234,7 +263,8 @@ impl Ownership {
         if lasting.is_unread(identity.inode(), Some(ctime)) {
             lasting.begin_reading(identity.inode());
             let found = self.found(identity, lasting.borne_by(path));
-            self.learn(identity, ctime, found.map(|fact| fact.found(kernel)));
+            let found = found.map(|(fact, extras)| (fact.found(kernel), extras));
+            self.learn(identity, ctime, found);
         }
     }
 
@@ -328,9 +358,33 @@ impl Ownership {
         fact
     }
 
-    /// The names in ACLs.
-    pub fn acls(&self) -> &Acls {
-        &self.acls
+    /// Whether any inode may have extended attributes that the kernel does not know.
+    pub fn may_have_extras(&self) -> bool {
+        self.extras.are_possible()
+    }
+
+    /// Whether some of them may stand for what the kernel could hold on inodes of ours.
+    pub fn may_have_foreign_extras(&self) -> bool {
+        self.extras.may_be_foreign()
+    }
+
+    /// There are some, `foreign` ones.
+    pub fn expect_extras(&self, foreign: bool) {
+        self.extras.expect(foreign);
+    }
+
+    /// What memory says of an inode's extended attributes.
+    pub fn extras(&self, identity: Identity) -> Arc<Extras> {
+        self.extras.of(identity)
+    }
+
+    /// Changes that in one step; gives what was and what is.
+    pub fn change_extras(
+        &self,
+        identity: Identity,
+        change: impl Fn(&mut Extras),
+    ) -> (Arc<Extras>, Arc<Extras>) {
+        self.extras.change(identity, &change)
     }
 
     /// There is a set-gid directory with an emulated group.

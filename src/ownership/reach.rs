@@ -24,6 +24,15 @@ pub fn get(path: &CStr, name: &CStr) -> Result<Vec<u8>, Errno> {
     sys::xattr::get(path, name, &mut value).map(<[u8]>::to_vec).map_err(errno)
 }
 
+/// The value of one that may be long.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_long(path: &CStr, name: &CStr) -> Result<Vec<u8>, Errno> {
+    let mut value = vec![0; sys::xattr::length(path, name).map_err(errno)?];
+    sys::xattr::get(path, name, &mut value).map(<[u8]>::to_vec).map_err(errno)
+}
+
 /// Sets one.
 ///
 /// # Errors

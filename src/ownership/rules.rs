@@ -91,3 +91,19 @@ pub fn made(who: &Credentials, directory: Option<Attributes>, inode: Attributes)
         }
     }
 }
+
+/// Whether `who` may write to an inode, by its mode (`generic_permission`).
+///
+/// # Errors
+/// `EACCES`.
+pub fn may_write(who: &Credentials, inode: Attributes) -> Result<(), Errno> {
+    let shift = if who.fsuid == inode.uid {
+        6
+    } else if who.in_group(inode.gid) {
+        3
+    } else {
+        0
+    };
+    let allowed = inode.mode >> shift & 2 != 0 || who.has(Cap::DAC_OVERRIDE);
+    if allowed { Ok(()) } else { Err(Errno::EACCES) }
+}

@@ -9,6 +9,7 @@ use std::ffi::CStr;
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, kernel};
+use crate::abi::acl::LARGEST;
 use crate::abi::{Errno, KernelCall};
 use crate::ownership::{reach, xattr};
 
@@ -30,6 +31,7 @@ const LIST_LENGTH: u64 = DETOUR - NAME;
 enum Request<'a> {
     List,
     Get(&'a CStr),
+    GetLong(&'a CStr),
     Set(&'a CStr, &'a [u8]),
     Remove(&'a CStr),
 }
@@ -56,6 +58,17 @@ pub fn list(guest: &mut dyn Guest, place: Place) -> Result<Vec<u8>, Errno> {
 /// `ENODATA` where there is no such attribute; as [`list`].
 pub fn get(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<Vec<u8>, Errno> {
     perform(guest, place, Request::Get(name))
+}
+
+/// The value of one that may be long.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_long(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<Vec<u8>, Errno> {
+    match get(guest, place, name) {
+        Err(Errno::ERANGE) => perform(guest, place, Request::GetLong(name)),
+        value => value,
+    }
 }
 
 /// Sets one.
@@ -174,38 +187,81 @@ fn detour(guest: &mut dyn Guest, path: &[u8]) -> Result<u64, Errno> {
     Ok(address)
 }
 
+/// So much more of the guest's memory; to be [given back](give_back).
+fn borrow(guest: &mut dyn Guest, length: usize) -> Result<u64, Errno> {
+    const PROT_READ_WRITE: u64 = 3;
+    const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
+    const NO_FILE: u64 = u32::MAX as u64;
+    guest.inject(&kernel::MMAP, [0, length as u64, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, NO_FILE, 0])
+}
+
+fn give_back(guest: &mut dyn Guest, at: u64, length: usize) {
+    // It stays where that fails, which harms nobody.
+    let _ = guest.inject(&kernel::MUNMAP, [at, length as u64, 0, 0, 0, 0]);
+}
+
 impl Request<'_> {
+    /// How much room its value needs.
+    fn room(self) -> usize {
+        match self {
+            Request::List | Request::Remove(_) => 0,
+            Request::Get(_) => xattr::LONGEST,
+            Request::GetLong(_) => LARGEST,
+            Request::Set(_, value) => value.len(),
+        }
+    }
+
     /// Makes the guest execute the call of this form, whose first arguments say which inode.
     fn execute(self, guest: &mut dyn Guest, form: usize, first: &[u64]) -> Result<Vec<u8>, Errno> {
-        let scratch = guest.scratch()?;
-        if let Request::Get(name) | Request::Set(name, _) | Request::Remove(name) = self {
-            guest.write(scratch + NAME, name.to_bytes_with_nul())?;
+        let room = self.room();
+        if room <= xattr::LONGEST {
+            let value = guest.scratch()? + VALUE;
+            return self.execute_in(guest, form, first, value);
+        }
+        let value = borrow(guest, room)?;
+        let outcome = self.execute_in(guest, form, first, value);
+        give_back(guest, value, room);
+        outcome
+    }
+
+    /// The same with its value at this address.
+    fn execute_in(
+        self,
+        guest: &mut dyn Guest,
+        form: usize,
+        first: &[u64],
+        value_at: u64,
+    ) -> Result<Vec<u8>, Errno> {
+        let name_at = guest.scratch()? + NAME;
+        if let Request::Get(name) | Request::GetLong(name) | Request::Set(name, _) | Request::Remove(name) =
+            self
+        {
+            guest.write(name_at, name.to_bytes_with_nul())?;
         }
         if let Request::Set(_, value) = self {
-            guest.write(scratch + VALUE, value)?;
+            guest.write(value_at, value)?;
         }
+        let room = self.room() as u64;
         let (calls, rest, result) = match self {
-            Request::List => (LIST, [NAME + scratch, LIST_LENGTH, 0], Some((NAME, LIST_LENGTH))),
-            Request::Get(_) => {
-                let most = xattr::LONGEST as u64;
-                (GET, [NAME + scratch, VALUE + scratch, most], Some((VALUE, most)))
-            }
-            Request::Set(_, value) => (SET, [NAME + scratch, VALUE + scratch, value.len() as u64], None),
-            Request::Remove(_) => (REMOVE, [NAME + scratch, 0, 0], None),
+            Request::List => (LIST, [name_at, LIST_LENGTH, 0], Some((name_at, LIST_LENGTH))),
+            Request::Get(_) | Request::GetLong(_) => (GET, [name_at, value_at, room], Some((value_at, room))),
+            Request::Set(..) => (SET, [name_at, value_at, room], None),
+            Request::Remove(_) => (REMOVE, [name_at, 0, 0], None),
         };
-        let rest = if form == 3 { self.packed(guest, scratch, rest)? } else { rest };
+        let rest = if form == 3 { self.packed(guest, rest)? } else { rest };
         let mut args = [0; 6];
         args.iter_mut().zip(first.iter().chain(&rest)).for_each(|(arg, &value)| *arg = value);
         let length = guest.inject(calls.get(form).copied().ok_or(Errno::ENOSYS)?, args)?;
         let Some((at, most)) = result else { return Ok(Vec::new()) };
         let mut found = vec![0; length.min(most) as usize];
-        guest.read(scratch + at, &mut found)?;
+        guest.read(at, &mut found)?;
         Ok(found)
     }
 
     /// The arguments behind the flags of the `*at` calls: a value's place and size stand in memory.
-    fn packed(self, guest: &mut dyn Guest, scratch: u64, rest: [u64; 3]) -> Result<[u64; 3], Errno> {
+    fn packed(self, guest: &mut dyn Guest, rest: [u64; 3]) -> Result<[u64; 3], Errno> {
         let [name, value, size] = rest;
+        let scratch = guest.scratch()?;
         if matches!(self, Request::List | Request::Remove(_)) {
             return Ok(rest);
         }
@@ -218,6 +274,7 @@ impl Request<'_> {
         match self {
             Request::List => reach::list(path, LIST_LENGTH as usize),
             Request::Get(name) => reach::get(path, name),
+            Request::GetLong(name) => reach::get_long(path, name),
             Request::Set(name, value) => reach::set(path, name, value).map(|()| Vec::new()),
             Request::Remove(name) => reach::remove(path, name).map(|()| Vec::new()),
         }

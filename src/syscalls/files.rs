@@ -38,8 +38,8 @@ pub(crate) struct Files(Rc<RefCell<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The one extended attribute of a path.
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The extended attributes, by path and name.
+    xattrs: BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>,
     nodes: BTreeMap<Vec<u8>, Node>,
     descriptors: BTreeMap<u64, Vec<u8>>,
     clock: u64,
@@ -93,9 +93,9 @@ impl Files {
         self.0.borrow().nodes[path.as_bytes()]
     }
 
-    /// The extended attribute as the kernel has it.
-    pub(crate) fn xattr(&self, path: &str) -> Vec<u8> {
-        self.0.borrow().xattrs.get(path.as_bytes()).cloned().unwrap_or_default()
+    /// An extended attribute as the kernel has it.
+    pub(crate) fn xattr(&self, path: &str, name: &str) -> Option<Vec<u8>> {
+        self.0.borrow().xattrs.get(&(path.into(), name.into())).cloned()
     }
 
     /// Which inode a path names.
@@ -111,7 +111,7 @@ impl Files {
         address
     }
 
-    fn answer(&self, memory: &mut Memory, name: &str, args: [u64; 6]) -> SysResult {
+    pub(crate) fn answer(&self, memory: &mut Memory, name: &str, args: [u64; 6]) -> SysResult {
         let mut state = self.0.borrow_mut();
         let [first, second, third, fourth, fifth, _] = args;
         match name {
@@ -134,7 +134,10 @@ impl Files {
                 state.nodes.insert(memory.string(fourth)?, node);
                 Ok(0)
             }
-            "fsetxattr" => state.set_xattr(memory, first, third, fourth),
+            "fsetxattr" => state.set_xattr(memory, first, second, third, fourth),
+            "fgetxattr" => state.get_xattr(memory, first, second, third, fourth),
+            "fremovexattr" => state.remove_xattr(memory, first, second),
+            "flistxattr" => state.list_xattrs(memory, first, second, third),
             "faccessat2" => {
                 let read_only = state.read_only;
                 let found = state.find(memory, first, second, fourth).map(|_| 0);
@@ -146,12 +149,57 @@ impl Files {
 }
 
 impl State {
-    fn set_xattr(&mut self, memory: &Memory, descriptor: u64, value: u64, size: u64) -> SysResult {
+    /// The key of an attribute, which the kernel of a namespace takes.
+    fn xattr(&self, memory: &Memory, descriptor: u64, name: u64) -> Result<(Vec<u8>, Vec<u8>), Errno> {
         let path = self.descriptors.get(&descriptor).cloned().ok_or(Errno::EBADF)?;
+        let name = memory.string(name)?;
+        let refused = name.starts_with(b"trusted.")
+            || name.starts_with(b"security.") && name != b"security.capability"
+            || self.nodes.get(&path).is_some_and(|node| node.uid != 0);
+        if refused { Err(Errno::EPERM) } else { Ok((path, name)) }
+    }
+
+    fn set_xattr(&mut self, memory: &Memory, descriptor: u64, name: u64, value: u64, size: u64) -> SysResult {
+        let key = self.xattr(memory, descriptor, name)?;
         let mut bytes = vec![0; size as usize];
         memory.read(value, &mut bytes)?;
-        self.xattrs.insert(path, bytes);
+        self.xattrs.insert(key, bytes);
         Ok(0)
+    }
+
+    fn get_xattr(
+        &mut self,
+        memory: &mut Memory,
+        descriptor: u64,
+        name: u64,
+        value: u64,
+        size: u64,
+    ) -> SysResult {
+        let key = self.xattr(memory, descriptor, name).map_err(|_| Errno::ENODATA)?;
+        let found = self.xattrs.get(&key).ok_or(Errno::ENODATA)?;
+        match size {
+            0 => {}
+            size if size < found.len() as u64 => return Err(Errno::ERANGE),
+            _ => memory.write(value, found)?,
+        }
+        Ok(found.len() as u64)
+    }
+
+    fn remove_xattr(&mut self, memory: &Memory, descriptor: u64, name: u64) -> SysResult {
+        let key = self.xattr(memory, descriptor, name)?;
+        self.xattrs.remove(&key).map(|_| 0).ok_or(Errno::ENODATA)
+    }
+
+    fn list_xattrs(&mut self, memory: &mut Memory, descriptor: u64, list: u64, size: u64) -> SysResult {
+        let path = self.descriptors.get(&descriptor).ok_or(Errno::EBADF)?;
+        let of_path = self.xattrs.keys().filter(|(of, _)| of == path);
+        let names: Vec<u8> = of_path.flat_map(|(_, name)| [name, &b"\0"[..]].concat()).collect();
+        match size {
+            0 => {}
+            size if size < names.len() as u64 => return Err(Errno::ERANGE),
+            _ => memory.write(list, &names)?,
+        }
+        Ok(names.len() as u64)
     }
 
     fn find(&mut self, memory: &Memory, directory: u64, path: u64, flags: u64) -> Result<&mut Node, Errno> {

@@ -7,7 +7,11 @@ use super::inode::{self, Place};
 use super::{Guest, attributes};
 use crate::abi::Errno;
 use crate::abi::stat::{S_IFDIR, S_IFMT, S_IFREG, Statx};
-use crate::ownership::{Attributes, Fact, Identity, xattr};
+use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, xattr};
+
+mod extras;
+
+pub use extras::remember as remember_extras;
 
 /// Whether an inode can bear attributes of users.
 fn can_bear(statx: &Statx) -> bool {
@@ -23,21 +27,22 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) {
     }
     guest.ownership().begin_reading(identity.inode());
     let borne = guest.ownership().in_attributes() && can_bear(statx);
-    let borne = if borne { borne_by(guest, place) } else { Ok(Fact::default()) };
+    let borne = if borne { borne_by(guest, place) } else { Ok(Default::default()) };
     let found = guest.ownership().found(identity, borne);
-    guest.ownership().learn(identity, statx.ctime, found.map(|fact| fact.found(inode::known(statx))));
+    let found = found.map(|(fact, extras)| (fact.found(inode::known(statx)), extras));
+    guest.ownership().learn(identity, statx.ctime, found);
 }
 
-/// The fact in an inode's attributes.
-fn borne_by(guest: &mut dyn Guest, place: Place) -> Result<Fact, Errno> {
-    let (has_owner, has_stat) = match attributes::list(guest, place) {
+/// The fact in an inode's attributes, and what of those is packed there that the kernel does not take.
+fn borne_by(guest: &mut dyn Guest, place: Place) -> Result<(Fact, Option<Extras>), Errno> {
+    let [has_owner, has_stat, has_extras] = match attributes::list(guest, place) {
         Ok(names) => {
             let has = |wanted: &CStr| names.split(|&byte| byte == 0).any(|name| name == wanted.to_bytes());
-            (has(xattr::OWNER), has(xattr::STAT))
+            [xattr::OWNER, xattr::STAT, EXTRAS].map(has)
         }
-        Err(Errno::EOPNOTSUPP) => (false, false),
-        // Too many to list: it may bear both.
-        Err(Errno::ERANGE) => (true, true),
+        Err(Errno::EOPNOTSUPP) => [false; 3],
+        // Too many to list: it may bear all.
+        Err(Errno::ERANGE) => [true; 3],
         Err(errno) => return Err(errno),
     };
     let mut value = |has: bool, name| match has.then(|| attributes::get(guest, place, name)) {
@@ -47,7 +52,11 @@ fn borne_by(guest: &mut dyn Guest, place: Place) -> Result<Fact, Errno> {
         Some(value) => value.map(Some),
     };
     let (owner, stat) = (value(has_owner, xattr::OWNER)?, value(has_stat, xattr::STAT)?);
-    Ok(xattr::fact(owner.as_deref(), stat.as_deref()))
+    let extras = match has_extras.then(|| attributes::get_long(guest, place, EXTRAS)) {
+        None | Some(Err(Errno::ENODATA)) => None,
+        Some(packed) => Some(Extras::parse(&packed?)),
+    };
+    Ok((xattr::fact(owner.as_deref(), stat.as_deref()), extras))
 }
 
 /// Brings what memory says of an inode home, where it was `old` before. Another worker may change it

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::{Guest, Look, Stage, home, kernel};
+use super::{Guest, Look, Stage, home, kernel, xattr};
 use crate::abi::{
     Errno,
     stat::{S_ISGID, Statx},
@@ -209,8 +209,8 @@ pub fn remember_after(
     Ok(())
 }
 
-/// Whether the owner of what the guest makes must be remembered: it is not root to the filesystem, or
-/// the directory passes an emulated group on. A [`sandboxed`](Guest::sandboxed) guest cannot be made
+/// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or
+/// the directory passes an emulated group on, or names in its default list. A [`sandboxed`](Guest::sandboxed) guest cannot be made
 /// to look, and what it makes is shown as root's.
 pub fn creation_matters(
     guest: &mut dyn Guest,
@@ -228,12 +228,12 @@ pub fn creation_matters(
     }
     let Some(place) = directory(guest) else { return false };
     let Ok(parent) = look(guest, place) else { return false };
-    if !may_pass_group_on(guest, &parent) {
+    if !may_pass_group_on(guest, &parent) && !xattr::passes_names_on(guest, &parent) {
         return false;
     }
     home::recall(guest, place, &parent);
-    let parent = attributes(guest, &parent).1;
-    parent.passes_group_on() && parent.gid != Gid::ROOT
+    let shown = attributes(guest, &parent).1;
+    shown.passes_group_on() && shown.gid != Gid::ROOT || xattr::passes_names_on(guest, &parent)
 }
 
 /// Whether a directory may have the set-gid bit, by what is known without reading its home again, which
@@ -279,12 +279,13 @@ pub fn remember_new(
 ) -> Result<(), Errno> {
     let Ok(statx) = look(guest, made) else { return Ok(()) };
     let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
-    let parent = parent.map(|parent| attributes(guest, &parent).1);
+    let of_parent = parent.map(|parent| attributes(guest, &parent).1);
     let shown = Attributes::seen(known(&statx), guest.view(), None);
     // Some filesystems give everything one owner (vfat); then the creator does not count.
     let fixed = statx.uid != guest.view().kernel_uid;
-    let goal = if fixed { shown } else { rules::made(&guest.credentials(), parent, shown) };
-    remember(guest, made, &statx, |_| complete(goal))
+    let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown) };
+    remember(guest, made, &statx, |_| complete(goal))?;
+    parent.map_or(Ok(()), |parent| xattr::inherit(guest, made, &statx, &parent))
 }
 
 /// The directory in which the path at `path` names its last component. Its spelling is put into the

@@ -75,6 +75,8 @@ calls! {
     MKNODAT = "mknodat", 259, 297, 33;
     /// mmap(2); on i386 `mmap2`.
     MMAP = "mmap", 9, 192, 222;
+    /// munmap(2).
+    MUNMAP = "munmap", 11, 91, 215;
     /// clone(2).
     CLONE = "clone", 56, 120, 220;
     /// clone3(2).

@@ -3,7 +3,6 @@
 //! *Invariant:* a handler sees only [`Guest`]: never a ptrace request, a thread or a channel. It is
 //! short, named after its syscall, and returns a [`Verdict`].
 
-mod acl;
 mod attributes;
 mod bind;
 mod capabilities;
@@ -16,7 +15,6 @@ pub(crate) mod fake;
 pub(crate) mod files;
 mod groups;
 mod guest;
-mod hidden;
 mod home;
 mod ids;
 pub mod inode;
@@ -34,6 +32,7 @@ mod stat;
 mod statx;
 pub mod table;
 mod verdict;
+mod xattr;
 
 pub use guest::{Guest, Look, SCRATCH_BYTES};
 pub use stage::{Stage, Stages, Test};

@@ -1,10 +1,8 @@
 use super::*;
-use crate::abi::Abi;
-use crate::ownership::{Choice, Home, Ownership};
-use crate::syscalls::fake::FakeGuest;
 
 const NAME: u64 = 0x1_0000;
 const LIST: u64 = 0x2_0000;
+const ARGUMENTS: u64 = 0x5_0000;
 /// What the kernel lists.
 const NAMES: &[u8] = b"user.a\0user.rootlesscontainers\0user.containers.override_stat\0user.b\0";
 /// What of it the guest sees.
@@ -15,9 +13,10 @@ fn guest() -> FakeGuest {
     guest.ownership = Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"));
     guest.memory.map(NAME, &[0; 4096]);
     guest.memory.map(LIST, &[0; 256]);
+    guest.memory.map(ARGUMENTS, &[0; 16]);
     guest.kernel = Some(Box::new(|memory, call, args| match call.name {
         "listxattr" | "listxattrat" => {
-            let at = args[operand(if call.name == "listxattr" { acl::PATH } else { AT })];
+            let at = args[if call.name == "listxattr" { 1 } else { 3 }];
             memory.write(at, NAMES).map(|()| NAMES.len() as u64)
         }
         _ => Err(Errno::ENODATA),
@@ -72,25 +71,27 @@ fn a_sandboxed_guest_is_not_made_to_list_again() {
 
 #[test]
 fn a_hidden_attribute_is_not_there_and_cannot_be_set() {
-    for name in ["user.rootlesscontainers\0", "user.containers.override_stat\0", "user.remainroot\0"] {
-        for (call, at) in
-            [("getxattr", 1), ("lgetxattr", 1), ("fremovexattr", 1), ("getxattrat", 3), ("removexattrat", 3)]
-        {
+    for name in [
+        "user.rootlesscontainers\0",
+        "user.containers.override_stat\0",
+        "user.remainroot\0",
+        "user.remainroot.xattrs\0",
+    ] {
+        for (call, at) in [("getxattr", 1), ("lgetxattr", 1), ("fremovexattr", 1), ("getxattrat", 3)] {
             let mut guest = guest();
             guest.memory.map(NAME, name.as_bytes());
-            let mut args = [4; 5];
+            let mut args = [4, 4, 0, 4, ARGUMENTS, 16];
             args[at] = NAME;
             assert_eq!(guest.sys(call, &args), Err(Errno::ENODATA));
             let (asked, given) = guest.injected[0];
-            assert_eq!(asked, call);
+            assert_eq!((asked, given[0]), (call, 4), "the inode is the guest's");
             let instead = guest.memory.string(given[at]).expect("it is in memory");
-            assert_eq!(instead, NOBODYS.strip_suffix(b"\0").unwrap());
-            assert!((0..5).all(|index| index == at || given[index] == 4), "the rest is the guest's");
+            assert_eq!(instead, b"user.remainroot.none");
         }
         for (call, at) in [("setxattr", 1), ("fsetxattr", 1), ("setxattrat", 3)] {
             let mut guest = guest();
             guest.memory.map(NAME, name.as_bytes());
-            let mut args = [0; 5];
+            let mut args = [0, 0, 0, 0, if at == 3 { ARGUMENTS } else { 0 }, 16];
             args[at] = NAME;
             assert_eq!(guest.sys(call, &args), Err(Errno::EOPNOTSUPP));
         }

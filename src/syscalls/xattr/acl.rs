@@ -1,0 +1,182 @@
+//! POSIX ACLs (fs/posix_acl.c).
+//!
+//! A list that names users or groups is `EINVAL` to a kernel whose namespace does not know their ids. It is
+//! given the same list without names, so that mode, mask, umask and inheritance are its own, and the names are
+//! remembered beside it.
+
+use super::class::{ACCESS, Class, DEFAULT};
+use super::foreign;
+use super::request::{Kind, Operand, Request};
+use crate::abi::acl::{self, Entry};
+use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_ISGID, Statx};
+use crate::abi::{Errno, SysResult};
+use crate::cred::Cap;
+use crate::ownership::{Extra, Identity};
+use crate::syscalls::inode::{self, Place};
+use crate::syscalls::{Guest, Verdict, home};
+
+/// A list that no inode can have, and that the kernel looks at last (`posix_acl_valid`).
+const PROBE: &[u8] = &[2, 0, 0, 0, 32, 0, 0, 0, 255, 255, 255, 255];
+/// The permission bits that a list stands for.
+const ACCESS_BITS: u16 = 0o777;
+
+/// Sets a list. What is none, the kernel refuses; an empty one it takes for a removal.
+pub(super) fn set(guest: &mut dyn Guest, request: &Request, class: Class, value: &[u8]) -> Verdict {
+    let entries = if value.is_empty() { Some(Vec::new()) } else { acl::parse(value) };
+    match entries {
+        Some(entries) if acl::is_readable(&entries) => {
+            Verdict::Reply(set_to(guest, request, class, &entries))
+        }
+        _ => Verdict::Run,
+    }
+}
+
+/// Has the kernel keep the list without names, and remembers the names.
+fn set_to(guest: &mut dyn Guest, request: &Request, class: Class, entries: &[Entry]) -> SysResult {
+    let allowed = may_change(guest, request)?;
+    if !allowed || !entries.is_empty() && !acl::is_valid(entries) {
+        let name = Operand::At(request.name_at);
+        return match request.run_with(guest, Kind::Set, name, Operand::Bytes(PROBE), PROBE.len() as u64) {
+            Err(Errno::EINVAL | Errno::EPERM) if !allowed => Err(Errno::EPERM),
+            Err(Errno::EPERM) => Err(Errno::EINVAL), // an inode of another's
+            result => result,
+        };
+    }
+    let (names, rest): (Vec<Entry>, Vec<Entry>) = entries.iter().partition(|entry| entry.is_named());
+    let result = if names.is_empty() {
+        request.run(guest, Kind::Set)
+    } else {
+        let rest = acl::bytes(&rest);
+        let name = Operand::At(request.name_at);
+        request.run_with(guest, Kind::Set, name, Operand::Bytes(&rest), rest.len() as u64)
+    };
+    match result {
+        Ok(_) => {}
+        Err(Errno::EPERM) => return set_on_anothers(guest, request, class, entries),
+        Err(errno) => return Err(errno),
+    }
+    if class == Class::Access {
+        follow_mode(guest, request.place)?;
+    } else if !names.is_empty() {
+        guest.ownership().set_inherits();
+    }
+    foreign::beside(guest, request, (!names.is_empty()).then(|| acl::bytes(&names)))?;
+    result
+}
+
+/// Whether the guest is the owner or may do as if (`set_posix_acl`).
+fn may_change(guest: &mut dyn Guest, request: &Request) -> Result<bool, Errno> {
+    if guest.credentials().has(Cap::FOWNER) {
+        return Ok(true);
+    }
+    let statx = inode::inspect(guest, request.place)?;
+    let inode = inode::attributes(guest, &statx).1;
+    Ok(foreign::owns(guest, inode))
+}
+
+/// An access list is the mode's lower bits too (`posix_acl_update_mode`): where a mode is remembered,
+/// it takes over what the kernel has made of its own.
+fn follow_mode(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
+    if guest.ownership().is_empty() {
+        return Ok(());
+    }
+    let statx = inode::inspect(guest, place)?;
+    if inode::attributes(guest, &statx).0.is_some_and(|fact| fact.mode.is_some()) {
+        let Statx { mode, .. } = statx;
+        inode::remember(guest, place, &statx, |shown| {
+            shown.with_permissions((shown.permissions() & !ACCESS_BITS) | (mode & ACCESS_BITS))
+        })?;
+    }
+    Ok(())
+}
+
+/// Remembers a list on an inode where the kernel refuses to have any.
+fn set_on_anothers(guest: &mut dyn Guest, request: &Request, class: Class, entries: &[Entry]) -> SysResult {
+    let (statx, inode) = foreign::changeable(guest, request)?;
+    if request.kernel_has(guest, &request.name) == Err(Errno::EOPNOTSUPP) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if entries.is_empty() {
+        return forget_on_anothers(guest, request, &statx);
+    }
+    if class == Class::Default && !inode.is_directory() {
+        return Err(Errno::EACCES);
+    }
+    let (mode, is_mode) = acl::mode(entries);
+    if class == Class::Access {
+        let keeps = guest.credentials().in_group(inode.gid) || guest.credentials().has(Cap::FSETID);
+        let others = if keeps { !ACCESS_BITS } else { !ACCESS_BITS & !S_ISGID };
+        inode::remember(guest, request.place, &statx, |shown| {
+            shown.with_permissions(shown.permissions() & others | mode)
+        })?;
+        if is_mode {
+            return forget_on_anothers(guest, request, &statx);
+        }
+    }
+    let whole = Extra::Whole(acl::bytes(entries));
+    home::remember_extras(guest, request.place, &statx, true, |extras| {
+        extras.set(&request.name, Some(whole.clone()));
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+fn forget_on_anothers(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> SysResult {
+    let stays = request.kernel_has(guest, &request.name).is_ok();
+    home::remember_extras(guest, request.place, statx, true, |extras| {
+        extras.set(&request.name, stays.then_some(Extra::Gone));
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+/// Removes a list.
+pub(super) fn remove(guest: &mut dyn Guest, request: &Request) -> SysResult {
+    if !may_change(guest, request)? {
+        foreign::removable(guest, request)?;
+        if request.kernel_has(guest, &request.name) == Err(Errno::EOPNOTSUPP) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let statx = inode::inspect(guest, request.place)?;
+        let nothing = request.name == DEFAULT && statx.mode & S_IFMT != S_IFDIR;
+        return if nothing { Ok(0) } else { Err(Errno::EPERM) };
+    }
+    match request.run(guest, Kind::Remove) {
+        Ok(result) => foreign::forget(guest, request).map(|()| result),
+        Err(Errno::EPERM) => {
+            let (statx, _) = foreign::changeable(guest, request)?;
+            forget_on_anothers(guest, request, &statx)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The list that the guest reads where the kernel has one without these names.
+pub(super) fn shown(kernels: &[u8], names: &[u8]) -> Option<Vec<u8>> {
+    Some(acl::bytes(&acl::merge(&acl::parse(kernels)?, &acl::parse(names)?)))
+}
+
+/// Whether what is made in a directory gets names from it.
+pub fn passes_names_on(guest: &dyn Guest, directory: &Statx) -> bool {
+    guest.ownership().may_have_extras()
+        && guest.ownership().extras(Identity::of(directory)).get(DEFAULT).is_some()
+}
+
+/// A new inode gets the names in its directory's default list (`posix_acl_create`); the rest the kernel has
+/// made.
+///
+/// # Errors
+/// As [`home::remember_extras`].
+pub fn inherit(guest: &mut dyn Guest, made: Place, new: &Statx, directory: &Statx) -> Result<(), Errno> {
+    if new.mode & S_IFMT == S_IFLNK || !passes_names_on(guest, directory) {
+        return Ok(());
+    }
+    let extras = guest.ownership().extras(Identity::of(directory));
+    let Some(names @ Extra::Beside(_)) = extras.get(DEFAULT) else { return Ok(()) };
+    let is_directory = new.mode & S_IFMT == S_IFDIR;
+    home::remember_extras(guest, made, new, false, |extras| {
+        extras.set(ACCESS, Some(names.clone()));
+        extras.set(DEFAULT, is_directory.then(|| names.clone()));
+        Ok(())
+    })
+}

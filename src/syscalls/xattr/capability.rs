@@ -1,0 +1,65 @@
+//! `security.capability`. The kernel keeps it on inodes of ours, and drops it with a write or a chown; but it
+//! knows no root of a namespace that has no id here: then that id is what is remembered.
+
+use super::foreign;
+use super::request::{Kind, Operand, Request};
+use crate::abi::{Errno, SysResult, VfsCaps};
+use crate::cred::Cap;
+use crate::syscalls::{Guest, Verdict};
+
+/// Sets it (`cap_convert_nscap`). An empty value needs no capability, and a broken one gets to no check.
+pub(super) fn set(guest: &mut dyn Guest, request: &Request, value: &[u8]) -> Verdict {
+    match VfsCaps::parse(value) {
+        Some(caps) => Verdict::Reply(set_to(guest, request, caps)),
+        None => Verdict::Run,
+    }
+}
+
+fn set_to(guest: &mut dyn Guest, request: &Request, caps: VfsCaps) -> SysResult {
+    if !guest.credentials().has(Cap::SETFCAP) {
+        return foreign::settable(guest, request).and(Err(Errno::EPERM));
+    }
+    if caps.root == u32::MAX {
+        return foreign::settable(guest, request).and(Err(Errno::EINVAL)); // it is no id
+    }
+    let result = if caps.root == 0 {
+        request.run(guest, Kind::Set)
+    } else {
+        let stand_in = caps.short();
+        let name = Operand::At(request.name_at);
+        request.run_with(guest, Kind::Set, name, Operand::Bytes(&stand_in), stand_in.len() as u64)
+    };
+    match result {
+        Ok(result) => {
+            foreign::beside(guest, request, (caps.root != 0).then(|| caps.shown()))?;
+            Ok(result)
+        }
+        Err(Errno::EPERM) => {
+            let (statx, _) = foreign::changeable(guest, request)?;
+            foreign::keep(guest, request, &statx, caps.shown(), true)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Removes it (`cap_inode_removexattr`).
+pub(super) fn remove(guest: &mut dyn Guest, request: &Request) -> SysResult {
+    if !guest.credentials().has(Cap::SETFCAP) {
+        return foreign::removable(guest, request).and(Err(Errno::EPERM));
+    }
+    match request.run(guest, Kind::Remove) {
+        Ok(result) => foreign::forget(guest, request).map(|()| result),
+        Err(Errno::EPERM) => {
+            let (statx, _) = foreign::changeable(guest, request)?;
+            foreign::drop(guest, request, &statx, true)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The value that the guest reads where the kernel has `stand_in` and this was remembered beside it.
+pub(super) fn shown(stand_in: &[u8], beside: &[u8]) -> Option<Vec<u8>> {
+    let (kernel, ours) = (VfsCaps::parse(stand_in)?, VfsCaps::parse(beside)?);
+    // Another run without us may have set another.
+    (VfsCaps { root: ours.root, ..kernel } == ours).then(|| ours.shown())
+}

@@ -1,0 +1,121 @@
+//! Attributes that the kernel refuses to change, on inodes of others above all: all of them is remembered.
+
+use super::request::{Kind, Operand, Request};
+use crate::abi::stat::Statx;
+use crate::abi::{Errno, SysResult};
+use crate::cred::Cap;
+use crate::ownership::{Attributes, Extra, Identity};
+use crate::syscalls::inode;
+use crate::syscalls::{Guest, home};
+
+/// A name that nobody but real root may set or remove.
+const FORBIDDEN: &[u8] = b"trusted.remainroot\0";
+
+/// What is wrong with a call to set an attribute before its permissions are asked.
+///
+/// # Errors
+/// That.
+pub(super) fn settable(guest: &mut dyn Guest, request: &Request) -> Result<(), Errno> {
+    let value = Operand::At(request.value);
+    come_through(request.run_with(guest, Kind::Set, Operand::Bytes(FORBIDDEN), value, request.size))
+}
+
+/// The same of a call to remove one.
+///
+/// # Errors
+/// That.
+pub(super) fn removable(guest: &mut dyn Guest, request: &Request) -> Result<(), Errno> {
+    come_through(request.run_with(guest, Kind::Remove, Operand::Bytes(FORBIDDEN), Operand::At(0), 0))
+}
+
+fn come_through(result: SysResult) -> Result<(), Errno> {
+    match result {
+        Ok(_) | Err(Errno::EPERM) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// What the guest sees of the inode, if it may be changed at all (`xattr_permission`).
+///
+/// # Errors
+/// `EPERM` where it is immutable or append-only.
+pub(super) fn changeable(guest: &mut dyn Guest, request: &Request) -> Result<(Statx, Attributes), Errno> {
+    let statx = inode::inspect(guest, request.place)?;
+    if statx.frozen() {
+        return Err(Errno::EPERM);
+    }
+    let attributes = inode::attributes(guest, &statx).1;
+    Ok((statx, attributes))
+}
+
+/// Whether the guest is the owner or may do as if (`inode_owner_or_capable`).
+pub(super) fn owns(guest: &dyn Guest, inode: Attributes) -> bool {
+    let who = guest.credentials();
+    inode.uid == who.fsuid || who.has(Cap::FOWNER)
+}
+
+/// Whether the inode has the attribute that the call names, as the guest sees it.
+fn has(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<bool, Errno> {
+    let extras = guest.ownership().extras(Identity::of(statx));
+    match extras.get(&request.name) {
+        Some(Extra::Whole(_)) => Ok(true),
+        Some(Extra::Gone) => Ok(false),
+        Some(Extra::Beside(_)) | None => match request.kernel_has(guest, &request.name) {
+            Ok(()) | Err(Errno::EOVERFLOW) => Ok(true),
+            Err(Errno::ENODATA) => Ok(false),
+            Err(errno) => Err(errno),
+        },
+    }
+}
+
+/// Remembers an attribute that the kernel did not take; `kept` is there, as far as the guest may know.
+pub(super) fn keep(
+    guest: &mut dyn Guest,
+    request: &Request,
+    statx: &Statx,
+    value: Vec<u8>,
+    foreign: bool,
+) -> SysResult {
+    let exists = has(guest, request, statx)?;
+    request.may_set(exists)?;
+    let whole = Extra::Whole(value);
+    home::remember_extras(guest, request.place, statx, foreign, |extras| {
+        extras.set(&request.name, Some(whole.clone()));
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+/// Remembers that an attribute is gone which the kernel did not remove.
+pub(super) fn drop(guest: &mut dyn Guest, request: &Request, statx: &Statx, foreign: bool) -> SysResult {
+    if !has(guest, request, statx)? {
+        return Err(Errno::ENODATA);
+    }
+    let stays = !matches!(request.kernel_has(guest, &request.name), Err(Errno::ENODATA | Errno::EOPNOTSUPP));
+    home::remember_extras(guest, request.place, statx, foreign, |extras| {
+        extras.set(&request.name, stays.then_some(Extra::Gone));
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+/// Forgets what was remembered of an attribute that the kernel keeps now, or has removed.
+pub(super) fn forget(guest: &mut dyn Guest, request: &Request) -> Result<(), Errno> {
+    beside(guest, request, None)
+}
+
+/// Remembers what the kernel did not keep of an attribute that it has taken.
+pub(super) fn beside(guest: &mut dyn Guest, request: &Request, value: Option<Vec<u8>>) -> Result<(), Errno> {
+    if value.is_none() && !guest.ownership().may_have_extras() {
+        return Ok(());
+    }
+    let statx = inode::inspect(guest, request.place)?; // not before: overlayfs may have copied the file up
+    if value.is_none() && guest.ownership().extras(Identity::of(&statx)).get(&request.name).is_none() {
+        return Ok(());
+    }
+    let value = value.map(Extra::Beside);
+    home::remember_extras(guest, request.place, &statx, false, |extras| {
+        extras.set(&request.name, value.clone());
+        Ok(())
+    })
+}

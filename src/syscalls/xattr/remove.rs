@@ -1,0 +1,24 @@
+//! removexattr(2), lremovexattr(2), fremovexattr(2), removexattrat(2).
+
+use super::class::Class;
+use super::request::{Kind, Request};
+use super::{acl, capability, hidden, privileged, users};
+use crate::syscalls::{Guest, Verdict};
+
+/// The whole call.
+pub fn remove<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
+    let Some(request) = Request::read(guest, FORM, Kind::Remove) else { return Verdict::Run };
+    if hidden::is_hidden(guest, &request.name) {
+        return Verdict::Reply(hidden::absent(guest, &request, Kind::Remove));
+    }
+    if guest.sandboxed() {
+        return Verdict::Run;
+    }
+    match Class::of(&request.name) {
+        Class::User => users::remove::<FORM>(guest, &request),
+        Class::Trusted | Class::Security => Verdict::Reply(privileged::remove(guest, &request)),
+        Class::Capability => Verdict::Reply(capability::remove(guest, &request)),
+        Class::Access | Class::Default => Verdict::Reply(acl::remove(guest, &request)),
+        Class::Other => users::unknown::<FORM>(),
+    }
+}

@@ -1,0 +1,27 @@
+//! setxattr(2), lsetxattr(2), fsetxattr(2), setxattrat(2).
+
+use super::class::Class;
+use super::request::{Kind, Request};
+use super::{acl, capability, hidden, privileged, users};
+use crate::abi::Errno;
+use crate::syscalls::{Guest, Verdict};
+
+/// The whole call.
+pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
+    let Some(request) = Request::read(guest, FORM, Kind::Set) else { return Verdict::Run };
+    if hidden::is_hidden(guest, &request.name) {
+        // A filesystem that knows no such attribute: what copies attributes goes on without it.
+        return Verdict::Reply(Err(Errno::EOPNOTSUPP));
+    }
+    if guest.sandboxed() {
+        return Verdict::Run; // it cannot be made to look
+    }
+    let Some(value) = request.value(guest) else { return Verdict::Run };
+    match Class::of(&request.name) {
+        Class::User => users::set::<FORM>(guest, &request),
+        Class::Trusted | Class::Security => Verdict::Reply(privileged::set(guest, &request, value)),
+        Class::Capability => capability::set(guest, &request, &value),
+        class @ (Class::Access | Class::Default) => acl::set(guest, &request, class, &value),
+        Class::Other => users::unknown::<FORM>(),
+    }
+}
