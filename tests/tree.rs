@@ -32,8 +32,20 @@ fn listing(file: &str) -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Fails, with what differs, unless the listing is the one that real root's tree has.
+fn compare(scratch: &Scratch, native: &BTreeSet<String>, name: &str) {
+    let ours = listing(&scratch.file(&format!("{name}.list")));
+    let expected: Vec<_> = native.difference(&ours).take(50).collect();
+    let found: Vec<_> = ours.difference(native).take(50).collect();
+    let differ = (native.difference(&ours).count(), ours.difference(native).count());
+    assert!(
+        expected.is_empty() && found.is_empty(),
+        "{name} {differ:?}: real root: {expected:#?}\nremainroot: {found:#?}"
+    );
+}
+
 #[test]
-fn a_debian_tree_with_packages_is_the_one_real_root_would_have_made() {
+fn a_debian_tree_with_packages_is_the_one_real_root_would_have_made_and_stays_that() {
     if !common::needs_root() {
         return;
     }
@@ -46,16 +58,33 @@ fn a_debian_tree_with_packages_is_the_one_real_root_would_have_made() {
     }
     prepared.success();
     rootfs(&["native", work, "native"]).success();
-    let binary = common::remainroot().to_str().expect("the path is text");
-    rootfs(&["oneid", work, "oneid", binary]).success();
-
-    let (native, ours) = (listing(&scratch.file("native.list")), listing(&scratch.file("oneid.list")));
+    let native = listing(&scratch.file("native.list"));
     assert!(native.len() > 10_000, "real root's tree has only {} paths", native.len());
-    let expected: Vec<_> = native.difference(&ours).take(50).collect();
-    let found: Vec<_> = ours.difference(&native).take(50).collect();
-    assert!(expected.is_empty() && found.is_empty(), "real root: {expected:#?}\nremainroot: {found:#?}");
+
+    let binary = common::remainroot().to_str().expect("the path is text");
+    rootfs(&["oneid", work, "made", binary]).success();
+    compare(&scratch, &native, "made");
     for report in ["audit", "complaints"] {
-        let report = fs::read_to_string(scratch.file(&format!("oneid.{report}"))).expect("it was written");
+        let report = fs::read_to_string(scratch.file(&format!("made.{report}"))).expect("it was written");
         assert_eq!(report, "", "what the installation reports");
     }
+    // Each of these is another run of remainroot.
+    let again = |name: &str, step: &str, argument: &str| {
+        rootfs(&["oneid", work, name, binary, step, argument]).success();
+    };
+    let list = |name: &str, list: &str| {
+        again(name, "list", list);
+        compare(&scratch, &native, list);
+    };
+    list("made", "in a second run");
+    fs::rename(scratch.file("made"), scratch.file("renamed")).expect("nothing is mounted there");
+    list("renamed", "after the tree was renamed");
+    again("renamed", "copy", "");
+    list("renamed.copied", "after a copy by cp");
+    again("unpacked", "unpack", "renamed.tar");
+    list("unpacked", "after a round trip through tar");
+    // The image that is made of it is for machines where nothing is remembered.
+    rootfs(&["native", work, "image", "unpack", "renamed.tar"]).success();
+    rootfs(&["native", work, "image", "list", "as an image"]).success();
+    compare(&scratch, &native, "as an image");
 }
