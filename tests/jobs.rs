@@ -172,6 +172,11 @@ fn pip_installs_wheels_and_sources_as_for_real_root() {
 }
 
 #[test]
+fn umoci_unpacks_and_packs_the_layers_that_it_does_for_real_root() {
+    same_as_real_root("umoci", 120);
+}
+
+#[test]
 fn zypper_installs_upgrades_and_removes_as_real_root_does() {
     same_as_real_root("zypper", 120);
 }

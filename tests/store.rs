@@ -329,12 +329,22 @@ fn what_umoci_unpacked_has_its_owners_from_the_first_stat() {
     unpack.directory(place.0.path()).variable("HOME", place.0.path()).output().success();
     let said = place.says("auto", "cd rootfs; stat -c '%n %u:%g %a' etc/f home/u home");
     assert_eq!(said, "etc/f 7:8 644\nhome/u 1000:1001 700\nhome 0:0 755\n");
-    place.says("auto", "cd rootfs; touch etc/new; chown 5:6 etc/new; chown 70 etc/f");
+    let change = "cd rootfs; touch etc/new; chown 5:6 etc/new; chown 70 etc/f; chown 20:30 home; chmod 2775 home; \
+                  rm -r home/u; mkdir -p var/lib; chown 4000000000:9 var/lib; chmod 4711 etc/f; mknod etc/null c 1 3";
+    place.says("auto", change);
     let pack = "setpriv --reuid 65534 --regid 65534 --clear-groups umoci repack --image img:b w >&2; \
-                for b in img/blobs/sha256/*; do tar tvzf $b --numeric-owner 2>/dev/null; done | grep etc/ | tr -s ' ' | cut -d' ' -f2,6 | sort -u";
+                for b in img/blobs/sha256/*; do tar tvzf $b --numeric-owner 2>/dev/null; done | tr -s ' ' | cut -d' ' -f1,2,6 | sort -u";
     let run = Run::shell(How::Native, pack).directory(place.0.path()).variable("HOME", place.0.path());
     let said = run.output().success();
-    assert!(said.contains("5/6 etc/new\n") && said.contains("70/8 etc/f\n"), "{said}");
+    for line in [
+        "-rw-r--r-- 5/6 etc/new",
+        "-rws--x--x 70/8 etc/f",
+        "drwxrwsr-x 20/30 home/",
+        "drwxr-xr-x 4000000000/9 var/lib/",
+        "---------- 0/0 home/.wh.u",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line} in\n{said}");
+    }
 }
 
 /// Runs a probe of tests/ownership as real root and with a store, each in a directory of its own, and compares
