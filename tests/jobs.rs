@@ -189,7 +189,6 @@ fn packages_in_the_layers_of_a_container_keep_their_owners() {
 }
 
 #[test]
-#[ignore = "attributes of trusted.* and the names in ACLs do not outlast the run yet"]
 fn systemd_sysusers_and_tmpfiles_make_what_they_make_for_real_root() {
     same_as_real_root("systemd", 60);
 }
