@@ -77,15 +77,15 @@ fn in_group_or_capable(who: &Credentials, gid: Gid) -> bool {
 }
 
 /// What an inode that `who` makes in `directory` is like, where the filesystem alone would have it be
-/// `inode` (`inode_init_owner`, `mode_strip_sgid`).
-pub fn made(who: &Credentials, directory: Option<Attributes>, inode: Attributes) -> Attributes {
+/// `inode` (`inode_init_owner`). `S_ISGID` goes by the mode that was `asked` for, before the umask
+/// (`mode_strip_sgid`).
+pub fn made(who: &Credentials, directory: Option<Attributes>, inode: Attributes, asked: u16) -> Attributes {
     const SET_GID: u16 = S_ISGID | S_IXGRP;
     let (uid, gid) = (who.fsuid, who.fsgid);
     match directory.filter(Attributes::passes_group_on) {
         None => Attributes { uid, gid, ..inode },
         Some(Attributes { gid, .. }) => {
-            let strip =
-                !inode.is_directory() && inode.mode & SET_GID == SET_GID && !in_group_or_capable(who, gid);
+            let strip = !inode.is_directory() && asked & SET_GID == SET_GID && !in_group_or_capable(who, gid);
             let mode = if strip { inode.mode & !S_ISGID } else { inode.mode };
             Attributes { uid, gid, mode, ..inode }
         }

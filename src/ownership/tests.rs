@@ -224,14 +224,16 @@ fn chmod_is_the_owners_and_fowners_and_loses_s_isgid_outside_the_group() {
 fn a_set_gid_directory_gives_its_group_to_what_is_made_in_it() {
     let who = user(7, &[]);
     let directory = |mode| Some(Attributes { mode, ..file(0, 50, 0) });
-    let made = |directory, mode| rules::made(&who, directory, file(0, 0, mode));
+    let made = |directory, mode| rules::made(&who, directory, file(0, 0, mode), mode);
     assert_eq!(made(None, 0o644), file(7, 7, 0o644));
     assert_eq!(made(directory(0o040_777), 0o6777), file(7, 7, 0o6777));
     assert_eq!(made(directory(0o042_777), 0o644), file(7, 50, 0o644));
     assert_eq!(made(directory(0o042_777), 0o6777), file(7, 50, 0o4777), "a group he is not in");
     assert_eq!(made(directory(0o042_777), 0o6767), file(7, 50, 0o6767), "no group execute");
+    let masked = rules::made(&who, directory(0o042_777), file(0, 0, 0o2700), 0o2777);
+    assert_eq!(masked, file(7, 50, 0o700), "what the umask takes was asked for");
     let subdirectory = Attributes { mode: 0o042_755, ..file(0, 0, 0) };
-    assert_eq!(rules::made(&who, directory(0o042_777), subdirectory).mode, 0o042_755);
+    assert_eq!(rules::made(&who, directory(0o042_777), subdirectory, 0o2755).mode, 0o042_755);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn made(guest: &mut dyn Guest, address: u64, length: u64, result: SysResult) -> 
         return result;
     };
     // A socket bears no attributes: its path, which is overwritten here, is needed no more.
-    inode::remember_new(guest, made, |guest| parent(guest, &path), |shown| shown).and(result)
+    inode::remember_new(guest, made, 0, |guest| parent(guest, &path), |shown| shown).and(result)
 }
 
 #[cfg(test)]

@@ -35,15 +35,15 @@ pub(super) fn names<const DIRECTORY: usize, const PATH: usize>(guest: &dyn Guest
     (if DIRECTORY == CWD { AT_FDCWD } else { call.arg(DIRECTORY) }, call.arg(PATH))
 }
 
-/// open(2), openat(2): the flags follow the path.
-pub fn open<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -> Verdict {
+/// open(2), openat(2): the flags follow the path, and the mode follows them.
+pub fn open<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(guest: &mut dyn Guest) -> Verdict {
     let flags = guest.call().arg(PATH + 1) as u32;
-    opened::<DIRECTORY, PATH>(guest, flags)
+    opened::<DIRECTORY, PATH, MODE>(guest, flags)
 }
 
 /// creat(2).
 pub fn creat(guest: &mut dyn Guest) -> Verdict {
-    opened::<CWD, 0>(guest, O_CREAT)
+    opened::<CWD, 0, 1>(guest, O_CREAT)
 }
 
 /// openat2(2): its flags stand in memory. Where it confines absolute paths to the directory, the path
@@ -58,23 +58,40 @@ pub fn openat2(guest: &mut dyn Guest) -> Verdict {
     if u64::from_le_bytes(*resolve) & IN_ROOT != 0 {
         return Verdict::Run;
     }
-    opened::<0, 1>(guest, u64::from_le_bytes(*flags) as u32)
+    opened::<0, 1, IN_HOW>(guest, u64::from_le_bytes(*flags) as u32)
+}
+
+/// "No mode argument": it stands in memory, in openat2's structure.
+const IN_HOW: usize = usize::MAX;
+
+/// The mode of the call at hand, before the umask.
+fn asked<const MODE: usize>(guest: &mut dyn Guest) -> u16 {
+    if MODE != IN_HOW {
+        return guest.call().arg(MODE) as u16;
+    }
+    let mut mode = [0; 2];
+    let how = guest.call().arg(2);
+    // Another thread may have taken the memory away since the kernel read it.
+    guest.read(how + 8, &mut mode).map_or(0, |()| u16::from_le_bytes(mode))
 }
 
 /// Lets the kernel open, and remembers the owner if that makes the file.
-fn opened<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, flags: u32) -> Verdict {
+fn opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
+    guest: &mut dyn Guest,
+    flags: u32,
+) -> Verdict {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let place = Place::at(directory, path, 0);
     if flags & O_TMPFILE != 0 {
         let matters = inode::creation_matters(guest, |_| Some(place));
-        return if matters { Verdict::Amend(made_unnamed::<DIRECTORY, PATH>) } else { Verdict::Run };
+        return if matters { Verdict::Amend(made_unnamed::<DIRECTORY, PATH, MODE>) } else { Verdict::Run };
     }
     let matters = flags & O_CREAT != 0
         && inode::creation_matters(guest, |guest| {
             if is_null_device(guest, path) { None } else { inode::directory_of(guest, directory, path) }
         });
     if matters && (flags & O_EXCL != 0 || inode::inspect(guest, place) == Err(Errno::ENOENT)) {
-        return Verdict::Amend(made_and_opened::<DIRECTORY, PATH>);
+        return Verdict::Amend(made_and_opened::<DIRECTORY, PATH, MODE>);
     }
     Verdict::Run
 }
@@ -88,27 +105,29 @@ fn is_null_device(guest: &mut dyn Guest, path: u64) -> bool {
 }
 
 /// `O_TMPFILE`: the path is the directory.
-fn made_unnamed<const DIRECTORY: usize, const PATH: usize>(
+fn made_unnamed<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
     guest: &mut dyn Guest,
     result: SysResult,
 ) -> SysResult {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::Descriptor(result?);
     // It is open, which an error would hide.
-    let _ = inode::remember_new(guest, made, |_| Some(Place::at(directory, path, 0)), |shown| shown);
+    let asked = asked::<MODE>(guest);
+    let _ = inode::remember_new(guest, made, asked, |_| Some(Place::at(directory, path, 0)), |shown| shown);
     result
 }
 
 /// `O_CREAT`: the path names the file.
-fn made_and_opened<const DIRECTORY: usize, const PATH: usize>(
+fn made_and_opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
     guest: &mut dyn Guest,
     result: SysResult,
 ) -> SysResult {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::Descriptor(result?);
+    let asked = asked::<MODE>(guest);
+    let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
     // It is open, which an error would hide.
-    let _ =
-        inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown);
+    let _ = inode::remember_new(guest, made, asked, parent, |shown| shown);
     result
 }
 
@@ -135,8 +154,9 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     result?;
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
-    inode::remember_new(guest, made, |guest| inode::directory_of(guest, directory, path), |shown| shown)
-        .and(result)
+    let asked = guest.call().arg(PATH + 1) as u16; // of a directory or a symbolic link it does not matter
+    let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
+    inode::remember_new(guest, made, asked, parent, |shown| shown).and(result)
 }
 
 #[cfg(test)]

@@ -266,7 +266,8 @@ pub fn refusal(guest: &mut dyn Guest, place: Place) -> Errno {
     }
 }
 
-/// Remembers the owner of an inode that the guest has just made in `directory`. What cannot be looked
+/// Remembers the owner of an inode that the guest has just made in `directory`, and `asked` to have a
+/// certain mode. What cannot be looked
 /// at any more, because another took it away, is nobody's.
 ///
 /// # Errors
@@ -274,6 +275,7 @@ pub fn refusal(guest: &mut dyn Guest, place: Place) -> Errno {
 pub fn remember_new(
     guest: &mut dyn Guest,
     made: Place,
+    asked: u16,
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
     complete: impl Fn(Attributes) -> Attributes,
 ) -> Result<(), Errno> {
@@ -283,7 +285,7 @@ pub fn remember_new(
     let shown = Attributes::seen(known(&statx), guest.view(), None);
     // Some filesystems give everything one owner (vfat); then the creator does not count.
     let fixed = statx.uid != guest.view().kernel_uid;
-    let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown) };
+    let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown, asked) };
     remember(guest, made, &statx, |_| complete(goal))?;
     parent.map_or(Ok(()), |parent| xattr::inherit(guest, made, &statx, &parent))
 }

@@ -59,7 +59,8 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     let device = device::<PATH>(guest);
     let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
     let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
-    inode::remember_new(guest, made, parent, |shown| Attributes { device, ..shown }).and(result)
+    let asked = guest.call().arg(PATH + 1) as u16;
+    inode::remember_new(guest, made, asked, parent, |shown| Attributes { device, ..shown }).and(result)
 }
 
 #[cfg(test)]

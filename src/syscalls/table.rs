@@ -134,8 +134,8 @@ pub const TABLE: &[Operation] = &[
     row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, OWNERSHIP),
     row("removexattrat", [466, 466, 466], xattr::remove::<{ xattr::AT }>, BASE),
     // New files.
-    row("open", [2, 5, -1], create::open::<CWD, 0>, create::OPEN_STOPS),
-    row("openat", [257, 295, 56], create::open::<0, 1>, create::OPENAT_STOPS),
+    row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS),
+    row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS),
     row("openat2", [437, 437, 437], create::openat2, IDENTITY_AND_OWNERSHIP),
     row("creat", [85, 8, -1], create::creat, IDENTITY_AND_OWNERSHIP),
     row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, IDENTITY_AND_OWNERSHIP),
