@@ -309,6 +309,14 @@ fn in_a_container_of_ours_stats_are_native_until_a_fact_leaves_its_mark() {
 }
 
 #[test]
+fn what_another_run_gives_away_first_is_seen_by_what_is_started_from_then_on() {
+    let script = "mkfifo go told; touch f; \
+         $R sh -c 'stat -c %u f; echo >told; read line <go; stat -c %u f; sh -c \"stat -c %u f\"' & \
+         read line <told; $R chown 7 f; echo >go; wait";
+    assert_eq!(container(&Place::new(), script), "0\n7\n7\n");
+}
+
+#[test]
 fn what_umoci_unpacked_has_its_owners_from_the_first_stat() {
     if !common::needs_root() {
         return;

@@ -176,14 +176,31 @@ impl Lasting {
     }
 
     /// Leaves evidence, before the first fact is kept.
-    pub(super) fn leave_mark(&self) {
-        if !self.evidence() {
-            if self.home.attributes {
-                // Where it cannot be set every run looks from its start.
-                let _ = sys::xattr::set(ROOT, MARK, b"1");
-            }
-            self.evidence.store(true, Ordering::Release);
+    ///
+    /// # Errors
+    /// `ENOSPC`, `EDQUOT`, `EIO`: without it the next run would not look for the fact.
+    pub(super) fn leave_mark(&self) -> Result<(), Errno> {
+        if self.evidence() {
+            return Ok(());
         }
+        // Where it can never be set every run looks from its start.
+        if self.home.attributes
+            && let Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EIO)) = reach::set(ROOT, MARK, b"1")
+        {
+            return Err(errno);
+        }
+        self.evidence.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether another run has left the first evidence since this was last asked.
+    pub(super) fn finds_evidence(&self) -> bool {
+        let made = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
+        let is_there = || match &self.home.file {
+            _ if self.home.attributes => sys::xattr::length(ROOT, MARK).is_ok(),
+            file => file.as_deref().is_some_and(made),
+        };
+        !self.evidence() && is_there() && !self.evidence.swap(true, Ordering::AcqRel)
     }
 
     /// Whether the inode's home has to be read before anything is said of it.

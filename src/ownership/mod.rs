@@ -276,10 +276,16 @@ impl Ownership {
     }
 
     /// Leaves evidence that there are facts. To be done before the first is written home.
-    pub fn leave_mark(&self) {
-        if let Some(lasting) = &self.lasting {
-            lasting.leave_mark();
-        }
+    ///
+    /// # Errors
+    /// `ENOSPC`, `EDQUOT`, `EIO`: then it must not be written.
+    pub fn leave_mark(&self) -> Result<(), Errno> {
+        self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark)
+    }
+
+    /// Whether there is evidence by now of facts that another run has left meanwhile. Says so once.
+    pub fn finds_evidence(&self) -> bool {
+        self.lasting.as_ref().is_some_and(Lasting::finds_evidence)
     }
 
     /// It stands there.

@@ -73,7 +73,7 @@ pub fn keep(guest: &mut dyn Guest, place: Place, statx: &Statx, old: Fact) -> Re
             return Ok(());
         }
         if !fact.is_empty() {
-            guest.ownership().leave_mark();
+            guest.ownership().leave_mark()?;
         }
         write(guest, place, statx, fact, stands)?;
         stands = fact;

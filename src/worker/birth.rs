@@ -27,6 +27,7 @@ impl Worker {
         let parent = stop.tid();
         let child = stop.message()? as Tid;
         ptrace::widen_born(parent, child);
+        self.raise_by_evidence(parent);
         if !self.adopted_early.remove(&child)
             && let Some(born) = self.birthright(&stop, event, child)?
         {

@@ -62,6 +62,21 @@ impl Worker {
 
     /// Raises the ownership stage for every process, and returns when it is up.
     pub(super) fn raise_ownership(&mut self, stop: &mut Intercepted) -> Traced<()> {
+        self.raise_everywhere(stop.tid());
+        self.raise_missing(stop)
+    }
+
+    /// Raises the ownership stage for every process if another run has left the first fact meanwhile: it
+    /// can tell nobody, so this is asked whenever a process or thread is born, by a task that is stopped.
+    pub(super) fn raise_by_evidence(&mut self, stopped: Tid) {
+        if self.shared.ownership.finds_evidence() {
+            self.raise_everywhere(stopped);
+        }
+    }
+
+    /// Has every task raise the ownership stage before its next syscall, but the one that is stopped right
+    /// now.
+    fn raise_everywhere(&mut self, but: Tid) {
         let shared = Arc::clone(&self.shared);
         // Whoever comes second waits for the first, and heeds its messages meanwhile.
         let raising = loop {
@@ -76,12 +91,11 @@ impl Worker {
                 other.interrupt(Message::Raise(done.clone()));
             }
             drop(done);
-            self.interrupt_all(Some(stop.tid()));
+            self.interrupt_all(Some(but));
             // Ends when every worker has answered, or has ended and dropped its message.
             while all_done.recv().is_ok() {}
         }
         drop(raising);
-        self.raise_missing(stop)
     }
 
     /// Interrupts every tracee that lacks a stage, but not the one that is stopped right now.

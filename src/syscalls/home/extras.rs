@@ -57,7 +57,7 @@ fn keep(guest: &mut dyn Guest, place: Place, statx: &Statx, old: &Arc<Extras>) -
             return Ok(());
         }
         if !new.is_empty() {
-            guest.ownership().leave_mark();
+            guest.ownership().leave_mark()?;
         }
         write(guest, place, statx, &new, !stands.is_empty())?;
         stands = new;

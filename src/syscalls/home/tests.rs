@@ -112,7 +112,7 @@ fn a_fact_is_found_on_its_inode_by_another_run() {
 fn an_inode_is_looked_at_once_for_a_change_time_and_costs_one_call_where_there_is_nothing() {
     let mut guest = guest(&Attributed::default(), WILLING);
     guest.memory.map(PATH, b"/f\0");
-    guest.ownership.leave_mark();
+    guest.ownership.leave_mark().expect("the root bears it or never can");
     for (ctime, calls) in [(5, 1), (5, 1), (6, 2)] {
         recall(&mut guest, Place::path(PATH), &statx(0o100_644, ctime));
         assert_eq!(guest.injected.len(), calls);
@@ -127,7 +127,7 @@ fn a_mode_that_the_kernel_came_to_have_too_is_taken_off_the_inode_when_it_change
     inode.borrow_mut().insert(xattr::STAT.to_bytes().to_vec(), b"7:8:0644:file".to_vec());
     let mut guest = guest(&inode, WILLING);
     guest.memory.map(PATH, b"/f\0");
-    guest.ownership.leave_mark();
+    guest.ownership.leave_mark().expect("the root bears it or never can");
     recall(&mut guest, Place::path(PATH), &statx(0o100_644, 5));
     let changed = statx(0o104_755, 6);
     let before = inode::attributes(&guest, &changed).1;
@@ -143,7 +143,7 @@ fn a_character_device_is_only_what_a_regular_file_stands_for() {
     for (mode, is_device) in [(0o100_644, true), (0o040_755, false)] {
         let mut guest = guest(&inode, WILLING);
         guest.memory.map(PATH, b"/f\0");
-        guest.ownership.leave_mark();
+        guest.ownership.leave_mark().expect("the root bears it or never can");
         recall(&mut guest, Place::path(PATH), &statx(mode, 5));
         let known = guest.ownership.remembered(Identity::of(&statx(mode, 5)));
         assert_eq!(known.device.is_some(), is_device);
@@ -153,7 +153,7 @@ fn a_character_device_is_only_what_a_regular_file_stands_for() {
 /// A guest whose directory is changed before every look, as by what is made in it.
 fn crowded(inode: &Attributed, mode: u16) -> FakeGuest {
     let mut guest = guest(inode, WILLING);
-    guest.ownership.leave_mark();
+    guest.ownership.leave_mark().expect("the root bears it or never can");
     guest.ownership.set_inherits();
     guest.memory.map(PATH, b"/d\0");
     let inode = Rc::clone(inode);
@@ -216,7 +216,7 @@ fn what_could_not_be_read_is_neither_taken_for_nothing_nor_for_read() {
     }
     let mut guest = guest(&Attributed::default(), |_| Some(Errno::EOPNOTSUPP));
     guest.memory.map(PATH, b"/f\0");
-    guest.ownership.leave_mark();
+    guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
     recall(&mut guest, Place::path(PATH), &file);
     assert!(!guest.ownership.is_unread(Identity::of(&file).inode(), Some(file.ctime)), "it can bear none");
@@ -229,7 +229,7 @@ fn an_inode_with_too_many_attributes_to_list_is_asked_for_ours() {
     inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\x07\x10\x08".to_vec());
     let mut guest = guest(&inode, WILLING);
     guest.memory.map(PATH, b"/f\0");
-    guest.ownership.leave_mark();
+    guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
     recall(&mut guest, Place::path(PATH), &file);
     assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(7, 8));
@@ -241,7 +241,7 @@ fn where_the_inode_cannot_bear_it_nothing_stale_is_left_on_it() {
     inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\x07\x10\x08".to_vec());
     let mut guest = guest(&inode, |name| (name == "setxattr").then_some(Errno::ENOSPC));
     guest.memory.map(PATH, b"/f\0");
-    guest.ownership.leave_mark();
+    guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
     recall(&mut guest, Place::path(PATH), &file);
     assert_eq!(give(&mut guest, &file, owned(20, 8)), Ok(()), "there is no other home: it ends with the run");
