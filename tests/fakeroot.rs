@@ -319,12 +319,33 @@ fn dpkg_buildpackage_gains_root_by_it() {
         eprintln!("skipped: needs dpkg-buildpackage (dpkg-dev) and make");
         return;
     }
-    let place = Place::new();
     let line = r#"mkdir -p x/debian/source; cd x; echo '3.0 (native)' >debian/source/format
 printf 'x (1) unstable; urgency=low\n\n  * x\n\n -- x <x@localhost>  Thu, 01 Jan 2026 00:00:00 +0000\n' >debian/changelog
 printf 'Source: x\nSection: misc\nPriority: optional\nMaintainer: x <x@localhost>\nRules-Requires-Root: binary-targets\n\nPackage: x\nArchitecture: all\nDescription: x\n x\n' >debian/control
-printf '#!/usr/bin/make -f\nclean:\n\trm -rf debian/t\nbuild build-indep build-arch:\nbinary-arch:\nbinary binary-indep:\n\tmkdir -p debian/t/DEBIAN debian/t/etc; echo x >debian/t/etc/x\n\tchmod -R u=rwX,go=rX debian/t; chown -R 0:0 debian/t; chown 0:42 debian/t/etc/x\n\tchmod 640 debian/t/etc/x; dpkg-gencontrol -Pdebian/t; dpkg-deb --build debian/t ..\n' >debian/rules
-chmod 755 debian/rules; dpkg-buildpackage "-r$F" -b -d -us -uc >../log 2>&1 || { cat ../log; exit 1; }
-dpkg-deb --fsys-tarfile ../x_1_all.deb | tar --numeric-owner -tv | grep -c '^-rw-r----- 0/42 .* ./etc/x$'"#;
-    assert_eq!(place.says(line), "1\n");
+cat >debian/rules <<'RULES'
+#!/usr/bin/make -f
+d = debian/t
+clean:
+	rm -rf $d
+build build-indep build-arch:
+binary-arch:
+binary binary-indep:
+	mkdir -p $d/DEBIAN $d/etc $d/many $d/dev; echo x >$d/etc/x
+	for i in $$(seq 50); do mkdir $d/many/$$i; echo $$i >$d/many/$$i/file; ln -s file $d/many/$$i/link; done
+	chmod -R u=rwX,go=rX $d; chown -R 0:0 $d; chown 0:42 $d/etc/x
+	for i in $$(seq 50); do chown -R $$i:1$$i $d/many/$$i; chown -h $$i:7 $d/many/$$i/link; done
+	chmod 640 $d/etc/x; install -o 3 -g 4 -m 4755 /bin/true $d/etc/tool; ln $d/etc/tool $d/etc/hard
+	install -d -m 2775 -o 8 -g 8 $d/etc/spool; mknod -m 660 $d/dev/disk b 8 1; chgrp 6 $d/dev/disk; mkfifo $d/dev/pipe
+	dpkg-gencontrol -P$d; dpkg-deb --build $d ..
+RULES
+chmod 755 debian/rules; dpkg-buildpackage "-r$GAIN" -b -d -us -uc >../log 2>&1 || { cat ../log; exit 1; }
+dpkg-deb --fsys-tarfile ../x_1_all.deb | tar --numeric-owner --full-time -tv; cat ../x_1_all.deb | sha256sum"#;
+    let peer = if Place::has_peer() { vec!["$R"] } else { vec![] };
+    let built: Vec<String> = [vec!["$F"], peer]
+        .concat()
+        .iter()
+        .map(|gain| Place::new().says(&format!("GAIN={gain}; {line}")))
+        .collect();
+    assert!(built[0].contains("-rw-r----- 0/42 ") && built[0].contains("lrwxrwxrwx 50/7 "), "{}", built[0]);
+    assert!(built.iter().all(|one| *one == built[0]), "{built:#?}");
 }
