@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
 
 use crate::cred::View;
-use crate::ownership::{Home, Ownership};
+use crate::ownership::{Home, Ownership, Voice};
 use crate::sys::{self, Tid};
 use crate::worker::{Count, Guardian, News, Pool, Shared, Tally};
 
@@ -24,6 +25,8 @@ pub struct Outputs {
     pub save: Option<PathBuf>,
     /// How much is said on stderr.
     pub verbosity: u8,
+    /// Which file the command's stderr is, by device and inode number.
+    pub stderr: Option<(u64, u64)>,
     /// Says one sentence there.
     pub say: fn(&str),
 }
@@ -38,7 +41,7 @@ impl Outputs {
 /// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended.
 pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys::Result<()>)) {
     let watch_first = outputs.summary.is_some() || outputs.speak();
-    let Outputs { home, mut summary, mut save, verbosity, say } = outputs;
+    let Outputs { home, mut summary, mut save, verbosity, stderr, say } = outputs;
     log(verbosity);
     let guardian = match Guardian::start() {
         Ok(guardian) => guardian,
@@ -46,7 +49,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     };
     let (outbox, news) = unbounded();
     let pool = Pool::new(outbox);
-    let ownership = Ownership::at(home);
+    let ownership = Ownership::at(home, voice(command, stderr));
     let shared = Arc::new(Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first));
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
     attached(outcome);
@@ -67,7 +70,26 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     }
     write_summary(summary.take(), &shared, say);
     write_listing(save.take(), &shared, say);
+    shared.ownership.close();
     shared.guardian.dismiss();
+}
+
+/// Says on the command's stderr what must be said while it runs. Nothing of the command's is held open for
+/// that: its own descriptor is borrowed, as long as it is still the one that the command was started with.
+fn voice(command: Tid, stderr: Option<(u64, u64)>) -> Voice {
+    let command = sys::process::open(command).ok();
+    Voice::new(move |sentence| {
+        let borrowed = command.as_ref().and_then(|command| {
+            sys::process::borrow(command.as_fd(), libc::STDERR_FILENO).ok().map(File::from)
+        });
+        if let Some(mut file) = borrowed
+            && let Ok(found) = file.metadata()
+            && stderr == Some((found.dev(), found.ino()))
+        {
+            // Nobody else can be told that nobody listens.
+            let _ = file.write_all(format!("remainroot: {sentence}\n").as_bytes());
+        }
+    })
 }
 
 /// What is known, where that was asked for and has not been written.
@@ -130,7 +152,9 @@ fn write_summary(file: Option<File>, shared: &Shared, say: fn(&str)) {
         .iter()
         .map(|&count| format!("{:>10} {}\n", shared.counters.get(count), count.name()))
         .collect();
-    if let Err(error) = file.write_all(format!("{answers}\n{counts}").as_bytes()) {
+    let complaint = shared.ownership.complaint().map(|complaint| format!("\n{complaint}\n"));
+    let text = format!("{answers}\n{counts}{}", complaint.unwrap_or_default());
+    if let Err(error) = file.write_all(text.as_bytes()) {
         say(&format!("writing the summary failed: {error}"));
     }
 }

@@ -7,6 +7,7 @@ pub mod acl;
 mod device;
 pub mod errno;
 pub mod stat;
+pub mod statfs;
 mod vfscap;
 
 pub use device::DeviceNumber;

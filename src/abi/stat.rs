@@ -371,7 +371,8 @@ pub struct Statx {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
-    /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none.
+    /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none. At the epoch itself, where
+    /// those are born that image builders make, it is 1.
     pub birth: i128,
     /// Last status change.
     pub ctime: Ctime,
@@ -383,19 +384,23 @@ pub struct Statx {
     pub gid: u32,
     /// How many names it has.
     pub links: u64,
+    /// The mount that it was found in, if the kernel tells mounts apart for good (Linux 6.8).
+    pub mount: Option<u64>,
 }
 
 impl Statx {
     /// Size of the structure in bytes.
     pub const SIZE: usize = STATX.size;
-    /// `STATX_BASIC_STATS | STATX_BTIME`: the mask to ask with.
-    pub const MASK: u32 = 0x0FFF;
+    /// `STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID_UNIQUE`: the mask to ask with.
+    pub const MASK: u32 = 0x4FFF;
     /// `STATX_CTIME` of the result's mask.
     pub const CTIME: u32 = 0x80;
     /// `STATX_INO` of the result's mask.
     pub const INO: u32 = 0x100;
     /// `STATX_BTIME` of the result's mask.
     pub const BTIME: u32 = 0x800;
+    /// `STATX_MNT_ID_UNIQUE` of the result's mask.
+    pub const MOUNT: u32 = 0x4000;
     /// `STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND`: nobody may change it.
     pub const FROZEN: u64 = 0x30;
 
@@ -411,12 +416,19 @@ impl Statx {
             attributes: Field::new(8, 8).get(bytes),
             dev: u64::from(STATX.split(STATX.dev, bytes).encode()),
             ino: reported.ino,
-            birth: if mask & Statx::BTIME != 0 { birth } else { 0 },
+            birth: if mask & Statx::BTIME == 0 {
+                0
+            } else if birth == 0 {
+                1
+            } else {
+                birth
+            },
             ctime: Ctime::new(STATX.ctime.get(bytes), Field::new(104, 4).get(bytes)),
             mode: reported.mode,
             uid: reported.uid,
             gid: reported.gid,
             links: Field::new(16, 4).get(bytes),
+            mount: (mask & Statx::MOUNT != 0).then(|| Field::new(144, 8).get(bytes)),
         }
     }
 

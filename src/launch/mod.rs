@@ -102,7 +102,14 @@ pub fn run(plan: Plan) -> Failure {
         home.adopt();
     }
     let stages = first_stages(&view, &home);
-    let outputs = Outputs { home, summary: plan.summary, save: plan.save, verbosity: plan.verbosity, say };
+    if let Some(lacks) = home.lacks()
+        && plan.verbosity > 0
+    {
+        say(&format!("owners of what can bear no attribute end with this run: {lacks}"));
+    }
+    let (summary, save, verbosity) = (plan.summary, plan.save, plan.verbosity);
+    let stderr = failure::listener();
+    let outputs = Outputs { home, summary, save, verbosity, stderr, say };
     match start_tracer(&view, outputs).and_then(|()| load_filters(stages)) {
         Ok(()) => exec(&command),
         Err(failure) => failure,

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::RwLock;
 
-use super::{Identity, Ownership};
+use super::table::{Key, Trouble};
+use super::{Identity, Ownership, Table};
 use crate::abi::Errno;
 
 /// An inode's attributes.
@@ -57,10 +58,8 @@ impl Ownership {
     /// # Errors
     /// `EIO` and its like, from the file.
     pub fn attribute(&self, identity: Identity, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
-        match self.file_if_any()? {
-            Some(table) => table.attribute(identity, name),
-            None => Ok(self.beside.get(identity, name)),
-        }
+        let kept = self.in_file(identity, false, |table, key| table.attribute(key, name))?;
+        Ok(kept.unwrap_or_else(|| self.beside.get(identity, name)))
     }
 
     /// The names of the attributes that are kept beside the inode, in order.
@@ -68,10 +67,8 @@ impl Ownership {
     /// # Errors
     /// As [`Ownership::attribute`].
     pub fn attribute_names(&self, identity: Identity) -> Result<Vec<Vec<u8>>, Errno> {
-        match self.file_if_any()? {
-            Some(table) => table.attribute_names(identity),
-            None => Ok(self.beside.names(identity)),
-        }
+        let kept = self.in_file(identity, false, |table, key| table.attribute_names(key))?;
+        Ok(kept.unwrap_or_else(|| self.beside.names(identity)))
     }
 
     /// Keeps beside the inode what `change` makes of an attribute's value, in one step; `None` is no attribute.
@@ -86,10 +83,18 @@ impl Ownership {
         name: &[u8],
         mut change: impl FnMut(Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Errno>,
     ) -> Result<(), Errno> {
-        match self.file_to_write()? {
-            Some(table) => table.change_attribute(identity, name, &mut change),
-            None => self.beside.change(identity, name, &mut change),
-        }
+        let kept =
+            self.in_file(identity, true, |table, key| table.change_attribute(key, name, &mut change))?;
+        if kept.is_none() { self.beside.change(identity, name, &mut change) } else { Ok(()) }
+    }
+
+    fn in_file<T>(
+        &self,
+        identity: Identity,
+        to_write: bool,
+        ask: impl FnOnce(&Table, Key) -> Result<T, Trouble>,
+    ) -> Result<Option<T>, Errno> {
+        self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.kept().attribute(identity, to_write, ask))
     }
 
     /// Keeps a value, whatever was there.

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 use parking_lot::{Mutex, RwLock};
 
-use super::{EXTRAS, Extras, Fact, Identity, Inode, Table, Unusable, listing::Entry, reach, xattr};
+use super::kept::{Kept, Voice};
+use super::{EXTRAS, Extras, Fact, Identity, Inode, Record, Table, Unusable, listing::Entry, reach, xattr};
 use crate::abi::{Errno, stat::Ctime};
 use crate::sys;
 
@@ -42,6 +42,8 @@ pub struct Home {
     file: Option<PathBuf>,
     /// Whether the file was asked for by name, so that the guest must not go on without it.
     named: bool,
+    /// Why there is no file where there should be one.
+    lacks: Option<String>,
     evidence: bool,
     loaded: Vec<Entry>,
     listing: Listing,
@@ -72,10 +74,16 @@ impl Home {
             Choice::Attributes => Home { attributes: true, evidence: is_marked(), ..Home::default() },
             Choice::Auto(file) => {
                 let file = file.filter(|file| is_own(file));
+                let lacks = match file.as_deref() {
+                    None => Some("there is no state directory of yours".to_owned()),
+                    Some(file) => Table::placeable(file).err().map(|unusable| unusable.to_string()),
+                };
+                let file = file.filter(|_| lacks.is_none());
                 file.as_deref().map(has_facts).transpose()?;
-                Home { attributes: true, file, evidence: is_marked(), ..Home::default() }
+                Home { attributes: true, file, lacks, evidence: is_marked(), ..Home::default() }
             }
             Choice::File(file) => {
+                Table::placeable(&file)?;
                 let evidence = has_facts(&file)?;
                 Home { file: Some(file), evidence, named: true, ..Home::default() }
             }
@@ -89,6 +97,11 @@ impl Home {
             let _ = sys::xattr::set(ROOT, MARK, b"1");
             self.evidence = true;
         }
+    }
+
+    /// Why what no attribute can hold ends with this run, where it does.
+    pub fn lacks(&self) -> Option<&str> {
+        self.lacks.as_deref()
     }
 
     /// Whether there may be facts that this run has not made.
@@ -137,14 +150,33 @@ fn is_marked() -> bool {
 #[derive(Debug)]
 pub(super) struct Lasting {
     home: Home,
-    /// Opened when first needed; `None` where that failed.
-    table: OnceLock<Option<Table>>,
+    /// What is kept beside inodes.
+    kept: Kept,
     evidence: AtomicBool,
-    /// Change times at which inodes' homes were read.
-    read: RwLock<HashMap<Inode, Ctime>>,
+    /// How inodes' homes were when they were last read.
+    read: RwLock<HashMap<Inode, Read>>,
     traffic: Mutex<HashMap<Inode, Traffic>>,
     /// Inodes of which only memory knows, by their birth times: nothing could keep their facts.
     homeless: RwLock<HashMap<Inode, i128>>,
+}
+
+/// How an inode's home was when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Read {
+    ctime: Ctime,
+    /// Of the file.
+    version: i64,
+    /// Whether what is known of it stands beside it.
+    beside: bool,
+}
+
+/// What was found at an inode's home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub(super) fact: Fact,
+    pub(super) extras: Extras,
+    pub(super) version: i64,
+    pub(super) beside: bool,
 }
 
 /// Who is at an inode's home right now.
@@ -158,17 +190,27 @@ struct Traffic {
 
 impl Lasting {
     /// `None` where nothing outlasts the run.
-    pub(super) fn new(home: Home) -> Option<Lasting> {
+    pub(super) fn new(home: Home, voice: Voice) -> Option<Lasting> {
         if !home.attributes && home.file.is_none() {
             return None;
         }
         let evidence = AtomicBool::new(home.evidence);
         let (read, traffic, homeless) = (RwLock::default(), Mutex::default(), RwLock::default());
-        Some(Lasting { home, table: OnceLock::new(), evidence, read, traffic, homeless })
+        let kept = Kept::new(home.file.clone(), home.named, voice);
+        Some(Lasting { home, kept, evidence, read, traffic, homeless })
     }
 
     pub(super) fn evidence(&self) -> bool {
         self.evidence.load(Ordering::Acquire)
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Why not everything lasts, where it does not.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        self.kept.complaint().or(self.home.lacks())
     }
 
     pub(super) fn in_attributes(&self) -> bool {
@@ -205,7 +247,30 @@ impl Lasting {
 
     /// Whether the inode's home has to be read before anything is said of it.
     pub(super) fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
-        self.evidence() && (ctime.is_none() || self.read.read().get(&inode).copied() != ctime)
+        self.evidence() && (ctime.is_none() || self.read.read().get(&inode).map(|read| read.ctime) != ctime)
+    }
+
+    /// Whether another run has changed what is kept beside an inode of which memory has this. An inode's own
+    /// attributes do not change without its ctime.
+    pub(super) fn is_outdated(&self, inode: Inode, known: Option<Record>) -> bool {
+        let Some(read) = self.read.read().get(&inode).copied() else { return false };
+        let version = self.kept.version();
+        if !self.evidence() || read.version == version {
+            return false;
+        }
+        let same = match self.kept.peek(inode.dev, inode.ino) {
+            (_, true) => false,
+            (None, false) => !read.beside,
+            (Some(row), false) => {
+                known.is_some_and(|known| (known.birth, known.fact) == (row.birth.into(), row.fact))
+            }
+        };
+        if same {
+            self.read.write().insert(inode, Read { version, ..read });
+        } else {
+            self.read.write().remove(&inode);
+        }
+        !same
     }
 
     /// Whether the inode's home was ever read, or need not be.
@@ -219,7 +284,13 @@ impl Lasting {
 
     /// The home was read at this ctime. Where nobody wrote meanwhile, so that what was read is worth more
     /// than what memory says, that is to `learn` it, before anybody can begin to write.
-    pub(super) fn end_reading(&self, inode: Inode, ctime: Ctime, learn: impl FnOnce()) {
+    pub(super) fn end_reading(
+        &self,
+        inode: Inode,
+        ctime: Ctime,
+        (version, beside): (i64, bool),
+        learn: impl FnOnce(),
+    ) {
         self.leave(inode, |traffic| {
             traffic.readers = traffic.readers.saturating_sub(1);
             if !traffic.stale {
@@ -230,7 +301,7 @@ impl Lasting {
         if read.len() >= MOST {
             read.clear();
         }
-        read.insert(inode, ctime);
+        read.insert(inode, Read { ctime, version, beside });
     }
 
     /// The home could not be read, and is as unread as before.
@@ -275,59 +346,19 @@ impl Lasting {
         Ok((xattr::fact(owner.as_deref(), stat.as_deref()), extras))
     }
 
-    /// The file, opened; `None` where there is none or it cannot be used.
-    fn table(&self) -> Option<&Table> {
-        let file = self.home.file.as_deref()?;
-        let open = || {
-            let opened = Table::open(file);
-            if let Err(error) = &opened {
-                tracing::error!(%error, "facts that no attribute can hold end with this run");
-            }
-            opened.ok()
-        };
-        self.table.get_or_init(open).as_ref()
-    }
-
-    /// The file, if there is to be one; `None` where memory has to do. A file that nobody made yet is only
-    /// made `to_write`.
-    pub(super) fn file(&self, to_write: bool) -> Result<Option<&Table>, Errno> {
-        let there =
-            to_write || self.table.get().is_some() || self.home.file.as_deref().is_some_and(Path::exists);
-        match if there { self.table() } else { None } {
-            None if there && self.home.named => Err(Errno::EIO),
-            table => Ok(table),
-        }
-    }
-
-    /// What the file says of an inode. A file that nobody made yet is not made for that.
-    ///
-    /// # Errors
-    /// `EIO` and its like, from the file.
-    pub(super) fn kept(&self, identity: Identity) -> Result<Option<Fact>, Errno> {
-        if self.table.get().is_none() && !self.home.file.as_deref().is_some_and(Path::exists) {
-            return Ok(None);
-        }
-        self.table().map_or(Ok(None), |table| table.fact(identity))
-    }
-
     /// Has the file keep a fact, or forget it where it is empty.
     pub(super) fn keep(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
-        if fact.is_empty() {
-            if !self.homeless.read().is_empty() {
-                self.homeless.write().remove(&identity.inode());
-            }
-            if self.kept(identity)?.is_none() {
-                return Ok(());
-            }
+        let inode = identity.inode();
+        let kept = self.kept.keep(identity, fact)?;
+        if !kept {
+            self.homeless.write().insert(inode, identity.birth);
+        } else if !self.homeless.read().is_empty() {
+            self.homeless.write().remove(&inode);
         }
-        match self.table() {
-            Some(table) => table.put(identity, fact),
-            None if self.home.named => Err(Errno::EIO),
-            None => {
-                self.homeless.write().insert(identity.inode(), identity.birth);
-                Ok(())
-            }
+        if let Some(read) = self.read.write().get_mut(&inode) {
+            read.beside = kept && !fact.is_empty();
         }
+        Ok(())
     }
 
     /// Whether only memory knows of this inode.
@@ -344,13 +375,13 @@ mod tests {
 
     fn lasting() -> Lasting {
         let home = Home { attributes: true, evidence: true, ..Home::default() };
-        Lasting::new(home).expect("it lasts")
+        Lasting::new(home, Voice::default()).expect("it lasts")
     }
 
     /// Whether what was read at this ctime counts.
     fn counts(lasting: &Lasting, ctime: Ctime) -> bool {
         let mut counts = false;
-        lasting.end_reading(INODE, ctime, || counts = true);
+        lasting.end_reading(INODE, ctime, (0, false), || counts = true);
         counts
     }
 
@@ -386,9 +417,9 @@ mod tests {
     #[test]
     fn without_evidence_nothing_is_read() {
         let home = Home { attributes: true, ..Home::default() };
-        let lasting = Lasting::new(home).expect("it lasts");
+        let lasting = Lasting::new(home, Voice::default()).expect("it lasts");
         assert!(!lasting.is_unread(INODE, None));
-        assert!(Lasting::new(Home::default()).is_none());
+        assert!(Lasting::new(Home::default(), Voice::default()).is_none());
     }
 
     #[test]
@@ -397,13 +428,13 @@ mod tests {
         let fact = Fact { mode: Some(0o600), ..Fact::default() };
         let lasting = lasting();
         assert_eq!(lasting.keep(identity, &fact), Ok(()));
-        assert_eq!(lasting.kept(identity), Ok(None));
+        assert_eq!(lasting.kept.fact(identity), Ok(None));
         assert!(lasting.is_homeless(identity));
         assert_eq!(lasting.keep(identity, &Fact::default()), Ok(()));
         assert!(!lasting.is_homeless(identity));
         let nowhere = Some(PathBuf::from("/proc/nowhere/store"));
         let named = Home { file: nowhere, named: true, ..Home::default() };
-        let lasting = Lasting::new(named).expect("it lasts");
+        let lasting = Lasting::new(named, Voice::default()).expect("it lasts");
         assert_eq!(lasting.keep(identity, &fact), Err(Errno::EIO));
     }
 }

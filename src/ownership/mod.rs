@@ -27,7 +27,9 @@ mod beside;
 mod carried;
 mod extras;
 mod fact;
+mod filesystem;
 mod home;
+mod kept;
 pub mod listing;
 pub mod reach;
 pub mod rules;
@@ -39,7 +41,9 @@ pub mod xattr;
 pub use attributes::{Attributes, Kernel};
 pub use extras::{EXTRAS, Extra, Extras};
 pub use fact::{Device, Fact, Identity, Inode};
-pub use home::{Choice, Home, Listing, MARK};
+pub use filesystem::Filesystem;
+pub use home::{Choice, Found, Home, Listing, MARK};
+pub use kept::Voice;
 pub use store::{Memory, Record, Store};
 pub use table::{Table, Unusable};
 
@@ -116,12 +120,13 @@ impl Ownership {
     }
 
     /// No facts yet but those at home.
-    pub fn at(mut home: Home) -> Ownership {
+    pub fn at(mut home: Home, voice: Voice) -> Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
         let carried = Carried::new(home.take_loaded(), listing == Listing::Saved);
         let extras = extras::All::new(home.evidence(), home.evidence() && home.has_file());
-        Ownership { lasting: Lasting::new(home), carried, listing, inherits, extras, ..Ownership::default() }
+        let lasting = Lasting::new(home, voice);
+        Ownership { lasting, carried, listing, inherits, extras, ..Ownership::default() }
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -187,8 +192,10 @@ impl Ownership {
 
     /// Whether the inode's home has to be read before anything is said of it.
     pub fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
-        self.waiting(inode).is_some()
-            || self.lasting.as_ref().is_some_and(|lasting| lasting.is_unread(inode, ctime))
+        let unread = |lasting: &Lasting| {
+            lasting.is_unread(inode, ctime) || lasting.is_outdated(inode, self.store.get(inode))
+        };
+        self.waiting(inode).is_some() || self.lasting.as_ref().is_some_and(unread)
     }
 
     /// Whether the inode's home was ever read, at whatever ctime, or need not be.
@@ -211,19 +218,23 @@ impl Ownership {
         &self,
         identity: Identity,
         borne: Result<(Fact, Option<Extras>), Errno>,
-    ) -> Result<(Fact, Extras), Errno> {
+    ) -> Result<Found, Errno> {
+        let kept = self.lasting.as_ref().map(Lasting::kept).ok_or(Errno::ENODATA)?;
+        let version = kept.version();
         let (fact, extras) = match borne {
             Ok((fact, extras)) => (Ok(fact), extras),
             Err(errno) => (Err(errno), None),
         };
-        let fact = match fact {
-            Ok(fact) if !fact.is_empty() => fact,
-            borne => match self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.kept(identity))? {
-                Some(fact) => fact,
-                None => borne?,
+        let (fact, mut beside) = match fact {
+            Ok(fact) if !fact.is_empty() => (fact, false),
+            borne => match kept.fact(identity)? {
+                Some(fact) => (fact, true),
+                None => (borne?, false),
             },
         };
-        Ok((fact, extras.map_or_else(|| self.kept_extras(identity), Ok)?))
+        let extras = extras
+            .map_or_else(|| self.kept_extras(identity).inspect(|kept| beside |= !kept.is_empty()), Ok)?;
+        Ok(Found { fact, extras, version, beside })
     }
 
     fn kept_extras(&self, identity: Identity) -> Result<Extras, Errno> {
@@ -243,17 +254,43 @@ impl Ownership {
         }
     }
 
+    /// Whether it has to be found out which filesystem an inode is on, before anything is asked or kept of it.
+    pub fn wants_filesystem(&self, statx: &Statx) -> bool {
+        let kept = self.lasting.as_ref().map(Lasting::kept);
+        kept.is_some_and(|kept| kept.wants_filesystem(statx.dev, statx.mount))
+    }
+
+    /// It is this one.
+    pub fn know_filesystem(&self, statx: &Statx, filesystem: Filesystem) {
+        if let Some(lasting) = &self.lasting {
+            lasting.kept().know_filesystem(statx.dev, statx.mount, filesystem);
+        }
+    }
+
+    /// Why not everything outlasts the run that should, where it does not.
+    pub fn complaint(&self) -> Option<&str> {
+        self.lasting.as_ref()?.complaint()
+    }
+
+    /// Nothing more is asked or changed: the run is over.
+    pub fn close(&self) {
+        if let Some(lasting) = &self.lasting {
+            lasting.kept().close();
+        }
+    }
+
     /// What stood at the inode's home when it had this ctime. Does not count where it was written
     /// meanwhile, which memory knows better, or where it could not be read.
-    pub fn learn(&self, identity: Identity, ctime: Ctime, found: Result<(Fact, Extras), Errno>) {
+    pub fn learn(&self, identity: Identity, ctime: Ctime, kernel: Kernel, found: Result<Found, Errno>) {
         let Some(lasting) = &self.lasting else { return };
-        let Ok((fact, extras)) = found else { return lasting.give_up_reading(identity.inode()) };
+        let Ok(found) = found else { return lasting.give_up_reading(identity.inode()) };
         self.tick.pass(ctime.nanoseconds());
-        lasting.end_reading(identity.inode(), ctime, || {
+        let fact = found.fact.found(kernel);
+        lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
             if !(fact.is_empty() && lasting.is_homeless(identity)) {
                 self.store.put(identity, &|_| fact);
             }
-            self.extras.put(identity, extras);
+            self.extras.put(identity, found.extras);
         });
     }
 
@@ -262,9 +299,13 @@ impl Ownership {
         let Some(lasting) = self.lasting.as_ref() else { return };
         if lasting.is_unread(identity.inode(), Some(ctime)) {
             lasting.begin_reading(identity.inode());
+            if lasting.kept().wants_filesystem(identity.dev, None)
+                && let Ok(statfs) = reach::statfs(path)
+            {
+                lasting.kept().know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
+            }
             let found = self.found(identity, lasting.borne_by(path));
-            let found = found.map(|(fact, extras)| (fact.found(kernel), extras));
-            self.learn(identity, ctime, found);
+            self.learn(identity, ctime, kernel, found);
         }
     }
 
@@ -307,16 +348,6 @@ impl Ownership {
     /// `ENOSPC` where the filesystem is full; `EIO` and its like.
     pub fn keep(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
         self.lasting.as_ref().map_or(Ok(()), |lasting| lasting.keep(identity, fact))
-    }
-
-    /// The file beside which attributes are kept, if it is there.
-    fn file_if_any(&self) -> Result<Option<&Table>, Errno> {
-        self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.file(false))
-    }
-
-    /// The same; made where it is not there.
-    fn file_to_write(&self) -> Result<Option<&Table>, Errno> {
-        self.lasting.as_ref().map_or(Ok(None), |lasting| lasting.file(true))
     }
 
     /// What is known of the inode with this number that has this ctime, if the caller has one.

@@ -1,9 +1,10 @@
-//! Extended attributes of files that the tracer itself reaches, by a path of its own.
+//! Extended attributes and filesystems of files that the tracer itself reaches, by a path of its own.
 
 use std::ffi::CStr;
 
 use super::xattr::LONGEST;
 use crate::abi::Errno;
+use crate::abi::statfs::Statfs;
 use crate::sys;
 
 /// The names of all, each with a NUL behind it.
@@ -47,6 +48,15 @@ pub fn set(path: &CStr, name: &CStr, value: &[u8]) -> Result<(), Errno> {
 /// As [`get`].
 pub fn remove(path: &CStr, name: &CStr) -> Result<(), Errno> {
     sys::xattr::remove(path, name).map_err(errno)
+}
+
+/// What statfs(2) says of the filesystem.
+///
+/// # Errors
+/// What the kernel says.
+pub fn statfs(path: &CStr) -> Result<Statfs, Errno> {
+    let (kind, id) = sys::files::statfs(path).map_err(errno)?;
+    Ok(Statfs { kind, id })
 }
 
 fn errno(errno: sys::Errno) -> Errno {

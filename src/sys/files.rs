@@ -54,6 +54,21 @@ pub fn statx_of(fd: BorrowedFd<'_>, flags: i32, mask: u32) -> Result<[u8; 256]> 
     statx(fd.as_raw_fd(), c"", flags | libc::AT_EMPTY_PATH, mask)
 }
 
+/// statfs(2): the filesystem's kind and its id.
+///
+/// # Errors
+/// Those of the path's resolution.
+pub fn statfs(path: &CStr) -> Result<(u64, u64)> {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and `found` a whole structure; both live over the call.
+    Errno::result(unsafe { libc::statfs(path.as_ptr(), &raw mut found) })?;
+    // SAFETY: the id is two integers, whose names are hidden.
+    let id: [u32; 2] = unsafe { std::mem::transmute(found.f_fsid) };
+    let [low, high] = id.map(u64::from);
+    Ok((found.f_type.cast_unsigned(), low | high << 32))
+}
+
 /// Whether a descriptor names something on a `proc` filesystem (fstatfs(2)).
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, Result, Tid};
 
@@ -110,6 +110,22 @@ pub fn close_all_but(kept: &[RawFd]) {
 pub fn duplicate(from: RawFd, to: RawFd) -> Result<()> {
     // SAFETY: all arguments are values; the caller decides what `to` was.
     Errno::result(unsafe { libc::dup2(from, to) }).map(drop)
+}
+
+/// pidfd_open(2): a descriptor that stands for a process, whoever has its id later.
+pub fn open(pid: Tid) -> Result<OwnedFd> {
+    // SAFETY: all arguments are values.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the kernel has just made this descriptor for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// pidfd_getfd(2), Linux 5.6: what a descriptor of another process stands for.
+pub fn borrow(process: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: all arguments are values.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
+    // SAFETY: the kernel has just made this descriptor for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// tgkill(2): a signal to one thread; signal 0 only asks whether `tid` is a thread of `tgid`.

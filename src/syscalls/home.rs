@@ -20,17 +20,22 @@ fn can_bear(statx: &Statx) -> bool {
 
 /// Reads what an earlier run or another tool may have left about the inode at `place`, once for each
 /// change time. What cannot be read leaves memory as it is.
-pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) {
+///
+/// # Errors
+/// `EIO` where the store fails that the person has named.
+pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), Errno> {
     let identity = Identity::of(statx);
     if guest.sandboxed() || !guest.ownership().is_unread(identity.inode(), Some(statx.ctime)) {
-        return;
+        return Ok(());
     }
     guest.ownership().begin_reading(identity.inode());
     let borne = guest.ownership().in_attributes() && can_bear(statx);
     let borne = if borne { borne_by(guest, place) } else { Ok(Default::default()) };
-    let found = guest.ownership().found(identity, borne);
-    let found = found.map(|(fact, extras)| (fact.found(inode::known(statx)), extras));
-    guest.ownership().learn(identity, statx.ctime, found);
+    // What its attributes cannot tell now, they are asked again.
+    let found = guest.ownership().found(identity, borne.map_err(|_| Errno::ENODATA));
+    let failed = matches!(found, Err(Errno::EIO));
+    guest.ownership().learn(identity, statx.ctime, inode::known(statx), found);
+    if failed { Err(Errno::EIO) } else { Ok(()) }
 }
 
 /// The fact in an inode's attributes, and what of those is packed there that the kernel does not take.

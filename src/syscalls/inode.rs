@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::{Guest, Look, Stage, home, kernel, xattr};
+use super::{Guest, Look, Stage, filesystem, home, kernel, xattr};
 use crate::abi::{
     Errno,
     stat::{S_ISGID, Statx},
@@ -85,7 +85,7 @@ impl Place {
 /// there is no scratch memory.
 pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
     let statx = look(guest, place)?;
-    home::recall(guest, place, &statx);
+    home::recall(guest, place, &statx)?;
     Ok(statx)
 }
 
@@ -99,6 +99,7 @@ pub fn look(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
         None => made_to_look(guest, place)?,
     };
     let statx = Statx::parse(&bytes);
+    filesystem::find(guest, place, &statx);
     guest.ownership().meet(&statx, guest.view());
     Ok(statx)
 }
@@ -143,13 +144,17 @@ pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes
 }
 
 /// The fact about the inode at `place`, which has just been seen.
-pub fn fact_of_seen(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Option<Fact> {
+///
+/// # Errors
+/// As [`home::recall`].
+pub fn fact_of_seen(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<Option<Fact>, Errno> {
     guest.ownership().meet(statx, guest.view());
     if guest.ownership().is_empty() {
-        return None;
+        return Ok(None);
     }
-    home::recall(guest, place, statx);
-    attributes(guest, statx).0
+    filesystem::find(guest, place, statx);
+    home::recall(guest, place, statx)?;
+    Ok(attributes(guest, statx).0)
 }
 
 /// Remembers what `goal` makes of the attributes the guest has seen so far, and raises
@@ -231,7 +236,9 @@ pub fn creation_matters(
     if !may_pass_group_on(guest, &parent) && !xattr::passes_names_on(guest, &parent) {
         return false;
     }
-    home::recall(guest, place, &parent);
+    if home::recall(guest, place, &parent).is_err() {
+        return true;
+    }
     let shown = attributes(guest, &parent).1;
     shown.passes_group_on() && shown.gid != Gid::ROOT || xattr::passes_names_on(guest, &parent)
 }

@@ -29,6 +29,8 @@ calls! {
     FCHMODAT2 = "fchmodat2", 452, 452, 452;
     /// faccessat2(2), Linux 5.8.
     FACCESSAT2 = "faccessat2", 439, 439, 439;
+    /// fstatfs(2); on i386 `fstatfs64`.
+    FSTATFS = "fstatfs", 138, 269, 44;
     /// fcntl(2).
     FCNTL = "fcntl", 72, 55, 25;
     /// setxattr(2).

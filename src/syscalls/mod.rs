@@ -13,6 +13,7 @@ mod create;
 pub(crate) mod fake;
 #[cfg(test)]
 pub(crate) mod files;
+mod filesystem;
 mod groups;
 mod guest;
 mod home;

@@ -48,7 +48,7 @@ fn show(
     buffer: u64,
 ) -> Result<(), Errno> {
     let statx = Statx::parse(seen);
-    let fact = inode::fact_of_seen(guest, place, &statx);
+    let fact = inode::fact_of_seen(guest, place, &statx)?;
     let mut bytes = layout.fill(seen);
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     patch(guest, layout, bytes, fact);
@@ -64,36 +64,54 @@ fn correct(guest: &mut dyn Guest, result: SysResult, form: &Form) -> SysResult {
     let mut bytes = [0; LARGEST];
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     guest.read(buffer, bytes)?;
-    let fact = fact_of(guest, &layout.read(bytes), place);
+    let fact = fact_of(guest, &layout.read(bytes), place)?;
     overwrite(guest, layout, bytes, fact, buffer)?;
     Ok(value)
 }
 
 /// The fact about the inode a stat has reported.
-pub(super) fn fact_of(guest: &mut dyn Guest, reported: &Reported, place: Place) -> Option<Fact> {
+///
+/// # Errors
+/// `EIO` where what is kept of it cannot be read.
+pub(super) fn fact_of(
+    guest: &mut dyn Guest,
+    reported: &Reported,
+    place: Place,
+) -> Result<Option<Fact>, Errno> {
     if guest.ownership().is_empty() {
-        return None;
+        return Ok(None);
     }
     let Some(dev) = reported.dev else {
         // The oldest structure does not tell which inode it is.
-        let statx = (!guest.sandboxed()).then(|| inode::inspect(guest, place).ok())??;
-        return inode::attributes(guest, &statx).0;
+        if guest.sandboxed() {
+            return Ok(None);
+        }
+        return again(guest, place, |_| true, None);
     };
     let inode = Inode { dev, ino: reported.ino };
+    let same = |statx: &Statx| Identity::of(statx).inode() == inode;
     match guest.ownership().ask(inode, reported.ctime) {
-        Answer::Nothing => None,
-        Answer::Known(fact) => Some(fact),
-        // A guest that cannot be made to look, or whose path means another inode by now: trust it.
-        Answer::Unsure(fact) if guest.sandboxed() => Some(fact),
-        Answer::Unread(fact) if guest.sandboxed() => fact,
-        Answer::Unread(fact) => match inode::inspect(guest, place) {
-            Ok(statx) if Identity::of(&statx).inode() == inode => inode::attributes(guest, &statx).0,
-            _ => fact,
-        },
-        Answer::Unsure(fact) => match inode::inspect(guest, place) {
-            Ok(statx) if Identity::of(&statx).inode() == inode => inode::attributes(guest, &statx).0,
-            _ => Some(fact),
-        },
+        Answer::Nothing => Ok(None),
+        Answer::Known(fact) => Ok(Some(fact)),
+        // A guest that cannot be made to look: trust it.
+        Answer::Unsure(fact) if guest.sandboxed() => Ok(Some(fact)),
+        Answer::Unread(fact) if guest.sandboxed() => Ok(fact),
+        Answer::Unread(fact) => again(guest, place, same, fact),
+        Answer::Unsure(fact) => again(guest, place, same, Some(fact)),
+    }
+}
+
+/// The fact about the inode at `place`; `else_fact` where it is not the `same` by now.
+fn again(
+    guest: &mut dyn Guest,
+    place: Place,
+    same: impl Fn(&Statx) -> bool,
+    else_fact: Option<Fact>,
+) -> Result<Option<Fact>, Errno> {
+    match inode::inspect(guest, place) {
+        Ok(statx) if same(&statx) => Ok(inode::attributes(guest, &statx).0),
+        Err(Errno::EIO) => Err(Errno::EIO),
+        _ => Ok(else_fact),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::inode::{self, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict, stat};
-use crate::abi::SysResult;
 use crate::abi::stat::{STATX, Statx};
+use crate::abi::{Errno, SysResult};
 use crate::ownership::{Fact, Identity};
 
 /// What tells an inode.
@@ -24,8 +24,9 @@ pub fn statx(guest: &mut dyn Guest) -> Verdict {
     let place = Place::at(call.arg(0), call.arg(1), flags);
     match inode::sight(guest, place, flags & SYNC, mask) {
         Some(Ok(mut seen)) => match show(guest, place, flags & SYNC, &mut seen) {
-            true => Verdict::Reply(guest.write(buffer, &seen).map(|()| 0)),
-            false => Verdict::Amend(correct),
+            Ok(true) => Verdict::Reply(guest.write(buffer, &seen).map(|()| 0)),
+            Ok(false) => Verdict::Amend(correct),
+            Err(errno) => Verdict::Reply(Err(errno)),
         },
         Some(Err(errno)) => Verdict::Reply(Err(errno)),
         None => Verdict::Amend(correct),
@@ -33,20 +34,25 @@ pub fn statx(guest: &mut dyn Guest) -> Verdict {
 }
 
 /// Corrects what was seen, unless its inode cannot be told.
-fn show(guest: &mut dyn Guest, place: Place, flags: u32, seen: &mut [u8; Statx::SIZE]) -> bool {
+fn show(
+    guest: &mut dyn Guest,
+    place: Place,
+    flags: u32,
+    seen: &mut [u8; Statx::SIZE],
+) -> Result<bool, Errno> {
     let mut statx = Statx::parse(seen);
     if statx.mask & TOLD != TOLD && !guest.ownership().is_empty() {
         // The guest has asked for too little. Filesystems tell all but the birth time whatever is asked.
-        let Some(Ok(whole)) = inode::sight(guest, place, flags, Statx::MASK) else { return false };
+        let Some(Ok(whole)) = inode::sight(guest, place, flags, Statx::MASK) else { return Ok(false) };
         let whole = Statx::parse(&whole);
         if Identity::of(&whole).inode() != Identity::of(&statx).inode() || whole.ctime != statx.ctime {
-            return false;
+            return Ok(false);
         }
         statx = whole;
     }
-    let fact = inode::fact_of_seen(guest, place, &statx);
+    let fact = inode::fact_of_seen(guest, place, &statx)?;
     stat::patch(guest, &STATX, seen, fact);
-    true
+    Ok(true)
 }
 
 fn correct(guest: &mut dyn Guest, result: SysResult) -> SysResult {
@@ -56,20 +62,20 @@ fn correct(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     let mut bytes = [0; Statx::SIZE];
     guest.read(buffer, &mut bytes)?;
     let place = Place::at(call.arg(0), call.arg(1), call.int(2) as u32);
-    let fact = fact_of(guest, &Statx::parse(&bytes), place);
+    let fact = fact_of(guest, &Statx::parse(&bytes), place)?;
     stat::overwrite(guest, &STATX, &mut bytes, fact, buffer)?;
     Ok(value)
 }
 
 /// The fact about the inode. A guest may have asked for too little to tell which it is: then a second
 /// statx is asked for everything.
-fn fact_of(guest: &mut dyn Guest, statx: &Statx, place: Place) -> Option<Fact> {
+fn fact_of(guest: &mut dyn Guest, statx: &Statx, place: Place) -> Result<Option<Fact>, Errno> {
     if guest.ownership().is_empty() {
-        return None;
+        return Ok(None);
     }
     let identity = Identity::of(statx);
     if statx.mask & TOLD == TOLD && !guest.ownership().is_unread(identity.inode(), Some(statx.ctime)) {
-        return inode::attributes(guest, statx).0;
+        return Ok(inode::attributes(guest, statx).0);
     }
     stat::fact_of(guest, &statx.reported(), place)
 }

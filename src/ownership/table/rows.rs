@@ -2,98 +2,176 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::{Table, Trouble, errno};
+use super::{Table, Trouble, boot};
 use crate::abi::Errno;
 use crate::cred::{Gid, Uid};
-use crate::ownership::{Device, Fact, Identity, Inode, Record};
+use crate::ownership::{Device, Fact, Filesystem};
 
 const GET: &str =
-    "SELECT birth, uid, gid, mode, block, major, minor, proof FROM facts WHERE dev = ? AND ino = ?";
+    "SELECT birth, uid, gid, mode, block, major, minor, proof FROM facts WHERE filesystem = ? AND ino = ?";
 const PUT: &str = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const REMOVE: &str = "DELETE FROM facts WHERE dev = ? AND ino = ? AND birth = ?";
+const REMOVE: &str = "DELETE FROM facts WHERE filesystem = ? AND ino = ? AND birth = ?";
+const ALL: &str = "SELECT birth, uid, gid, mode, block, major, minor, proof, filesystem, ino FROM facts";
 const GET_NAMED: &str =
-    "SELECT value, proof FROM attributes WHERE dev = ? AND ino = ? AND birth = ? AND name = ?";
+    "SELECT value, proof FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ? AND name = ?";
 const PUT_NAMED: &str = "INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?)";
-const REMOVE_NAMED: &str = "DELETE FROM attributes WHERE dev = ? AND ino = ? AND birth = ? AND name = ?";
-const LIST_NAMED: &str = "SELECT name FROM attributes WHERE dev = ? AND ino = ? AND birth = ?";
+const REMOVE_NAMED: &str =
+    "DELETE FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ? AND name = ?";
+const LIST_NAMED: &str = "SELECT name FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ?";
+const ANY_NAMED: &str = "SELECT 1 FROM attributes WHERE filesystem = ? AND ino = ?";
+const ALL_NAMED: &str = "SELECT filesystem, ino, birth, name, value, proof FROM attributes";
 /// Attributes of inodes that had the number before.
-const FORGET_NAMED: &str = "DELETE FROM attributes WHERE dev = ? AND ino = ? AND birth <> ?";
+const FORGET_NAMED: &str = "DELETE FROM attributes WHERE filesystem = ? AND ino = ? AND birth <> ?";
+const NOTE_FLEETING: &str = "INSERT OR REPLACE INTO fleeting VALUES (?, ?)";
+/// Filesystems that are gone.
+const GONE: &str = "SELECT filesystem FROM fleeting WHERE boot <> ?1";
+
+/// An inode as the file names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ownership) struct Key {
+    /// The filesystem that it is on.
+    pub filesystem: Filesystem,
+    /// Its number there.
+    pub ino: u64,
+    /// Its birth time in nanoseconds since the epoch, good until the year 2262.
+    pub birth: i64,
+}
+
+impl Key {
+    fn numbers(self) -> [i64; 3] {
+        [self.filesystem.id, self.ino.cast_signed(), self.birth]
+    }
+}
+
+/// What the file says of an inode number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ownership) struct Record {
+    /// Whose it is.
+    pub birth: i64,
+    /// What is known.
+    pub fact: Fact,
+}
 
 /// What an attribute's value becomes; `None` is no attribute.
 type Change<'a> = &'a mut dyn FnMut(Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Errno>;
 
-/// An inode as the file names it.
-type Key = (i64, i64, i64);
-
 impl Table {
     /// The record under this inode number, whatever its birth time.
-    ///
-    /// # Errors
-    /// `EIO` and its like, from the file.
-    pub fn get(&self, inode: Inode) -> Result<Option<Record>, Errno> {
-        get(&self.connection.lock(), inode).map_err(errno)
+    pub(in crate::ownership) fn get(
+        &self,
+        filesystem: Filesystem,
+        ino: u64,
+    ) -> Result<Option<Record>, Trouble> {
+        self.judge(self.connection().and_then(|connection| get(&connection, filesystem, ino)))
     }
 
     /// Replaces what is known of an inode; an empty fact is forgotten.
-    ///
-    /// # Errors
-    /// `ENOSPC` where the filesystem is full; `EIO` and its like, from the file.
-    pub fn put(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
-        put(&self.connection.lock(), identity, fact).map_err(errno)
+    pub(in crate::ownership) fn put(&self, key: Key, fact: &Fact) -> Result<(), Trouble> {
+        self.judge(self.connection().and_then(|mut connection| put(&mut connection, key, fact)))
     }
 
     /// The fact of this very inode; one of an earlier inode with its number is forgotten.
-    ///
-    /// # Errors
-    /// As [`Table::get`].
-    pub fn fact(&self, identity: Identity) -> Result<Option<Fact>, Errno> {
-        match self.get(identity.inode())? {
-            Some(record) if record.birth == birth(identity).into() => Ok(Some(record.fact)),
-            Some(record) => {
-                let gone = Identity { birth: record.birth, ..identity };
-                self.put(gone, &Fact::default()).map(|()| None)
-            }
+    pub(in crate::ownership) fn fact(&self, key: Key) -> Result<Option<Fact>, Trouble> {
+        match self.get(key.filesystem, key.ino)? {
+            Some(record) if record.birth == key.birth => Ok(Some(record.fact)),
+            Some(record) => self.put(Key { birth: record.birth, ..key }, &Fact::default()).map(|()| None),
             None => Ok(None),
         }
     }
 
+    /// Whether there are attributes under this inode number.
+    pub(in crate::ownership) fn has_attributes(
+        &self,
+        filesystem: Filesystem,
+        ino: u64,
+    ) -> Result<bool, Trouble> {
+        let connection = self.connection()?;
+        let mut query = connection.prepare_cached(ANY_NAMED)?;
+        Ok(query.exists(params![filesystem.id, ino.cast_signed()])?)
+    }
+
     /// The value of an inode's attribute, if it has it.
-    ///
-    /// # Errors
-    /// As [`Table::get`].
-    pub fn attribute(&self, identity: Identity, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
-        attribute(&self.connection.lock(), key(identity), name).map_err(errno)
+    pub(in crate::ownership) fn attribute(&self, key: Key, name: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        self.judge(self.connection().and_then(|connection| attribute(&connection, key, name)))
     }
 
     /// The names of an inode's attributes, in order.
-    ///
-    /// # Errors
-    /// As [`Table::get`].
-    pub fn attribute_names(&self, identity: Identity) -> Result<Vec<Vec<u8>>, Errno> {
-        attribute_names(&self.connection.lock(), key(identity)).map_err(|error| errno(error.into()))
+    pub(in crate::ownership) fn attribute_names(&self, key: Key) -> Result<Vec<Vec<u8>>, Trouble> {
+        self.judge(self.connection().and_then(|connection| attribute_names(&connection, key)))
     }
 
-    /// Replaces the value of an attribute by what `change` makes of it, in one step.
-    ///
-    /// # Errors
-    /// As [`Table::put`], and that of `change`: then nothing is changed.
-    pub fn change_attribute(&self, identity: Identity, name: &[u8], change: Change) -> Result<(), Errno> {
-        let mut connection = self.connection.lock();
-        let outcome = change_attribute(&mut connection, key(identity), name, change);
-        outcome.unwrap_or_else(|trouble| Err(errno(trouble)))
+    /// Replaces the value of an attribute by what `change` makes of it, in one step; where that refuses,
+    /// nothing is changed.
+    pub(in crate::ownership) fn change_attribute(
+        &self,
+        key: Key,
+        name: &[u8],
+        change: Change,
+    ) -> Result<(), Trouble> {
+        let mut connection = self.connection()?;
+        self.judge(change_attribute(&mut connection, key, name, change))
     }
 }
 
-fn get(connection: &Connection, inode: Inode) -> Result<Option<Record>, Trouble> {
-    let mut query = connection.prepare_cached(GET)?;
-    let (dev, ino) = (inode.dev.cast_signed(), inode.ino.cast_signed());
-    let found = query.query_row(params![dev, ino], |row| Ok((record(row)?, row.get(7)?))).optional()?;
-    match found {
-        Some((record, proof)) if fact_proof((dev, ino, record.birth as i64), &record.fact) != proof => {
-            Err(Trouble::Damaged)
-        }
-        found => Ok(found.map(|(record, _)| record)),
+/// Looks at everything.
+pub(super) fn verify(connection: &Connection) -> Result<(), Trouble> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        let first = found.lines().find(|line| !line.starts_with("***")).unwrap_or_default();
+        return Err(Trouble::Damaged(first.to_owned()));
     }
+    let mut all = connection.prepare(ALL)?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        proven(row, [row.get(8)?, row.get(9)?])?;
+    }
+    let mut all = connection.prepare(ALL_NAMED)?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, value): (Vec<u8>, Vec<u8>) = (row.get(3)?, row.get(4)?);
+        if attribute_proof([row.get(0)?, row.get(1)?, row.get(2)?], &name, &value) != row.get::<_, i64>(5)? {
+            return Err(damaged());
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is anything.
+pub(super) fn is_any(connection: &Connection) -> Result<bool, Trouble> {
+    const ANY: &str = "SELECT EXISTS (SELECT 1 FROM facts) OR EXISTS (SELECT 1 FROM attributes)";
+    Ok(connection.query_row(ANY, [], |row| row.get(0))?)
+}
+
+/// Forgets what was on filesystems that ended with another boot than this.
+pub(super) fn forget_fleeting(connection: &Connection, boot: &str) -> rusqlite::Result<()> {
+    if connection.prepare(GONE)?.exists([boot])? {
+        let transaction = connection.unchecked_transaction()?;
+        for table in ["facts", "attributes"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE filesystem IN ({GONE})"), [boot])?;
+        }
+        transaction.execute("DELETE FROM fleeting WHERE boot <> ?1", [boot])?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn get(connection: &Connection, filesystem: Filesystem, ino: u64) -> Result<Option<Record>, Trouble> {
+    let mut query = connection.prepare_cached(GET)?;
+    let mut rows = query.query(params![filesystem.id, ino.cast_signed()])?;
+    rows.next()?.map(|row| proven(row, [filesystem.id, ino.cast_signed()])).transpose()
+}
+
+/// The record in a row that [`GET`] or [`ALL`] has found, if its values are those that were written.
+fn proven(row: &Row, [filesystem, ino]: [i64; 2]) -> Result<Record, Trouble> {
+    let record = record(row)?;
+    if fact_proof([filesystem, ino, record.birth], &record.fact) != row.get::<_, i64>(7)? {
+        return Err(damaged());
+    }
+    Ok(record)
+}
+
+fn damaged() -> Trouble {
+    Trouble::Damaged("a row is not what was written".to_owned())
 }
 
 fn record(row: &Row) -> rusqlite::Result<Record> {
@@ -108,18 +186,18 @@ fn record(row: &Row) -> rusqlite::Result<Record> {
         mode: row.get(3)?,
         device,
     };
-    Ok(Record { birth: row.get::<_, i64>(0)?.into(), fact })
+    Ok(Record { birth: row.get(0)?, fact })
 }
 
-fn put(connection: &Connection, identity: Identity, fact: &Fact) -> Result<(), Trouble> {
-    let (dev, ino, birth) = key(identity);
+fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble> {
+    let [filesystem, ino, birth] = key.numbers();
     if fact.is_empty() {
-        connection.prepare_cached(REMOVE)?.execute(params![dev, ino, birth])?;
+        connection.prepare_cached(REMOVE)?.execute(params![filesystem, ino, birth])?;
         return Ok(());
     }
     let device = fact.device;
     let values = params![
-        dev,
+        filesystem,
         ino,
         birth,
         fact.uid.map(|uid| uid.0),
@@ -128,77 +206,82 @@ fn put(connection: &Connection, identity: Identity, fact: &Fact) -> Result<(), T
         device.map(|device| device.block),
         device.map(|device| device.major),
         device.map(|device| device.minor),
-        fact_proof((dev, ino, birth), fact),
+        fact_proof([filesystem, ino, birth], fact),
     ];
-    connection.prepare_cached(PUT)?.execute(values)?;
+    if key.filesystem.fleeting {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        note_fleeting(&transaction, filesystem)?;
+        transaction.prepare_cached(PUT)?.execute(values)?;
+        transaction.commit()?;
+    } else {
+        connection.prepare_cached(PUT)?.execute(values)?;
+    }
     Ok(())
 }
 
-fn attribute(
-    connection: &Connection,
-    (dev, ino, birth): Key,
-    name: &[u8],
-) -> Result<Option<Vec<u8>>, Trouble> {
+/// A filesystem will end with this boot.
+fn note_fleeting(connection: &Connection, filesystem: i64) -> rusqlite::Result<()> {
+    if let Some(boot) = boot() {
+        connection.prepare_cached(NOTE_FLEETING)?.execute(params![filesystem, boot])?;
+    }
+    Ok(())
+}
+
+fn attribute(connection: &Connection, key: Key, name: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+    let [filesystem, ino, birth] = key.numbers();
     let mut query = connection.prepare_cached(GET_NAMED)?;
     let row = |row: &Row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?));
-    match query.query_row(params![dev, ino, birth, name], row).optional()? {
-        Some((value, proof)) if attribute_proof((dev, ino, birth), name, &value) != proof => {
-            Err(Trouble::Damaged)
-        }
+    match query.query_row(params![filesystem, ino, birth, name], row).optional()? {
+        Some((value, proof)) if attribute_proof(key.numbers(), name, &value) != proof => Err(damaged()),
         found => Ok(found.map(|(value, _)| value)),
     }
 }
 
-fn attribute_names(connection: &Connection, (dev, ino, birth): Key) -> rusqlite::Result<Vec<Vec<u8>>> {
-    connection.prepare_cached(LIST_NAMED)?.query_map(params![dev, ino, birth], |row| row.get(0))?.collect()
+fn attribute_names(connection: &Connection, key: Key) -> Result<Vec<Vec<u8>>, Trouble> {
+    let mut query = connection.prepare_cached(LIST_NAMED)?;
+    let names: rusqlite::Result<_> = query.query_map(key.numbers(), |row| row.get(0))?.collect();
+    Ok(names?)
 }
 
-/// The outer failure is the file's, the inner what `change` says.
 fn change_attribute(
     connection: &mut Connection,
-    (dev, ino, birth): Key,
+    key: Key,
     name: &[u8],
     change: Change,
-) -> Result<Result<(), Errno>, Trouble> {
+) -> Result<(), Trouble> {
+    let [filesystem, ino, birth] = key.numbers();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let old = attribute(&transaction, (dev, ino, birth), name)?;
-    match change(old) {
-        Err(errno) => return Ok(Err(errno)),
-        Ok(None) => {
-            transaction.prepare_cached(REMOVE_NAMED)?.execute(params![dev, ino, birth, name])?;
+    let old = attribute(&transaction, key, name)?;
+    match change(old).map_err(Trouble::Refused)? {
+        None => {
+            transaction.prepare_cached(REMOVE_NAMED)?.execute(params![filesystem, ino, birth, name])?;
         }
-        Ok(Some(value)) => {
-            let proof = attribute_proof((dev, ino, birth), name, &value);
-            transaction.prepare_cached(FORGET_NAMED)?.execute(params![dev, ino, birth])?;
-            let values = params![dev, ino, birth, name, value, proof];
+        Some(value) => {
+            if key.filesystem.fleeting {
+                note_fleeting(&transaction, filesystem)?;
+            }
+            let proof = attribute_proof(key.numbers(), name, &value);
+            transaction.prepare_cached(FORGET_NAMED)?.execute(key.numbers())?;
+            let values = params![filesystem, ino, birth, name, value, proof];
             transaction.prepare_cached(PUT_NAMED)?.execute(values)?;
         }
     }
-    Ok(Ok(transaction.commit()?))
-}
-
-fn key(identity: Identity) -> Key {
-    (identity.dev.cast_signed(), identity.ino.cast_signed(), birth(identity))
-}
-
-/// The birth time as the file holds it, good until the year 2262.
-fn birth(identity: Identity) -> i64 {
-    i64::try_from(identity.birth).unwrap_or(0)
+    Ok(transaction.commit()?)
 }
 
 /// What a row of facts with these values bears.
-fn fact_proof((dev, ino, birth): Key, fact: &Fact) -> i64 {
+fn fact_proof([filesystem, ino, birth]: [i64; 3], fact: &Fact) -> i64 {
     let id = |id: Option<u32>| id.map_or(-1, i64::from);
     let device = fact.device.map(|device| [device.block.into(), device.major.into(), device.minor.into()]);
     let [block, major, minor] = device.unwrap_or([-1; 3]);
     let (uid, gid) = (id(fact.uid.map(|uid| uid.0)), id(fact.gid.map(|gid| gid.0)));
-    let values = [dev, ino, birth, uid, gid, id(fact.mode.map(u32::from)), block, major, minor];
+    let values = [filesystem, ino, birth, uid, gid, id(fact.mode.map(u32::from)), block, major, minor];
     digest(values.into_iter().flat_map(i64::to_le_bytes))
 }
 
 /// What a row of an attribute bears.
-fn attribute_proof((dev, ino, birth): Key, name: &[u8], value: &[u8]) -> i64 {
-    let numbers = [dev, ino, birth, name.len() as i64].into_iter().flat_map(i64::to_le_bytes);
+fn attribute_proof([filesystem, ino, birth]: [i64; 3], name: &[u8], value: &[u8]) -> i64 {
+    let numbers = [filesystem, ino, birth, name.len() as i64].into_iter().flat_map(i64::to_le_bytes);
     digest(numbers.chain(name.iter().copied()).chain(value.iter().copied()))
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cred::{Gid, Uid};
-use crate::ownership::{Device, Fact, Identity};
+use crate::ownership::{Device, Fact, Filesystem};
 
 /// A directory of a test's own.
 struct Place(PathBuf);
@@ -24,8 +24,10 @@ impl Drop for Place {
     }
 }
 
-fn identity(ino: u64, birth: i128) -> Identity {
-    Identity { dev: u64::MAX, ino, birth }
+const FILESYSTEM: Filesystem = Filesystem { id: -1, fleeting: false };
+
+fn key(ino: u64, birth: i64) -> Key {
+    Key { filesystem: FILESYSTEM, ino, birth }
 }
 
 fn owned(uid: u32) -> Fact {
@@ -39,23 +41,23 @@ fn facts_are_there_when_the_file_is_opened_again() {
     let whole = Fact { uid: Some(Uid(4_294_967_294)), gid: Some(Gid(0)), mode: Some(0o7777), device };
     {
         let table = Table::open(&place.file()).unwrap();
-        table.put(identity(1, 7), &whole).unwrap();
-        table.put(identity(2, 7), &owned(5)).unwrap();
-        table.put(identity(2, 7), &Fact::default()).unwrap();
+        table.put(key(1, 7), &whole).unwrap();
+        table.put(key(2, 7), &owned(5)).unwrap();
+        table.put(key(2, 7), &Fact::default()).unwrap();
     }
     assert!(Table::has_facts(&place.file()).unwrap());
     let table = Table::open(&place.file()).unwrap();
-    assert_eq!(table.fact(identity(1, 7)), Ok(Some(whole)));
-    assert_eq!(table.fact(identity(2, 7)), Ok(None));
+    assert_eq!(table.fact(key(1, 7)), Ok(Some(whole)));
+    assert_eq!(table.fact(key(2, 7)), Ok(None));
 }
 
 #[test]
 fn an_inode_number_used_again_has_no_fact_and_the_old_one_is_forgotten() {
     let place = Place::new("reuse");
     let table = Table::open(&place.file()).unwrap();
-    table.put(identity(1, 7), &owned(5)).unwrap();
-    assert_eq!(table.fact(identity(1, 8)), Ok(None));
-    assert_eq!(table.get(identity(1, 7).inode()), Ok(None));
+    table.put(key(1, 7), &owned(5)).unwrap();
+    assert_eq!(table.fact(key(1, 8)), Ok(None));
+    assert_eq!(table.get(FILESYSTEM, 1), Ok(None));
 }
 
 #[test]
@@ -64,13 +66,11 @@ fn two_that_are_open_at_once_see_what_the_other_writes() {
     let [one, other] = [(); 2].map(|()| Table::open(&place.file()).unwrap());
     std::thread::scope(|scope| {
         for (table, from) in [(&one, 0), (&other, 500)] {
-            scope.spawn(move || {
-                (from..from + 500).for_each(|i| table.put(identity(i, 1), &owned(9)).unwrap())
-            });
+            scope.spawn(move || (from..from + 500).for_each(|i| table.put(key(i, 1), &owned(9)).unwrap()));
         }
     });
     for table in [&one, &other] {
-        assert!((0..1000).all(|ino| table.fact(identity(ino, 1)) == Ok(Some(owned(9)))));
+        assert!((0..1000).all(|ino| table.fact(key(ino, 1)) == Ok(Some(owned(9)))));
     }
 }
 
@@ -86,7 +86,7 @@ fn what_is_no_store_of_ours_is_reported_and_left_as_it_is() {
     let place = Place::new("corrupt");
     let file = place.file();
     let table = Table::open(&file).unwrap();
-    (0..2000).for_each(|ino| table.put(identity(ino, 1), &owned(5)).unwrap());
+    (0..2000).for_each(|ino| table.put(key(ino, 1), &owned(5)).unwrap());
     drop(table);
     let whole = fs::read(&file).unwrap();
     let garbage = b"a letter to somebody".repeat(300);
@@ -124,12 +124,12 @@ fn many_may_make_the_file_at_once() {
                 let file = place.file();
                 scope.spawn(move || {
                     Table::has_facts(&file).unwrap();
-                    Table::open(&file).unwrap().put(identity(ino, 1), &owned(9)).unwrap();
+                    Table::open(&file).unwrap().put(key(ino, 1), &owned(9)).unwrap();
                 });
             }
         });
         let table = Table::open(&place.file()).unwrap();
-        assert!((0..4).all(|ino| table.fact(identity(ino, 1)) == Ok(Some(owned(9)))));
+        assert!((0..4).all(|ino| table.fact(key(ino, 1)) == Ok(Some(owned(9)))));
     }
 }
 
@@ -137,7 +137,7 @@ fn many_may_make_the_file_at_once() {
 fn attributes_are_there_when_the_file_is_opened_again_and_belong_to_one_birth() {
     let place = Place::new("named");
     let put = |table: &Table, birth, name: &[u8], value: &[u8]| {
-        table.change_attribute(identity(1, birth), name, &mut |_| Ok(Some(value.to_owned()))).unwrap();
+        table.change_attribute(key(1, birth), name, &mut |_| Ok(Some(value.to_owned()))).unwrap();
     };
     {
         let table = Table::open(&place.file()).unwrap();
@@ -148,20 +148,20 @@ fn attributes_are_there_when_the_file_is_opened_again_and_belong_to_one_birth() 
     assert!(Table::has_facts(&place.file()).unwrap());
     let table = Table::open(&place.file()).unwrap();
     let names = [b"trusted.a", b"trusted.b", b"trusted.c"].map(|name| name.to_vec()).to_vec();
-    assert_eq!(table.attribute_names(identity(1, 7)), Ok(names));
-    assert_eq!(table.attribute(identity(1, 7), b"trusted.a"), Ok(Some(vec![])));
-    assert_eq!(table.attribute(identity(1, 7), b"trusted.b"), Ok(Some(vec![0, 255])));
-    assert_eq!(table.attribute(identity(1, 7), b"trusted.d"), Ok(None));
-    assert_eq!(table.attribute_names(identity(1, 8)), Ok(vec![]), "another inode with its number");
+    assert_eq!(table.attribute_names(key(1, 7)), Ok(names));
+    assert_eq!(table.attribute(key(1, 7), b"trusted.a"), Ok(Some(vec![])));
+    assert_eq!(table.attribute(key(1, 7), b"trusted.b"), Ok(Some(vec![0, 255])));
+    assert_eq!(table.attribute(key(1, 7), b"trusted.d"), Ok(None));
+    assert_eq!(table.attribute_names(key(1, 8)), Ok(vec![]), "another inode with its number");
     put(&table, 8, b"trusted.e", b"x");
-    assert_eq!(table.attribute_names(identity(1, 7)), Ok(vec![]), "which the first did not outlive");
-    let refused = table.change_attribute(identity(1, 8), b"trusted.e", &mut |old| {
+    assert_eq!(table.attribute_names(key(1, 7)), Ok(vec![]), "which the first did not outlive");
+    let refused = table.change_attribute(key(1, 8), b"trusted.e", &mut |old| {
         assert_eq!(old.as_deref(), Some(&b"x"[..]));
         Err(Errno::EEXIST)
     });
-    assert_eq!(refused, Err(Errno::EEXIST));
-    table.change_attribute(identity(1, 8), b"trusted.e", &mut |_| Ok(None)).unwrap();
-    assert_eq!(table.attribute(identity(1, 8), b"trusted.e"), Ok(None));
+    assert_eq!(refused, Err(Trouble::Refused(Errno::EEXIST)));
+    table.change_attribute(key(1, 8), b"trusted.e", &mut |_| Ok(None)).unwrap();
+    assert_eq!(table.attribute(key(1, 8), b"trusted.e"), Ok(None));
     drop(table);
     assert!(!Table::has_facts(&place.file()).unwrap());
 }
@@ -170,15 +170,19 @@ fn attributes_are_there_when_the_file_is_opened_again_and_belong_to_one_birth() 
 fn a_value_that_nobody_wrote_is_no_owner() {
     let place = Place::new("flipped");
     let table = Table::open(&place.file()).unwrap();
-    table.put(identity(1, 7), &owned(5)).unwrap();
-    table.change_attribute(identity(1, 7), b"n", &mut |_| Ok(Some(b"value".to_vec()))).unwrap();
+    table.put(key(1, 7), &owned(5)).unwrap();
+    table.change_attribute(key(1, 7), b"n", &mut |_| Ok(Some(b"value".to_vec()))).unwrap();
     for flip in ["facts SET uid = 6", "facts SET mode = 0", "facts SET proof = 1"] {
-        table.put(identity(1, 7), &owned(5)).unwrap();
-        table.connection.lock().execute_batch(&format!("UPDATE {flip}")).unwrap();
-        assert_eq!(table.fact(identity(1, 7)), Err(Errno::EIO), "{flip}");
+        table.put(key(1, 7), &owned(5)).unwrap();
+        table.connection().unwrap().execute_batch(&format!("UPDATE {flip}")).unwrap();
+        assert_eq!(
+            table.fact(key(1, 7)),
+            Err(Trouble::Damaged("a row is not what was written".to_owned())),
+            "{flip}"
+        );
     }
-    table.connection.lock().execute_batch("UPDATE attributes SET value = x'76616C7565'").unwrap();
-    assert_eq!(table.attribute(identity(1, 7), b"n"), Ok(Some(b"value".to_vec())));
-    table.connection.lock().execute_batch("UPDATE attributes SET value = x'76616C7566'").unwrap();
-    assert_eq!(table.attribute(identity(1, 7), b"n"), Err(Errno::EIO));
+    table.connection().unwrap().execute_batch("UPDATE attributes SET value = x'76616C7565'").unwrap();
+    assert_eq!(table.attribute(key(1, 7), b"n"), Ok(Some(b"value".to_vec())));
+    table.connection().unwrap().execute_batch("UPDATE attributes SET value = x'76616C7566'").unwrap();
+    assert_eq!(table.attribute(key(1, 7), b"n").map_err(|trouble| trouble.errno()), Err(Errno::EIO));
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::*;
 use crate::abi::SysResult;
 use crate::cred::{Gid, Uid};
-use crate::ownership::{Choice, Device, Home, Inode, Ownership};
+use crate::ownership::{Choice, Device, Home, Inode, Ownership, Voice};
 use crate::syscalls::fake::{FakeGuest, Memory};
 
 type Attributed = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
@@ -17,7 +17,8 @@ fn guest(inode: &Attributed, refuses: fn(&str) -> Option<Errno>) -> FakeGuest {
     let mut guest = FakeGuest::new();
     let inode = Rc::clone(inode);
     guest.memory.map(PATH, &[0; 5000]);
-    guest.ownership = Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"));
+    guest.ownership =
+        Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"), Voice::default());
     guest.kernel = Some(Box::new(move |memory, call, args| match refuses(call.name) {
         Some(errno) => Err(errno),
         None => answer(&inode, memory, call.name.trim_start_matches(['l', 'f']), args),
@@ -93,12 +94,12 @@ fn a_fact_is_found_on_its_inode_by_another_run() {
         let mut one = guest(&inode, WILLING);
         one.memory.map(PATH, b"/f\0");
         let file = statx(0o100_644, 5);
-        recall(&mut one, Place::path(PATH), &file);
+        recall(&mut one, Place::path(PATH), &file).unwrap();
         assert_eq!(give(&mut one, &file, fact), Ok(()));
         let mut other = guest(&inode, WILLING);
         other.memory.map(PATH, b"/f\0");
         if other.ownership.evidence() {
-            recall(&mut other, Place::path(PATH), &file);
+            recall(&mut other, Place::path(PATH), &file).unwrap();
             let found = other.ownership.remembered(Identity::of(&file));
             let seen = |fact| Attributes::seen(inode::known(&file), &other.view, Some(fact));
             assert_eq!(seen(found), seen(fact));
@@ -114,10 +115,10 @@ fn an_inode_is_looked_at_once_for_a_change_time_and_costs_one_call_where_there_i
     guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark().expect("the root bears it or never can");
     for (ctime, calls) in [(5, 1), (5, 1), (6, 2)] {
-        recall(&mut guest, Place::path(PATH), &statx(0o100_644, ctime));
+        recall(&mut guest, Place::path(PATH), &statx(0o100_644, ctime)).unwrap();
         assert_eq!(guest.injected.len(), calls);
     }
-    recall(&mut guest, Place::path(PATH), &statx(0o120_777, 7));
+    recall(&mut guest, Place::path(PATH), &statx(0o120_777, 7)).unwrap();
     assert_eq!(guest.injected.len(), 2, "a symbolic link bears none");
 }
 
@@ -128,7 +129,7 @@ fn a_mode_that_the_kernel_came_to_have_too_is_taken_off_the_inode_when_it_change
     let mut guest = guest(&inode, WILLING);
     guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark().expect("the root bears it or never can");
-    recall(&mut guest, Place::path(PATH), &statx(0o100_644, 5));
+    recall(&mut guest, Place::path(PATH), &statx(0o100_644, 5)).unwrap();
     let changed = statx(0o104_755, 6);
     let before = inode::attributes(&guest, &changed).1;
     let goal = |seen: Attributes| seen.with_permissions(0o4755);
@@ -144,7 +145,7 @@ fn a_character_device_is_only_what_a_regular_file_stands_for() {
         let mut guest = guest(&inode, WILLING);
         guest.memory.map(PATH, b"/f\0");
         guest.ownership.leave_mark().expect("the root bears it or never can");
-        recall(&mut guest, Place::path(PATH), &statx(mode, 5));
+        recall(&mut guest, Place::path(PATH), &statx(mode, 5)).unwrap();
         let known = guest.ownership.remembered(Identity::of(&statx(mode, 5)));
         assert_eq!(known.device.is_some(), is_device);
     }
@@ -209,7 +210,7 @@ fn what_could_not_be_read_is_neither_taken_for_nothing_nor_for_read() {
                 true => Err(errno),
                 false => answer(&marked, memory, call.name.trim_start_matches(['l', 'f']), args),
             }));
-            recall(&mut guest, Place::path(PATH), &file);
+            recall(&mut guest, Place::path(PATH), &file).unwrap();
             assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(7, 8), "{refused} {errno:?}");
             assert!(guest.ownership.is_unread(Identity::of(&file).inode(), Some(file.ctime)));
         }
@@ -218,7 +219,7 @@ fn what_could_not_be_read_is_neither_taken_for_nothing_nor_for_read() {
     guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
-    recall(&mut guest, Place::path(PATH), &file);
+    recall(&mut guest, Place::path(PATH), &file).unwrap();
     assert!(!guest.ownership.is_unread(Identity::of(&file).inode(), Some(file.ctime)), "it can bear none");
 }
 
@@ -231,7 +232,7 @@ fn an_inode_with_too_many_attributes_to_list_is_asked_for_ours() {
     guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
-    recall(&mut guest, Place::path(PATH), &file);
+    recall(&mut guest, Place::path(PATH), &file).unwrap();
     assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(7, 8));
 }
 
@@ -243,18 +244,23 @@ fn where_the_inode_cannot_bear_it_nothing_stale_is_left_on_it() {
     guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
-    recall(&mut guest, Place::path(PATH), &file);
+    recall(&mut guest, Place::path(PATH), &file).unwrap();
     assert_eq!(give(&mut guest, &file, owned(20, 8)), Ok(()), "there is no other home: it ends with the run");
     assert!(inode.borrow().is_empty());
-    recall(&mut guest, Place::path(PATH), &statx(0o100_644, 6));
+    recall(&mut guest, Place::path(PATH), &statx(0o100_644, 6)).unwrap();
     assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(20, 8), "which it does not before");
 }
 
 #[test]
 fn a_fact_that_nothing_can_keep_is_not_taken_where_the_person_named_the_home() {
     let mut guest = guest(&Attributed::default(), WILLING);
-    let home = Home::prepare(Choice::File("/proc/nowhere/store".into())).expect("it is not there");
-    guest.ownership = Ownership::at(home);
+    let directory = std::env::temp_dir().join(format!("remainroot-nowhere-{}", std::process::id()));
+    let home = Home::prepare(Choice::File(directory.join("store"))).expect("it could be made");
+    std::fs::write(&directory, "but is not").expect("a file is in the way");
+    let said = std::sync::Arc::new(std::sync::Mutex::new(vec![]));
+    let heard = std::sync::Arc::clone(&said);
+    guest.ownership =
+        Ownership::at(home, Voice::new(move |sentence| heard.lock().unwrap().push(sentence.to_owned())));
     let file = statx(0o100_644, 5);
     guest.memory.map(PATH, b"/f\0");
     let outcome =
@@ -265,4 +271,10 @@ fn a_fact_that_nothing_can_keep_is_not_taken_where_the_person_named_the_home() {
         guest.ownership.ask(Inode { dev: file.dev, ino: 9 }, None),
         crate::ownership::Answer::Unread(None)
     );
+    let outcome =
+        inode::remember(&mut guest, Place::path(PATH), &file, |seen| Attributes { uid: Uid(6), ..seen });
+    assert_eq!(outcome, Err(Errno::EIO));
+    let said = said.lock().unwrap();
+    assert!(matches!(&said[..], [once] if once.contains("nowhere")), "{said:?}");
+    let _ = std::fs::remove_file(directory);
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::abi::{Abi, Errno};
 use crate::cred::Credentials;
-use crate::ownership::{Home, Listing, Ownership};
+use crate::ownership::{Home, Listing, Ownership, Voice};
 use crate::syscalls::fake::FakeGuest;
 use crate::syscalls::files::{Files, chown};
 
@@ -9,7 +9,7 @@ use crate::syscalls::files::{Files, chown};
 fn recorded() -> (Files, FakeGuest) {
     let files = Files::default();
     let mut guest = files.guest(Credentials::root());
-    guest.ownership = Ownership::at(Home::default().with_listings(vec![], Listing::Saved));
+    guest.ownership = Ownership::at(Home::default().with_listings(vec![], Listing::Saved), Voice::default());
     for (path, owner) in [("/a", 5), ("/bb", 0)] {
         files.make(path, 0o100_644);
         assert_eq!(chown(&mut guest, path, owner, 0), Ok(0));

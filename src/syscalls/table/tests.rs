@@ -107,6 +107,7 @@ fn number_in(header: &BTreeMap<String, u32>, abi: Abi, name: &str) -> Option<u32
     match (abi, name) {
         (Abi::I386, "newfstatat") => get("fstatat64"),
         (Abi::I386, "mmap") => get("mmap2"),
+        (Abi::I386, "fstatfs") => get("fstatfs64"),
         (Abi::Aarch64, "fstat64") => None, // the generic header has it for 32-bit machines
         (Abi::I386, _) => match name.strip_suffix("16") {
             Some(short) => get(short),

@@ -1,6 +1,6 @@
 use crate::abi::{Abi, Errno, SysResult};
 use crate::cred::{Cap, CapSet, Credentials};
-use crate::ownership::{Choice, Extra, Home, Ownership};
+use crate::ownership::{Choice, Extra, Home, Ownership, Voice};
 use crate::syscalls::fake::FakeGuest;
 use crate::syscalls::files::{Files, user};
 use crate::syscalls::{Stage, Verdict};
@@ -74,7 +74,8 @@ fn what_the_kernel_refuses_is_kept_for_it() {
 #[test]
 fn a_value_that_outlasts_the_run_stands_on_its_inode() {
     let (files, mut guest) = with_file(Credentials::root());
-    guest.ownership = Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"));
+    guest.ownership =
+        Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"), Voice::default());
     assert_eq!(set(&mut guest, "trusted.x", b"one", 0), Ok(0));
     let packed = files.xattr("/file", "user.remainroot.xattrs").expect("it is there");
     assert!(packed.ends_with(b"trusted.x\x03\0\0\0one"));

@@ -10,7 +10,8 @@ const SEEN: &[u8] = b"user.a\0user.b\0";
 
 fn guest() -> FakeGuest {
     let mut guest = FakeGuest::new();
-    guest.ownership = Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"));
+    guest.ownership =
+        Ownership::at(Home::prepare(Choice::Attributes).expect("no file is needed"), Voice::default());
     guest.memory.map(NAME, &[0; 4096]);
     guest.memory.map(LIST, &[0; 256]);
     guest.memory.map(ARGUMENTS, &[0; 16]);

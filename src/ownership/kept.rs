@@ -1,0 +1,228 @@
+//! What is kept beside inodes: the file, and how it is said that it failed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+
+use super::table::{Key, Record, Trouble};
+use super::{Fact, Filesystem, Identity, Table, Unusable};
+use crate::abi::Errno;
+
+/// So many mounts of a filesystem are known at most.
+const MOST: usize = 64;
+
+/// Says a sentence to the person, if there is somebody to hear it.
+pub struct Voice(Box<dyn Fn(&str) + Send + Sync>);
+
+impl Voice {
+    /// Says it so.
+    pub fn new(say: impl Fn(&str) + Send + Sync + 'static) -> Voice {
+        Voice(Box::new(say))
+    }
+}
+
+impl Default for Voice {
+    fn default() -> Voice {
+        Voice::new(|_| {})
+    }
+}
+
+impl fmt::Debug for Voice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Voice")
+    }
+}
+
+/// The file of a run.
+#[derive(Debug)]
+pub(super) struct Kept {
+    path: Option<PathBuf>,
+    /// Whether it was asked for by name, so that the guest must not go on without it.
+    named: bool,
+    /// Opened when first needed.
+    table: OnceLock<Table>,
+    /// By device number.
+    filesystems: RwLock<HashMap<u64, Mounted>>,
+    voice: Voice,
+    /// What was said of it.
+    complaint: OnceLock<String>,
+    /// Whether it was found that it cannot be used.
+    useless: AtomicBool,
+}
+
+/// A filesystem, and the mounts by which it was met under its device number.
+#[derive(Debug)]
+struct Mounted {
+    filesystem: Filesystem,
+    mounts: Vec<u64>,
+}
+
+impl Kept {
+    pub(super) fn new(path: Option<PathBuf>, named: bool, voice: Voice) -> Kept {
+        let (filesystems, useless) = (RwLock::default(), AtomicBool::new(false));
+        Kept { path, named, table: OnceLock::new(), filesystems, voice, complaint: OnceLock::new(), useless }
+    }
+
+    /// Whether there is to be a file.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Whether it has to be found out which filesystem has this device number in this mount. Numbers are
+    /// used again after an unmount; those of mounts, since Linux 6.8, are not.
+    pub(super) fn wants_filesystem(&self, dev: u64, mount: Option<u64>) -> bool {
+        let met = |mounted: &Mounted| mount.is_some_and(|mount| mounted.mounts.contains(&mount));
+        self.is_wanted() && !self.filesystems.read().get(&dev).is_some_and(met)
+    }
+
+    /// It is this one.
+    pub(super) fn know_filesystem(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) {
+        let mut filesystems = self.filesystems.write();
+        match filesystems.get_mut(&dev) {
+            Some(mounted) if mounted.filesystem == filesystem && mounted.mounts.len() < MOST => {
+                mounted.mounts.extend(mount);
+            }
+            _ => {
+                let mounts = mount.into_iter().collect();
+                filesystems.insert(dev, Mounted { filesystem, mounts });
+            }
+        }
+    }
+
+    /// How the file names an inode; `None` where it has no lasting name: nothing tells it from its number's
+    /// next owner, or its filesystem could not be found out.
+    fn key(&self, identity: Identity) -> Option<Key> {
+        let filesystem = self.filesystems.read().get(&identity.dev)?.filesystem;
+        let birth = i64::try_from(identity.birth).ok().filter(|&birth| birth != 0)?;
+        Some(Key { filesystem, ino: identity.ino, birth })
+    }
+
+    /// The file, opened; made where nobody has made it yet and it is to be written. `None` where there is none
+    /// and memory has to do.
+    ///
+    /// # Errors
+    /// `EIO` where it was asked for by name and cannot be used.
+    fn table(&self, to_write: bool) -> Result<Option<&Table>, Errno> {
+        let Some(path) = self.path.as_deref() else { return Ok(None) };
+        if !to_write && self.table.get().is_none() && !path.exists() {
+            return Ok(None);
+        }
+        if let Some(table) = self.table.get() {
+            return Ok(Some(table));
+        }
+        if self.useless.load(Ordering::Relaxed) {
+            return if self.named { Err(Errno::EIO) } else { Ok(None) };
+        }
+        match Table::open(path) {
+            Ok(table) => {
+                // Another may have been quicker.
+                let _ = self.table.set(table);
+                Ok(self.table.get())
+            }
+            Err(Unusable { errno: errno @ (Errno::ENOSPC | Errno::EDQUOT), .. }) => Err(errno),
+            Err(unusable) => {
+                self.useless.store(true, Ordering::Relaxed);
+                self.say(&unusable.to_string());
+                if self.named { Err(Errno::EIO) } else { Ok(None) }
+            }
+        }
+    }
+
+    /// What a failure is to the guest: its errno, where that says it all or the file was asked for by name.
+    /// Else the failure is said, and memory has to do.
+    fn settle<T>(&self, outcome: Result<T, Trouble>) -> Result<Option<T>, Errno> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(trouble) => match trouble.errno() {
+                Errno::EIO => {
+                    let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+                    self.say(&format!("the store {path} failed: {trouble}"));
+                    if self.named { Err(Errno::EIO) } else { Ok(None) }
+                }
+                errno => Err(errno),
+            },
+        }
+    }
+
+    /// Says once what is wrong, and what comes of it.
+    fn say(&self, cause: &str) {
+        tracing::error!(%cause, "a store fails");
+        let consequence =
+            if self.named { "calls that need it fail" } else { "what only it can keep ends with this run" };
+        let complaint = format!("{cause}; {consequence}");
+        if self.complaint.set(complaint.clone()).is_ok() {
+            (self.voice.0)(&complaint);
+        }
+    }
+
+    /// What is wrong with it.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        self.complaint.get().map(String::as_str)
+    }
+
+    /// A number that another one follows when another process has changed the file.
+    pub(super) fn version(&self) -> i64 {
+        let table = self.table(false).ok().flatten();
+        table.and_then(|table| self.settle(table.version()).ok().flatten()).unwrap_or(0)
+    }
+
+    /// What the file says of an inode.
+    ///
+    /// # Errors
+    /// `EIO` where it was asked for by name; `ENOMEM`.
+    pub(super) fn fact(&self, identity: Identity) -> Result<Option<Fact>, Errno> {
+        let (Some(table), Some(key)) = (self.table(false)?, self.key(identity)) else { return Ok(None) };
+        Ok(self.settle(table.fact(key))?.flatten())
+    }
+
+    /// What it says of an inode number, and whether it has attributes of it.
+    pub(super) fn peek(&self, dev: u64, ino: u64) -> (Option<Record>, bool) {
+        let filesystem = self.filesystems.read().get(&dev).map(|mounted| mounted.filesystem);
+        let (Some(filesystem), Ok(Some(table))) = (filesystem, self.table(false)) else {
+            return (None, false);
+        };
+        let record = self.settle(table.get(filesystem, ino)).ok().flatten().flatten();
+        (record, self.settle(table.has_attributes(filesystem, ino)).ok().flatten().unwrap_or(false))
+    }
+
+    /// Has the file keep a fact, or forget it where it is empty. Whether it does; else memory has to do.
+    ///
+    /// # Errors
+    /// `ENOSPC` where the filesystem is full; as [`Kept::fact`].
+    pub(super) fn keep(&self, identity: Identity, fact: &Fact) -> Result<bool, Errno> {
+        if fact.is_empty() && self.fact(identity)?.is_none() {
+            return Ok(true);
+        }
+        match (self.key(identity), self.table(true)?) {
+            (Some(key), Some(table)) => Ok(self.settle(table.put(key, fact))?.is_some()),
+            _ => Ok(false),
+        }
+    }
+
+    /// What `ask` gets to know of an inode from the file; `None` where memory has to do.
+    ///
+    /// # Errors
+    /// As [`Kept::keep`].
+    pub(super) fn attribute<T>(
+        &self,
+        identity: Identity,
+        to_write: bool,
+        ask: impl FnOnce(&Table, Key) -> Result<T, Trouble>,
+    ) -> Result<Option<T>, Errno> {
+        match (self.key(identity), self.table(to_write)?) {
+            (Some(key), Some(table)) => self.settle(ask(table, key)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Nothing more is asked or kept.
+    pub(super) fn close(&self) {
+        if let Some(table) = self.table.get() {
+            table.close();
+        }
+    }
+}
