@@ -54,13 +54,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::abi::Errno;
 use crate::abi::stat::{Ctime, Statx};
-use crate::cred::View;
+use crate::abi::{Errno, VfsCaps};
+use crate::cred::{CapSet, FileCaps, View};
 use beside::Beside;
 use carried::Carried;
 use home::Lasting;
 use tick::Tick;
+
+/// Name of the attribute that holds a file's capabilities.
+pub const CAPABILITY: &[u8] = CAPABILITY_NAME.to_bytes();
+/// The same with a NUL behind it.
+pub const CAPABILITY_NAME: &CStr = c"security.capability";
 
 /// What is known of an inode by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -422,6 +427,28 @@ impl Ownership {
         change: impl Fn(&mut Extras),
     ) -> (Arc<Extras>, Arc<Extras>) {
         self.extras.change(identity, &change)
+    }
+
+    /// The capabilities of an inode's image, where the kernel has these as `security.capability`
+    /// (`get_vfs_caps_from_disk`). Those of another user namespace's root are none here.
+    pub fn file_caps(&self, identity: Identity, kernels: Option<&[u8]>) -> Option<FileCaps> {
+        let extras = self.extras(identity);
+        let caps = match extras.get(CAPABILITY) {
+            None => VfsCaps::read(kernels?),
+            Some(Extra::Whole(value)) => VfsCaps::read(value).filter(|caps| caps.root == 0),
+            Some(Extra::Beside(_) | Extra::Gone) => None,
+        }?;
+        let set = |bits| CapSet(bits).and(CapSet::FULL);
+        Some(FileCaps {
+            permitted: set(caps.permitted),
+            inheritable: set(caps.inheritable),
+            effective: caps.effective,
+        })
+    }
+
+    /// The same of a file that the tracer itself knows by path.
+    pub fn file_caps_at(&self, path: &CStr, identity: Identity) -> Option<FileCaps> {
+        self.file_caps(identity, reach::get(path, CAPABILITY_NAME).ok().as_deref())
     }
 
     /// There is a set-gid directory with an emulated group.

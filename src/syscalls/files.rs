@@ -135,6 +135,7 @@ impl Files {
                 Ok(0)
             }
             "fsetxattr" => state.set_xattr(memory, first, second, third, fourth),
+            "getxattr" => Err(Errno::ENODATA), // they are only set by descriptor
             "fgetxattr" => state.get_xattr(memory, first, second, third, fourth),
             "fremovexattr" => state.remove_xattr(memory, first, second),
             "flistxattr" => state.list_xattrs(memory, first, second, third),

@@ -9,6 +9,7 @@ mod capabilities;
 mod chmod;
 mod chown;
 mod create;
+mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]

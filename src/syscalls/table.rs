@@ -4,7 +4,7 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, groups, ids, kill, mknod, moves, placed, prctl, refused,
+    bind, capabilities, chmod, chown, create, exec, groups, ids, kill, mknod, moves, placed, prctl, refused,
     removal, sandbox, stat, statx, xattr,
 };
 use crate::abi::{Abi, Numbers};
@@ -93,6 +93,8 @@ pub const TABLE: &[Operation] = &[
     row("capset", [126, 185, 91], capabilities::capset, BASE),
     row("capget", [125, 184, 90], capabilities::capget, BASE),
     row("prctl", [157, 172, 167], prctl::prctl, prctl::STOPS),
+    row("execve", [59, 11, 221], exec::execve, IDENTITY),
+    row("execveat", [322, 358, 281], exec::execveat, IDENTITY),
     // Owners of files.
     row("chown", [92, 212, -1], chown::chown::<Wide>, chown::STOPS),
     row("chown16", [-1, 182, -1], chown::chown::<Narrow>, chown::STOPS16),

@@ -95,9 +95,10 @@ impl Worker {
         ownership.recall(&path, identity, file.ctime, kernel);
         let fact = ownership.confirm(identity, file.ctime);
         let seen = Attributes::seen(kernel, &self.shared.view, fact);
-        let set_id = seen.mode & 0o6000 != 0;
-        let nosuid = set_id && sys::process::is_nosuid(&path).unwrap_or(false);
-        Some(ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps: None })
+        let caps = ownership.file_caps_at(&path, identity);
+        let privileged = seen.mode & 0o6000 != 0 || caps.is_some();
+        let nosuid = privileged && sys::process::is_nosuid(&path).unwrap_or(false);
+        Some(ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps })
     }
 
     /// Writes the ids into the auxiliary vector on the new stack, where ld.so looks for them.

@@ -1,5 +1,7 @@
 //! Which rules an attribute is under, by its name (fs/xattr.c).
 
+use crate::ownership::CAPABILITY;
+
 /// A kind of attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -19,8 +21,6 @@ pub enum Class {
     Other,
 }
 
-/// Name of the file capabilities.
-pub const CAPABILITY: &[u8] = b"security.capability";
 /// Name of the label that SELinux has its own rules for.
 pub const SELINUX: &[u8] = b"security.selinux";
 /// Name of the list of who may access a file.

@@ -1,0 +1,121 @@
+//! Extended attributes by the programs that people use: real root and remainroot in a one-id namespace say the
+//! same, in the run that set them and in the next.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr)] // a helper of a test is a test
+
+mod common;
+
+use common::{How, Run, Scratch};
+
+/// Lists what every file in `w` bears.
+const LIST: &str = "cd w; find . | sort > ../list; \
+     xargs -a ../list stat -c '%n %F %a %u:%g'; xargs -a ../list getfattr -h -d -m - --; \
+     find . ! -type l | sort | xargs getfacl -n -p --; xargs -a ../list getcap -n";
+
+/// What Debian packages the programs of these tests are in.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("setfacl", "acl"),
+    ("setfattr", "attr"),
+    ("setcap", "libcap2-bin"),
+    ("rsync", "rsync"),
+    ("tar", "tar"),
+    ("setpriv", "util-linux"),
+];
+
+/// Whether both sides can run; says why not.
+fn possible() -> bool {
+    let there =
+        |program: &str| Run::shell(How::Native, &format!("command -v {program}")).output().status.success();
+    let lacking = PROGRAMS.iter().find(|(program, _)| !there(program));
+    if let Some((program, package)) = lacking {
+        eprintln!("skipped: needs {program} ({package})");
+    }
+    lacking.is_none() && common::needs_root()
+}
+
+/// Runs a script as real root and under remainroot, each in a directory of its own without a capability that
+/// real root may lack, then lists in another run what it has left, and compares.
+fn same(store: &str, script: &str) {
+    if !possible() {
+        return;
+    }
+    let [native, ours] = [How::Native, How::Remainroot].map(|how| {
+        let place = Scratch::new("xattrs");
+        let store = match store {
+            "a file" => place.file("facts"),
+            store => store.to_owned(),
+        };
+        let run = |script: &str| {
+            let words = ["capsh", "--drop=cap_sys_resource", "--", "-c", script];
+            let run = Run::new(how, words).directory(place.path()).variable("HOME", place.path());
+            run.option(&format!("--store={store}")).seconds(60).output()
+        };
+        let now = run(&format!("umask 022; chmod 755 .; mkdir w; (cd w; {script}); {LIST}"));
+        let later = run(if store == "memory" { "true" } else { LIST });
+        (now, later)
+    });
+    assert_eq!(native.0, ours.0, "{store}: {script}");
+    assert_eq!(native.1, ours.1, "{store}: in the next run, after {script}");
+    assert!(native.0.stdout.lines().count() > 20, "{native:?}");
+}
+
+/// The same wherever facts can be kept.
+fn same_everywhere(script: &str) {
+    for store in ["auto", "memory", "a file"] {
+        same(store, script);
+    }
+}
+
+#[test]
+fn lists_with_any_name_are_set_shown_and_changed() {
+    same_everywhere(
+        "show() { for f in \"$@\"; do stat -c '%n %a %U:%G' $f; getfacl -n -p $f; done; }; \
+         touch f; setfacl -m u:1000:rx,g:4:rwx f; show f; setfacl -m m::r f; show f; chmod 664 f; show f; \
+         chmod g+s f; setfacl -x u:1000 f; show f; mv f g; ln g h; show g h; rm g; show h; rm h; touch h; show h; \
+         mkdir d; setfacl -m g:adm:rx d; chown 1000 h; \
+         setpriv --reuid 1000 --regid 1001 --clear-groups sh -c 'setfacl -m u:7:r h; setfacl -m u:7:r d; echo $?'; \
+         show d h; setfacl -m u:0:rwx,g:0:rwx,u:65534:- d; show d; setfacl -b d; show d",
+    );
+}
+
+#[test]
+fn what_is_made_in_a_directory_gets_its_default_list() {
+    same_everywhere(
+        "mkdir d; setfacl -d -m u:33:rwx,g:50:r-x,o::- d; umask 077; echo x > d/new; mkdir d/sub; \
+         mkdir -p d/sub/deep/er; ln -s new d/link; mkfifo d/fifo; mknod d/null c 1 3; cp /etc/hostname d/copied; \
+         install -m 640 /etc/hostname d/installed; \
+         chmod 777 d; setpriv --reuid 1000 --regid 1001 --clear-groups sh -c 'umask 0; touch d/theirs; mkdir d/yours'; \
+         setfacl -k d; touch d/plain; getfacl -n d/sub; mv d/sub e; mkdir e/more",
+    );
+}
+
+#[test]
+fn copies_archives_and_backups_keep_lists_and_attributes() {
+    same_everywhere(
+        "mkdir -p d/s; ln -s s d/l; mkfifo d/p; mknod d/b b 8 1; echo x > d/f; chown 1000:1001 d/f; \
+         setfacl -m u:7:rwx,g:8:r d/f d/s d/p; setfacl -d -m u:9:rw d/s; setfattr -n user.mine -v 1 d/f; \
+         setfattr -h -n trusted.md5 -v abc d d/f d/l d/p d/b; setfattr -n security.foo -v bar d/f; cp /bin/true d/t; \
+         setcap -n 1000 cap_net_raw+ep d/t; \
+         cp -a d copy; all=\"--acls --xattrs --xattrs-include=*\"; tar $all -cf ../t.tar d; mkdir x; \
+         tar $all -xpf ../t.tar -C x; rsync -aAX d/ r/; getfacl -R -n d > ../lists; setfacl -R -b d/s d/f; \
+         setfacl --restore=../lists; \
+         setpriv --reuid 1000 --regid 1001 --clear-groups getfattr -h -d -m - d/f d",
+    );
+}
+
+#[test]
+fn capabilities_of_files_are_given_to_who_executes_them() {
+    same_everywhere(
+        "chmod 777 .; cp $(command -v capsh) sh; user='setpriv --reuid 1000 --regid 1000 --clear-groups'; \
+         look() { \"$@\" ./sh --print 2>&1 | grep -E '^(Current|Ambient)|not permitted'; }; \
+         for caps in cap_net_raw+ep cap_net_raw+p cap_net_raw+i cap_net_raw,cap_chown+eip; do \
+           setcap $caps sh; setcap -v $caps sh; getcap -r .; look $user; look $user --inh-caps=-all; \
+           look $user --inh-caps=+net_raw,+kill; look $user --no-new-privs; look setpriv --securebits=+noroot; \
+           look $user --bounding-set=-net_raw; look $user --keep-groups --inh-caps=+net_raw --ambient-caps=+net_raw; \
+           look; cp -a sh copy; getcap copy; ln sh hard; mv hard moved; getcap moved; rm moved copy; \
+         done; \
+         setcap -n 1000 cap_net_raw+ep sh; getcap -n sh; look $user; setcap cap_kill+ep sh; look $user; \
+         $user setcap cap_kill+ep sh 2>/dev/null; echo $?; chown 1000 sh; look $user; \
+         cp sh kept; setcap -n 1000 cap_net_raw+ep kept; cp sh lost; setcap -n 1000 cap_net_raw+ep lost; echo >> lost; \
+         setcap -r kept; setcap -r kept 2>&1; setcap -n 7 cap_chown+p kept; setcap cap_net_raw+ep sh",
+    );
+}
