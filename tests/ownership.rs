@@ -278,8 +278,11 @@ fn a_program_in_a_sandbox_of_its_own_is_not_killed_by_what_we_would_look_up() {
     let built = Scratch::new("ownership-sandbox");
     let Some(probe) = compile(&built, "ownership/sandbox.c", &BARE) else { return };
     let place = Scratch::new("ownership-sandbox");
-    let script = format!("touch f; chown 7:8 f; {probe} f");
-    let said = Run::shell(How::Remainroot, &script).directory(place.path()).output().success();
+    let run = |script: &str, store: &str| {
+        let run = Run::shell(How::Remainroot, script).option(store).variable("HOME", place.path());
+        run.directory(place.path()).output().success()
+    };
+    let said = run(&format!("touch f; chown 7:8 f; {probe} f"), "--store=memory");
     let (done, refused) = (" = 0\n", " = -1\n");
     let expected = [
         ["no_new_privs", done],
@@ -295,6 +298,12 @@ fn a_program_in_a_sandbox_of_its_own_is_not_killed_by_what_we_would_look_up() {
         ["stat of a child", done],
     ];
     assert_eq!(said, expected.concat().concat());
+    run("rm -r f new directory; touch f; chown 7:8 f", "--store=auto");
+    assert_eq!(
+        run(&format!("{probe} f"), "--store=auto"),
+        expected.concat().concat(),
+        "given away in an earlier run"
+    );
 }
 
 #[test]
