@@ -182,7 +182,6 @@ fn zypper_installs_upgrades_and_removes_as_real_root_does() {
 }
 
 #[test]
-#[ignore = "owners of symbolic links are not found through another mount of an overlay yet"]
 fn packages_in_the_layers_of_a_container_keep_their_owners() {
     // The layers' inodes are not the container's: only what stands on them is seen there.
     same_with("overlay", 120, &["auto"]);
