@@ -150,10 +150,12 @@ impl Intercepted {
         Ok(registers::result(&after, self.call.abi))
     }
 
-    /// Resumes with `raw` as the result of a call that the kernel does not run, or has run.
-    pub fn reply(mut self, raw: i64) -> Traced<()> {
+    /// Resumes with `raw` as the result of a call that the kernel does not run, or has run; `to_syscall` as in
+    /// [`SyscallStop::resume`].
+    pub fn reply(mut self, raw: i64, to_syscall: bool) -> Traced<()> {
+        let request = if to_syscall { syscall } else { cont };
         if self.standing == Some(raw) {
-            return self.resume(cont);
+            return self.resume(request);
         }
         if let Some(mut registers) = self.original.take() {
             registers.orig_rax = NO_SYSCALL;
@@ -166,17 +168,18 @@ impl Intercepted {
             poke(NUMBER_OFFSET, NO_SYSCALL)?;
             poke(RESULT_OFFSET, raw as u64)?;
         }
-        self.resume(cont)
+        self.resume(request)
     }
 
     /// Resumes and lets the kernel run the call as it is. At an entry by PTRACE_SYSCALL the filter
     /// sees the call only then. The tracee runs wherever it likes: the call may be one that looks at
     /// its affinity.
-    pub fn proceed(mut self) -> Traced<()> {
+    pub fn proceed(mut self, to_syscall: bool) -> Traced<()> {
         self.rewind()?;
         self.restore()?;
         self.widen();
-        traced("resuming", self.tid, cont(self.tid, 0))
+        let request = if to_syscall { syscall } else { cont };
+        traced("resuming", self.tid, request(self.tid, 0))
     }
 
     /// Resumes at an exit whose result stands as it is.

@@ -1,13 +1,13 @@
 //! Parking: how a task changes its tracer without anybody seeing it.
 //!
-//! A newborn task is pointed back at the instruction through which it entered the kernel, with the
-//! number of `pause` and with all signals blocked, and is detached. It sleeps there, in a plain
+//! A task that is about to leave the kernel, at its first stop or at the exit of a syscall, is pointed back at
+//! the instruction through which it entered, with the number of `pause` and with all signals blocked, and is detached. It sleeps there, in a plain
 //! syscall, until another thread attaches, puts registers and mask back, and resumes it. No stop
 //! signal and no SIGCHLD is involved, so neither it nor its parent can tell.
 
 use super::failure::{Traced, traced};
 use super::registers;
-use super::stop::{Report, Stop, TrapStop, decode};
+use super::stop::{Report, Stop, SyscallStop, TrapStop, decode};
 use super::{Lost, placement};
 use crate::abi::{Abi, Numbers};
 use crate::sys::ptrace::Registers;
@@ -26,11 +26,32 @@ pub struct Parked {
     pub home: Option<usize>,
 }
 
-/// Parks a task at its first stop; gives the stop back where that is impossible: it did not enter
-/// the kernel through a plain syscall instruction.
-pub fn park(stop: TrapStop) -> Traced<Result<Parked, TrapStop>> {
+/// A stop on the way out of the kernel.
+pub trait Leaving {
+    /// The stopped task.
+    fn tid(&self) -> Tid;
+}
+
+impl Leaving for TrapStop {
+    fn tid(&self) -> Tid {
+        self.0.tid
+    }
+}
+
+impl Leaving for SyscallStop {
+    fn tid(&self) -> Tid {
+        self.0.tid
+    }
+}
+
+/// Parks a task; gives the stop back where that is impossible: it did not enter the kernel through a plain
+/// syscall instruction, or the kernel is about to restart its call.
+pub fn park<S: Leaving>(stop: S) -> Traced<Result<Parked, S>> {
     let tid = stop.tid();
     let own = traced("reading the registers", tid, sys::ptrace::registers(tid))?;
+    if registers::restarts(own.rax as i64) {
+        return Ok(Err(stop));
+    }
     let word = sys::ptrace::peek(tid, registers::entry_address(&own)).unwrap_or(0);
     let Some(number) = registers::entry_abi(word).and_then(|abi: Abi| PAUSE.of(abi)) else {
         return Ok(Err(stop));

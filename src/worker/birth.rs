@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pool::{Handle, Watched};
 use super::tracee::{Born, Group, Heritage, Memory, Tracee};
-use super::{Count, Message, Pool, Worker};
+use super::{Count, Worker};
 use crate::abi::KernelCall;
-use crate::ptrace::{self, Event, EventStop, Lost, Parked, Stop, Traced, TrapStop, memory};
+use crate::ptrace::{self, Event, EventStop, Stop, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Stages, kernel};
 
@@ -47,6 +46,9 @@ impl Worker {
         let Some(parent) = self.tracees.get(&stop.tid()) else { return Ok(None) };
         let Some(group) = self.groups.get_mut(&parent.tgid) else { return Ok(None) };
         let joins = sys::process::tgkill(parent.tgid, child, 0).is_ok().then_some(parent.tgid);
+        if joins.is_some() && group.deferred.take().is_some() {
+            self.shared.counters.add(Count::Foster);
+        }
         let shares = joins.is_none() && clone_flags(stop, event)? & CLONE_VM != 0;
         let memory = if shares {
             Arc::clone(group.memory(parent.tgid))
@@ -119,45 +121,13 @@ impl Worker {
             self.join(tid, tgid, born, stop);
             return;
         }
-        let worker = match &stop {
-            Stop::Trap(_) if !born.sandboxed => Pool::reserve(&self.shared, ptrace::home()),
-            _ => None,
-        };
-        match (worker, stop) {
-            (Some(worker), Stop::Trap(stop)) => match self.shared.guardian.parking(tid) {
-                Some(watched) => self.hand_over(tid, born, stop, worker, watched),
-                None => {
-                    self.shared.pool.release(worker);
-                    self.keep(tid, born, Stop::Trap(stop));
-                }
-            },
-            (_, stop) => self.keep(tid, born, stop),
+        let deferred = matches!(&stop, Stop::Trap(_) if !born.sandboxed).then(Instant::now);
+        if deferred.is_none() {
+            self.shared.counters.add(Count::Foster);
         }
-    }
-
-    fn hand_over(&mut self, tid: Tid, born: Born, stop: TrapStop, worker: Arc<Handle>, watched: Watched) {
-        match ptrace::park(stop) {
-            Ok(Ok(parked)) => {
-                self.shared.counters.add(Count::HandedOver);
-                worker.assign(Message::Adopt(parked, born, watched));
-            }
-            Ok(Err(stop)) => {
-                self.shared.guardian.unparked(watched);
-                self.shared.pool.release(worker);
-                self.keep(tid, born, Stop::Trap(stop));
-            }
-            Err(lost) => {
-                self.shared.guardian.unparked(watched);
-                self.shared.pool.release(worker);
-                self.settle_loss(tid, Err(lost));
-            }
-        }
-    }
-
-    /// Keeps a process with its parent's worker.
-    fn keep(&mut self, tid: Tid, born: Born, stop: Stop) {
-        self.shared.counters.add(Count::Foster);
-        self.groups.insert(tid, Group::new(&born));
+        let mut group = Group::new(&born);
+        group.deferred = deferred;
+        self.groups.insert(tid, group);
         self.start(tid, Tracee::new(tid, &born), stop);
     }
 
@@ -171,26 +141,8 @@ impl Worker {
         self.start(tid, Tracee::new(tgid, &born), stop);
     }
 
-    /// Takes over a process that another worker parked.
-    pub(super) fn adopt(&mut self, parked: Parked, born: Born, watched: Watched) {
-        let tid = parked.tid();
-        if let Some(cpu) = parked.home {
-            ptrace::set_home(cpu);
-        }
-        let unparked = parked.unpark(ptrace::OPTIONS);
-        self.shared.guardian.unparked(watched);
-        match unparked {
-            Ok(stop) => {
-                self.groups.insert(tid, Group::new(&born));
-                self.start(tid, Tracee::new(tid, &born), stop);
-            }
-            Err(Lost::Gone) => {}
-            Err(failed) => self.settle_loss(tid, Err(failed)),
-        }
-    }
-
     /// Lets a task go from its first stop.
-    fn start(&mut self, tid: Tid, tracee: Tracee, stop: Stop) {
+    pub(super) fn start(&mut self, tid: Tid, tracee: Tracee, stop: Stop) {
         if *tracee.credentials != self.shared.view.initial {
             self.shared.registry.publish(tid, Arc::clone(&tracee.credentials));
         }
@@ -214,7 +166,7 @@ fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: 
     let Heritage { stages, .. } = parent.heritage;
     let wanted: Stages = parent.wanted;
     let credentials = Arc::clone(&parent.credentials);
-    Born { credentials, stages, wanted, memory, shares_with: None, joins, sandboxed }
+    Born { credentials, stages, wanted, memory, shares_with: None, joins, sandboxed, options: parent.options }
 }
 
 /// The flags of the clone, clone3, fork or vfork that a birth event is about.

@@ -11,6 +11,7 @@ mod counters;
 mod exec;
 mod guardian;
 mod guest;
+mod handover;
 mod pool;
 mod raise;
 mod shared;
@@ -179,12 +180,11 @@ impl Worker {
 
     /// Attaches to the first process, which is waiting to be traced.
     fn seize(&mut self, tid: Tid) -> sys::Result<()> {
-        let first = self.shared.options_of_the_first();
-        sys::ptrace::seize(tid, first)?;
-        ptrace::set_home(sys::sched::current_cpu());
         let born = Born::first(&self.shared);
+        sys::ptrace::seize(tid, born.options)?;
+        ptrace::set_home(sys::sched::current_cpu());
         let mut tracee = Tracee::new(tid, &born);
-        tracee.options = first;
+        tracee.watched = self.shared.watch_first;
         self.groups.insert(tid, Group::new(&born));
         self.tracees.insert(tid, tracee);
         Ok(())

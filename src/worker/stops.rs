@@ -73,14 +73,15 @@ impl Worker {
             || self.shared.view.translates()
             || self.shared.common_stages().contains(Stage::Ownership);
         let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
-        let options = tracee.options & !libc::PTRACE_O_TRACEEXEC | exec;
+        let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { 0 };
+        let options = ptrace::OPTIONS | exec | exit;
         if options != tracee.options {
             ptrace::set_options(tid, options)?;
             tracee.options = options;
         }
         tracee.heritage.stages = tracee.stages;
         tracee.heritage.scratch = scratch;
-        Ok(missing || tracee.pending.is_some())
+        Ok(missing || tracee.pending.is_some() || group.is_some_and(Group::is_due))
     }
 
     /// Changes a task's credentials.
@@ -96,10 +97,7 @@ impl Worker {
         let tid = stop.tid();
         let mut stop = match Intercepted::at_entry(stop, entry)? {
             Ok(stop) => stop,
-            Err(stop) => {
-                let to_syscall = self.settle(tid)?;
-                return stop.resume(to_syscall);
-            }
+            Err(stop) => return self.leaving(stop),
         };
         self.raise_missing(&mut stop)?;
         let call = *stop.call();
@@ -108,8 +106,8 @@ impl Worker {
             Entry::Syscall => None,
         };
         let Some(operation) = operation else {
-            self.settle(tid)?;
-            return stop.proceed();
+            let to_syscall = self.settle(tid)?;
+            return stop.proceed(to_syscall);
         };
         let since = self.shared.tally.is_some().then(Instant::now);
         let mut guest = Live::new(self, &mut stop);
@@ -137,12 +135,12 @@ impl Worker {
         let tid = stop.tid();
         match verdict {
             Verdict::Reply(result) => {
-                self.settle(tid)?;
-                stop.reply(Errno::join(result))
+                let to_syscall = self.settle(tid)?;
+                stop.reply(Errno::join(result), to_syscall)
             }
             Verdict::Run => {
-                self.settle(tid)?;
-                stop.proceed()
+                let to_syscall = self.settle(tid)?;
+                stop.proceed(to_syscall)
             }
             Verdict::Amend(finish) => {
                 self.settle(tid)?;
@@ -164,7 +162,7 @@ impl Worker {
         let tid = stop.tid();
         self.settle(tid)?;
         let Some(number) = call.numbers.of(stop.call().abi) else {
-            return stop.reply(Errno::join(Err(Errno::ENOSYS)));
+            return stop.reply(Errno::join(Err(Errno::ENOSYS)), false);
         };
         let suspended = stop.replace(number, args)?;
         self.suspend(tid, suspended, finish);
@@ -190,8 +188,8 @@ impl Worker {
         let result = finish(&mut guest, Errno::split(raw));
         guest.outcome()?;
         tracing::trace!(tid, kernel = raw, ?result, "amended");
-        self.settle(tid)?;
-        stop.reply(Errno::join(result))?;
+        let to_syscall = self.settle(tid)?;
+        stop.reply(Errno::join(result), to_syscall)?;
         if let (Some(since), Some(operation)) = (since, table::lookup(call.abi, call.number)) {
             let failed = result.is_err();
             self.tell(tid, |tally, program| tally.add_exit(program, operation.name, since.elapsed(), failed));

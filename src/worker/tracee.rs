@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::sight::Standing;
 use crate::cred::Credentials;
-use crate::ptrace::{self, Suspended};
+use crate::ptrace::Suspended;
 use crate::sys::{self, Tid};
 use crate::syscalls::{Finish, SCRATCH_BYTES, Stages};
 
@@ -26,6 +27,8 @@ pub struct Tracee {
     pub pending: Option<(Suspended, Finish)>,
     /// Its `PTRACE_O_*`.
     pub options: i32,
+    /// Whether its end is reported: the first process's, where that is watched.
+    pub watched: bool,
     /// What a child born before the next stop inherits for certain.
     pub heritage: Heritage,
     /// Whether it was asked to stop, so that a call may have been cut short by us.
@@ -61,6 +64,8 @@ pub struct Born {
     pub joins: Option<Tid>,
     /// Whether it has a seccomp filter of the guest's.
     pub sandboxed: bool,
+    /// The `PTRACE_O_*` that it has: those of the task that made it.
+    pub options: i32,
 }
 
 impl Born {
@@ -74,6 +79,7 @@ impl Born {
             shares_with: None,
             joins: None,
             sandboxed: false,
+            options: shared.options_of_the_first(),
         }
     }
 }
@@ -87,7 +93,8 @@ impl Tracee {
             stages: born.stages,
             wanted: born.wanted,
             pending: None,
-            options: ptrace::OPTIONS,
+            options: born.options,
+            watched: false,
             heritage: Heritage { stages: born.stages, scratch: None },
             interrupted: false,
             standing: None,
@@ -111,7 +118,14 @@ pub struct Group {
     pub threads: usize,
     /// The program it runs, once the summary has asked.
     pub program: Option<Arc<str>>,
+    /// Since when it is with its parent's worker until it has shown that it lives.
+    pub deferred: Option<Instant>,
+    /// How often it could not be parked when it was due.
+    pub refusals: u8,
 }
+
+/// How long a process must have lived to be worth a worker of its own. Most that a shell makes are gone by then.
+const LIVES: Duration = Duration::from_millis(5);
 
 impl Group {
     /// A group with its first task.
@@ -123,7 +137,14 @@ impl Group {
             sandboxed: born.sandboxed,
             threads: 1,
             program: None,
+            deferred: None,
+            refusals: 0,
         }
+    }
+
+    /// Whether it is to be given to another worker. A process of several threads cannot be parked.
+    pub fn is_due(&self) -> bool {
+        self.threads == 1 && !self.sandboxed && self.deferred.is_some_and(|since| since.elapsed() > LIVES)
     }
 
     /// Its address space; `tgid` is its own id.
@@ -134,6 +155,11 @@ impl Group {
             self.memory = Arc::default();
         }
         &self.memory
+    }
+
+    /// Its address space and the parent that it may share that with, for another worker to find out.
+    pub fn shared_memory(&self) -> (Arc<Memory>, Option<Tid>) {
+        (Arc::clone(&self.memory), self.shares_with)
     }
 
     /// Where the scratch mapping of its address space is, if that is known to exist.
