@@ -108,18 +108,13 @@ fn entry(bytes: &[u8]) -> Option<(&[u8], Extra, &[u8])> {
 #[derive(Debug, Default)]
 pub(super) struct All {
     inodes: RwLock<HashMap<Inode, (i128, Arc<Extras>)>>,
-    /// Whether there may be any, here or at some inode's home.
+    /// Whether there were any.
     possible: AtomicBool,
-    /// Whether some may stand for what the kernel could hold, but not on inodes of others.
+    /// Whether some stand for what the kernel could hold, but not on inodes of others.
     foreign: AtomicBool,
 }
 
 impl All {
-    /// `evidence`: earlier runs may have left some.
-    pub(super) fn new(evidence: bool, foreign: bool) -> All {
-        All { possible: evidence.into(), foreign: foreign.into(), ..All::default() }
-    }
-
     pub(super) fn are_possible(&self) -> bool {
         self.possible.load(Ordering::Acquire)
     }

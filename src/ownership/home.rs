@@ -114,11 +114,6 @@ impl Home {
         Home { loaded, listing, ..self }
     }
 
-    /// Whether some facts are kept in a file.
-    pub(super) fn has_file(&self) -> bool {
-        self.file.is_some()
-    }
-
     pub(super) fn take_loaded(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.loaded)
     }

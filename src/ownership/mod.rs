@@ -129,9 +129,8 @@ impl Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
         let carried = Carried::new(home.take_loaded(), listing == Listing::Saved);
-        let extras = extras::All::new(home.evidence(), home.evidence() && home.has_file());
         let lasting = Lasting::new(home, voice);
-        Ownership { lasting, carried, listing, inherits, extras, ..Ownership::default() }
+        Ownership { lasting, carried, listing, inherits, ..Ownership::default() }
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -402,12 +401,13 @@ impl Ownership {
 
     /// Whether any inode may have extended attributes that the kernel does not know.
     pub fn may_have_extras(&self) -> bool {
-        self.extras.are_possible()
+        self.extras.are_possible() || self.lasting.as_ref().is_some_and(Lasting::evidence)
     }
 
     /// Whether some of them may stand for what the kernel could hold on inodes of ours.
     pub fn may_have_foreign_extras(&self) -> bool {
-        self.extras.may_be_foreign()
+        let kept = |lasting: &Lasting| lasting.evidence() && lasting.kept().is_there();
+        self.extras.may_be_foreign() || self.lasting.as_ref().is_some_and(kept)
     }
 
     /// There are some, `foreign` ones.

@@ -4,7 +4,7 @@
 //! an inode that is not ours the kernel refuses: then the mode is remembered.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, kernel};
+use super::{Guest, Verdict, kernel, xattr};
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
@@ -74,7 +74,8 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
     }
     // The kernel leaves out S_ISGID where it does not know the group, and all where it refused.
     let statx = inode::look(guest, place)?;
-    inode::remember_after(guest, place, &statx, before, |shown| shown.with_permissions(mode)).map(|()| 0)
+    inode::remember_after(guest, place, &statx, before, |shown| shown.with_permissions(mode))?;
+    xattr::of_chmod(guest, place, &statx, mode).map(|()| 0)
 }
 
 /// The bits that the owner keeps on the disk: what a listing is saved for is done by a user who is root

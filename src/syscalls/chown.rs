@@ -6,7 +6,7 @@
 
 use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, kernel};
+use super::{Guest, Stage, Test, Verdict, kernel, xattr};
 use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, Credentials, Gid, Uid, View};
 use crate::ownership::{Attributes, rules};
@@ -138,6 +138,7 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
         gid: owner.gid.unwrap_or(shown.gid),
         ..shown.with_permissions(after.permissions())
     })?;
+    xattr::of_chown(guest, place, &statx, now)?;
     inode::attributes(guest, &statx); // as it is now, so that the next stat need not look again
     Ok(0)
 }

@@ -431,6 +431,26 @@ static void capabilities(void) {
 	}
 }
 
+/* The same on a file that the user of the namespace does not own. */
+static void of_the_host(void) {
+	text("# a file of the host's\n");
+	done("set", set("hosts", "system.posix_acl_access", &named, sizeof named, 0));
+	acls("hosts");
+	done("chmod", SYS(chmod, "hosts", 0751));
+	acls("hosts");
+	done("set", set("hosts", "security.capability", caps2, sizeof caps2, 0));
+	read_back("hosts", "security.capability");
+	done("chown", WIDE(chown, "hosts", 7, 8));
+	read_back("hosts", "security.capability");
+	acls("hosts");
+	done("minimal", set("hosts", "system.posix_acl_access", &minimal, sizeof minimal, 0));
+	acls("hosts");
+	done("user", set("hosts", "user.x", "x", 1, CREATE));
+	done("trusted", set("hosts", "trusted.x", "x", 1, CREATE));
+	acls("hosts");
+	done("chown back", WIDE(chown, "hosts", 0, 0));
+}
+
 static void sticky(void) {
 	text("# a directory of many\n");
 	SYS(mkdir, "many", 0777);
@@ -452,6 +472,7 @@ static void run(int argc, char **argv) {
 	forms();
 	inheritance();
 	capabilities();
+	of_the_host();
 	apart(sticky);
 	apart(by_capabilities);
 	apart(by_admin);

@@ -21,40 +21,59 @@ const PROBE: &[u8] = &[2, 0, 0, 0, 32, 0, 0, 0, 255, 255, 255, 255];
 const ACCESS_BITS: u16 = 0o777;
 
 /// Sets a list. What is none, the kernel refuses; an empty one it takes for a removal.
-pub(super) fn set(guest: &mut dyn Guest, request: &Request, class: Class, value: &[u8]) -> Verdict {
-    let entries = if value.is_empty() { Some(Vec::new()) } else { acl::parse(value) };
-    match entries {
-        Some(entries) if acl::is_readable(&entries) => {
-            Verdict::Reply(set_to(guest, request, class, &entries))
-        }
-        _ => Verdict::Run,
+pub(super) fn set<const FORM: u8>(guest: &mut dyn Guest, request: &Request, value: &[u8]) -> Verdict {
+    let Some(entries) = parse(value).filter(|entries| acl::is_readable(entries)) else { return Verdict::Run };
+    let allowed = match may_change(guest, request) {
+        Ok(allowed) => allowed,
+        Err(errno) => return Verdict::Reply(Err(errno)),
+    };
+    let valid = entries.is_empty() || acl::is_valid(&entries);
+    if !allowed || !valid {
+        return Verdict::Reply(refused(guest, request, allowed));
+    }
+    if !entries.iter().any(|entry| entry.is_named()) {
+        return Verdict::Amend(has_set::<FORM>);
+    }
+    let result = set_without_names(guest, request, &entries);
+    Verdict::Reply(follow(guest, request, &entries, result))
+}
+
+fn parse(value: &[u8]) -> Option<Vec<Entry>> {
+    if value.is_empty() { Some(Vec::new()) } else { acl::parse(value) }
+}
+
+/// What the kernel says before it looks who asks, and whether it is a list.
+fn refused(guest: &mut dyn Guest, request: &Request, allowed: bool) -> SysResult {
+    let name = Operand::At(request.name_at);
+    match request.run_with(guest, Kind::Set, name, Operand::Bytes(PROBE), PROBE.len() as u64) {
+        Err(Errno::EINVAL | Errno::EPERM) if !allowed => Err(Errno::EPERM),
+        Err(Errno::EPERM) => Err(Errno::EINVAL), // an inode of another's
+        result => result,
     }
 }
 
-/// Has the kernel keep the list without names, and remembers the names.
-fn set_to(guest: &mut dyn Guest, request: &Request, class: Class, entries: &[Entry]) -> SysResult {
-    let allowed = may_change(guest, request)?;
-    if !allowed || !entries.is_empty() && !acl::is_valid(entries) {
-        let name = Operand::At(request.name_at);
-        return match request.run_with(guest, Kind::Set, name, Operand::Bytes(PROBE), PROBE.len() as u64) {
-            Err(Errno::EINVAL | Errno::EPERM) if !allowed => Err(Errno::EPERM),
-            Err(Errno::EPERM) => Err(Errno::EINVAL), // an inode of another's
-            result => result,
-        };
-    }
-    let (names, rest): (Vec<Entry>, Vec<Entry>) = entries.iter().partition(|entry| entry.is_named());
-    let result = if names.is_empty() {
-        request.run(guest, Kind::Set)
-    } else {
-        let rest = acl::bytes(&rest);
-        let name = Operand::At(request.name_at);
-        request.run_with(guest, Kind::Set, name, Operand::Bytes(&rest), rest.len() as u64)
-    };
+fn set_without_names(guest: &mut dyn Guest, request: &Request, entries: &[Entry]) -> SysResult {
+    let rest: Vec<Entry> = entries.iter().copied().filter(|entry| !entry.is_named()).collect();
+    let (name, rest) = (Operand::At(request.name_at), acl::bytes(&rest));
+    request.run_with(guest, Kind::Set, name, Operand::Bytes(&rest), rest.len() as u64)
+}
+
+/// The kernel has been asked to set a list that it knows all of.
+fn has_set<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
+    let Some(request) = Request::read(guest, FORM, Kind::Set) else { return result };
+    let entries = request.value(guest).and_then(|value| parse(&value)).unwrap_or_default();
+    follow(guest, &request, &entries, result)
+}
+
+/// Remembers what the kernel has not kept of a list.
+fn follow(guest: &mut dyn Guest, request: &Request, entries: &[Entry], result: SysResult) -> SysResult {
+    let class = Class::of(&request.name);
     match result {
         Ok(_) => {}
         Err(Errno::EPERM) => return set_on_anothers(guest, request, class, entries),
         Err(errno) => return Err(errno),
     }
+    let names: Vec<Entry> = entries.iter().copied().filter(|entry| entry.is_named()).collect();
     if class == Class::Access {
         follow_mode(guest, request.place)?;
     } else if !names.is_empty() {

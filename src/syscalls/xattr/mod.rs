@@ -11,6 +11,7 @@
 //! [`Extra`]: crate::ownership::Extra
 
 mod acl;
+mod aftermath;
 mod capability;
 mod class;
 mod foreign;
@@ -24,6 +25,7 @@ mod set;
 mod users;
 
 pub use acl::{inherit, passes_names_on};
+pub use aftermath::{of_chmod, of_chown};
 pub use get::get;
 pub use list::list;
 pub use remove::remove;

@@ -21,7 +21,7 @@ pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
         Class::User => users::set::<FORM>(guest, &request),
         Class::Trusted | Class::Security => Verdict::Reply(privileged::set(guest, &request, value)),
         Class::Capability => capability::set(guest, &request, &value),
-        class @ (Class::Access | Class::Default) => acl::set(guest, &request, class, &value),
+        Class::Access | Class::Default => acl::set::<FORM>(guest, &request, &value),
         Class::Other => users::unknown::<FORM>(),
     }
 }

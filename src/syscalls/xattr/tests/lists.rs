@@ -60,7 +60,12 @@ fn a_list_without_names_ends_the_names() {
     for ends in [without_name(), vec![], vec![2, 0, 0, 0]] {
         assert_eq!(set(&mut guest, WITH_NAME), Ok(0));
         assert!(has_names(&files, &guest, ACCESS));
-        assert_eq!(set(&mut guest, &ends), Ok(0));
+        guest.memory.map(NAME, &[ACCESS.as_bytes(), b"\0"].concat());
+        guest.memory.map(VALUE, &ends);
+        let args = [5, NAME, VALUE, ends.len() as u64, 0];
+        assert_eq!(guest.finish(Abi::X86_64, "fsetxattr", &args, Err(Errno::EROFS)), Err(Errno::EROFS));
+        assert!(has_names(&files, &guest, ACCESS));
+        assert_eq!(guest.finish(Abi::X86_64, "fsetxattr", &args, Ok(0)), Ok(0));
         assert!(!has_names(&files, &guest, ACCESS));
     }
 }
