@@ -5,6 +5,7 @@
 
 pub mod acl;
 mod device;
+pub mod dirent;
 pub mod errno;
 pub mod stat;
 pub mod statfs;

@@ -371,6 +371,8 @@ pub struct Statx {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+    /// The device it is, in the 32-bit form.
+    pub rdev: u32,
     /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none. At the epoch itself, where
     /// those are born that image builders make, it is 1.
     pub birth: i128,
@@ -416,6 +418,7 @@ impl Statx {
             attributes: Field::new(8, 8).get(bytes),
             dev: u64::from(STATX.split(STATX.dev, bytes).encode()),
             ino: reported.ino,
+            rdev: STATX.split(STATX.rdev, bytes).encode(),
             birth: if mask & Statx::BTIME == 0 {
                 0
             } else if birth == 0 {

@@ -248,22 +248,21 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
 
 /// The stages that are up from the start. The base stage last: under it, loading a filter is the guest's
 /// doing.
-fn first_stages(view: &View, home: &Home) -> &'static [Stage] {
-    if view.translates() {
-        &[Stage::Removal, Stage::Ownership, Stage::Identity, Stage::Base]
-    } else if home.listing() == Listing::Saved {
-        &[Stage::Removal, Stage::Ownership, Stage::Base]
-    } else if home.evidence() || home.listing() != Listing::None {
-        &[Stage::Ownership, Stage::Base]
-    } else {
-        &[Stage::Base]
-    }
+fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
+    let stages = [
+        (Stage::Devices, home.evidence_of_devices()),
+        (Stage::Removal, home.listing() == Listing::Saved || view.translates()),
+        (Stage::Ownership, home.evidence() || home.listing() != Listing::None || view.translates()),
+        (Stage::Identity, view.translates()),
+        (Stage::Base, true),
+    ];
+    stages.into_iter().filter_map(|(stage, is_up)| is_up.then_some(stage)).collect()
 }
 
 /// Installs the filters this process and all it starts live under. `no_new_privs` is set only where
 /// the kernel demands it.
-fn load_filters(stages: &[Stage]) -> Result<(), Failure> {
-    for &stage in stages {
+fn load_filters(stages: Vec<Stage>) -> Result<(), Failure> {
+    for stage in stages {
         let program = seccomp::bytes(seccomp::program(stage));
         let loaded = match sys::seccomp::load(&program) {
             Err(Errno::EACCES) => {

@@ -49,7 +49,7 @@ impl Identity {
 }
 
 /// A device node that the guest believes it made; the inode itself is a regular file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device {
     /// Whether it is a block device (else a character device).
     pub block: bool,

@@ -6,18 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::unistd::{AccessFlags, access, geteuid};
+use nix::unistd::geteuid;
 use parking_lot::{Mutex, RwLock};
 
 use super::kept::{Kept, Voice};
-use super::{EXTRAS, Extras, Fact, Identity, Inode, Record, Table, Unusable, listing::Entry, reach, xattr};
+use super::{
+    EXTRAS, Evidence, Extras, Fact, Identity, Inode, Record, Table, Unusable, listing::Entry, mark, reach,
+    xattr,
+};
 use crate::abi::{Errno, stat::Ctime};
-use crate::sys;
 
-/// The directory that bears the mark.
-const ROOT: &CStr = c"/";
-/// The attribute of the root directory that says: a fact was stored here once.
-pub const MARK: &CStr = c"user.remainroot";
 /// So many inodes are known to have been read at most.
 const MOST: usize = 1 << 20;
 
@@ -44,7 +42,7 @@ pub struct Home {
     named: bool,
     /// Why there is no file where there should be one.
     lacks: Option<String>,
-    evidence: bool,
+    evidence: Evidence,
     loaded: Vec<Entry>,
     listing: Listing,
 }
@@ -71,7 +69,7 @@ impl Home {
         let has_facts = |file: &Path| Table::has_facts(file);
         Ok(match choice {
             Choice::Memory => Home::default(),
-            Choice::Attributes => Home { attributes: true, evidence: is_marked(), ..Home::default() },
+            Choice::Attributes => Home { attributes: true, evidence: mark::at_start(), ..Home::default() },
             Choice::Auto(file) => {
                 let file = file.filter(|file| is_own(file));
                 let lacks = match file.as_deref() {
@@ -80,11 +78,15 @@ impl Home {
                 };
                 let file = file.filter(|_| lacks.is_none());
                 file.as_deref().map(has_facts).transpose()?;
-                Home { attributes: true, file, lacks, evidence: is_marked(), ..Home::default() }
+                Home { attributes: true, file, lacks, evidence: mark::at_start(), ..Home::default() }
             }
             Choice::File(file) => {
                 Table::placeable(&file)?;
-                let evidence = has_facts(&file)?;
+                let evidence = match has_facts(&file)? {
+                    false => Evidence::Nothing,
+                    true if Table::has_devices(&file) => Evidence::Devices,
+                    true => Evidence::Facts,
+                };
                 Home { file: Some(file), evidence, named: true, ..Home::default() }
             }
         })
@@ -94,8 +96,8 @@ impl Home {
     pub fn adopt(&mut self) {
         if self.attributes {
             // Where it cannot be set every run looks from its start.
-            let _ = sys::xattr::set(ROOT, MARK, b"1");
-            self.evidence = true;
+            let _ = mark::set(Evidence::Devices);
+            self.evidence = Evidence::Devices;
         }
     }
 
@@ -106,7 +108,12 @@ impl Home {
 
     /// Whether there may be facts that this run has not made.
     pub fn evidence(&self) -> bool {
-        self.evidence || !self.loaded.is_empty()
+        self.evidence != Evidence::Nothing || !self.loaded.is_empty()
+    }
+
+    /// Whether there may be devices among them.
+    pub fn evidence_of_devices(&self) -> bool {
+        self.evidence == Evidence::Devices || self.loaded.iter().any(|entry| entry.fact().device.is_some())
     }
 
     /// The same with these entries of a listing, and what is remembered for another.
@@ -133,14 +140,6 @@ fn is_own(file: &Path) -> bool {
     }
 }
 
-/// Whether the root bears the mark, or could not bear it.
-fn is_marked() -> bool {
-    match sys::xattr::length(ROOT, MARK) {
-        Err(sys::Errno::ENODATA) => access(ROOT, AccessFlags::W_OK).is_err(),
-        _ => true,
-    }
-}
-
 /// The facts that outlast the run, and what is known of them.
 #[derive(Debug)]
 pub(super) struct Lasting {
@@ -148,6 +147,8 @@ pub(super) struct Lasting {
     /// What is kept beside inodes.
     kept: Kept,
     evidence: AtomicBool,
+    /// Whether the mark says that there may be devices.
+    marks_devices: AtomicBool,
     /// How inodes' homes were when they were last read.
     read: RwLock<HashMap<Inode, Read>>,
     traffic: Mutex<HashMap<Inode, Traffic>>,
@@ -189,10 +190,11 @@ impl Lasting {
         if !home.attributes && home.file.is_none() {
             return None;
         }
-        let evidence = AtomicBool::new(home.evidence);
+        let evidence = AtomicBool::new(home.evidence != Evidence::Nothing);
+        let marks_devices = AtomicBool::new(home.evidence == Evidence::Devices);
         let (read, traffic, homeless) = (RwLock::default(), Mutex::default(), RwLock::default());
         let kept = Kept::new(home.file.clone(), home.named, voice);
-        Some(Lasting { home, kept, evidence, read, traffic, homeless })
+        Some(Lasting { home, kept, evidence, marks_devices, read, traffic, homeless })
     }
 
     pub(super) fn evidence(&self) -> bool {
@@ -220,24 +222,50 @@ impl Lasting {
         if self.evidence() {
             return Ok(());
         }
-        // Where it can never be set every run looks from its start.
-        if self.home.attributes
-            && let Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EIO)) = reach::set(ROOT, MARK, b"1")
-        {
-            return Err(errno);
+        self.set_mark(Evidence::Facts)
+    }
+
+    /// The same before the first device is kept.
+    ///
+    /// # Errors
+    /// As [`Lasting::leave_mark`].
+    pub(super) fn leave_mark_of_device(&self) -> Result<(), Errno> {
+        if self.marks_devices.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.set_mark(Evidence::Devices)?;
+        self.marks_devices.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn set_mark(&self, evidence: Evidence) -> Result<(), Errno> {
+        if self.home.attributes {
+            mark::set(evidence)?;
         }
         self.evidence.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Whether another run has left the first evidence since this was last asked.
-    pub(super) fn finds_evidence(&self) -> bool {
+    /// What other runs have left that there was no evidence of when this was last asked.
+    pub(super) fn finds_evidence(&self) -> Evidence {
+        if self.marks_devices.load(Ordering::Acquire) {
+            return Evidence::Nothing;
+        }
         let made = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
-        let is_there = || match &self.home.file {
-            _ if self.home.attributes => sys::xattr::length(ROOT, MARK).is_ok(),
-            file => file.as_deref().is_some_and(made),
+        let found = match &self.home.file {
+            _ if self.home.attributes => mark::read(),
+            Some(file) if !self.evidence() && made(file) => Evidence::Facts,
+            _ => Evidence::Nothing,
         };
-        !self.evidence() && is_there() && !self.evidence.swap(true, Ordering::AcqRel)
+        let is_known = match found {
+            Evidence::Nothing => true,
+            Evidence::Facts => self.evidence.swap(true, Ordering::AcqRel),
+            Evidence::Devices => {
+                self.evidence.store(true, Ordering::Release);
+                self.marks_devices.swap(true, Ordering::AcqRel)
+            }
+        };
+        if is_known { Evidence::Nothing } else { found }
     }
 
     /// Whether the inode's home has to be read before anything is said of it.
@@ -369,7 +397,7 @@ mod tests {
     const INODE: Inode = Inode { dev: 1, ino: 2 };
 
     fn lasting() -> Lasting {
-        let home = Home { attributes: true, evidence: true, ..Home::default() };
+        let home = Home { attributes: true, evidence: Evidence::Facts, ..Home::default() };
         Lasting::new(home, Voice::default()).expect("it lasts")
     }
 

@@ -25,12 +25,14 @@
 mod attributes;
 mod beside;
 mod carried;
+mod devices;
 mod extras;
 mod fact;
 mod filesystem;
 mod home;
 mod kept;
 pub mod listing;
+mod mark;
 pub mod reach;
 pub mod rules;
 mod store;
@@ -39,11 +41,13 @@ mod tick;
 pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};
+pub use devices::Devices;
 pub use extras::{EXTRAS, Extra, Extras};
 pub use fact::{Device, Fact, Identity, Inode};
 pub use filesystem::Filesystem;
-pub use home::{Choice, Found, Home, Listing, MARK};
+pub use home::{Choice, Found, Home, Listing};
 pub use kept::Voice;
+pub use mark::{Evidence, MARK};
 pub use store::{Memory, Record, Store};
 pub use table::{Table, Unusable};
 
@@ -95,6 +99,7 @@ pub struct Ownership {
     /// Whether a set-gid directory may have an emulated group.
     inherits: AtomicBool,
     extras: extras::All,
+    devices: Devices,
     /// Attributes by name that end with the run.
     beside: Beside,
     tick: Tick,
@@ -119,6 +124,7 @@ impl Ownership {
             confirmed,
             inherits,
             extras: extras::All::default(),
+            devices: Devices::default(),
             beside: Beside::default(),
             tick: Tick::default(),
         }
@@ -128,9 +134,10 @@ impl Ownership {
     pub fn at(mut home: Home, voice: Voice) -> Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
+        let devices = Devices::new(home.evidence_of_devices());
         let carried = Carried::new(home.take_loaded(), listing == Listing::Saved);
         let lasting = Lasting::new(home, voice);
-        Ownership { lasting, carried, listing, inherits, ..Ownership::default() }
+        Ownership { lasting, carried, listing, inherits, devices, ..Ownership::default() }
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -178,7 +185,7 @@ impl Ownership {
             carried.meet(statx, |identity, kernel, said| {
                 let seen = Attributes::seen(kernel, view, Some(said));
                 let fact = self.between(kernel, seen, view);
-                self.store.put(identity, &|known| known.unwrap_or(fact));
+                self.put(identity, &|known| known.unwrap_or(fact));
             });
         }
     }
@@ -292,10 +299,18 @@ impl Ownership {
         let fact = found.fact.found(kernel);
         lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
             if !(fact.is_empty() && lasting.is_homeless(identity)) {
-                self.store.put(identity, &|_| fact);
+                self.put(identity, &|_| fact);
             }
             self.extras.put(identity, found.extras);
         });
+    }
+
+    fn put(&self, identity: Identity, change: &dyn Fn(Option<Fact>) -> Fact) -> Fact {
+        let fact = self.store.put(identity, change);
+        if fact.device.is_some() {
+            self.devices.note(identity.ino);
+        }
+        fact
     }
 
     /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
@@ -328,9 +343,21 @@ impl Ownership {
         self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark)
     }
 
-    /// Whether there is evidence by now of facts that another run has left meanwhile. Says so once.
-    pub fn finds_evidence(&self) -> bool {
-        self.lasting.as_ref().is_some_and(Lasting::finds_evidence)
+    /// The same before the first device is.
+    ///
+    /// # Errors
+    /// As [`Ownership::leave_mark`].
+    pub fn leave_mark_of_device(&self) -> Result<(), Errno> {
+        self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark_of_device)
+    }
+
+    /// What there is evidence of by now that another run has left meanwhile. Says so once.
+    pub fn finds_evidence(&self) -> Evidence {
+        let found = self.lasting.as_ref().map_or(Evidence::Nothing, Lasting::finds_evidence);
+        if found == Evidence::Devices {
+            self.devices.expect();
+        }
+        found
     }
 
     /// It stands there.
@@ -390,7 +417,7 @@ impl Ownership {
     /// Changes what is known of an inode, in one step, and gives the new fact; an empty one is
     /// forgotten.
     pub fn change(&self, identity: Identity, change: impl Fn(Option<Fact>) -> Fact) -> Fact {
-        let fact = self.store.put(identity, &change);
+        let fact = self.put(identity, &change);
         if fact.is_empty() {
             self.confirmed.write().remove(&identity.inode());
         } else {
@@ -449,6 +476,11 @@ impl Ownership {
     /// The same of a file that the tracer itself knows by path.
     pub fn file_caps_at(&self, path: &CStr, identity: Identity) -> Option<FileCaps> {
         self.file_caps(identity, reach::get(path, CAPABILITY_NAME).ok().as_deref())
+    }
+
+    /// Which inodes may be devices.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// There is a set-gid directory with an emulated group.

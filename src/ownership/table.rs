@@ -155,6 +155,14 @@ impl Table {
         access.map_err(|errno| io(io::Error::from_raw_os_error(errno as i32)))
     }
 
+    /// Whether there are devices among the facts in a file; where it cannot be read there may be some.
+    pub fn has_devices(path: &Path) -> bool {
+        const QUERY: &str = "SELECT EXISTS (SELECT 1 FROM facts WHERE block IS NOT NULL)";
+        let Ok(table) = Table::connect(path, OpenFlags::empty()) else { return true };
+        let Ok(connection) = table.connection() else { return true };
+        connection.query_row(QUERY, [], |row| row.get(0)).unwrap_or(true)
+    }
+
     fn connect(path: &Path, more: OpenFlags) -> Result<Table, Unusable> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let connection = Connection::open_with_flags(path, flags)

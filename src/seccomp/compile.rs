@@ -94,6 +94,7 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
         }
         Test::AnyOf { arg, values } => after(LOAD, argument(arg), among(values, stop, no)),
         Test::AnyBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, stop, no)),
+        Test::NoBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, no, stop)),
         Test::DeviceNode { mode, dev } => {
             let character = after(LOAD, argument(dev), branch(JUMP_EQUAL, 0, no.clone(), stop.clone()));
             let other = branch(JUMP_EQUAL, 0o060_000, stop, no);

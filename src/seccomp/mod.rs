@@ -38,13 +38,14 @@ pub fn sizes() -> String {
 /// A stop is `SECCOMP_RET_TRACE` with the row's index in [`TABLE`] as `SECCOMP_RET_DATA`: a hint only,
 /// since a filter of the guest's own can forge it.
 pub fn program(stage: Stage) -> &'static [Instruction] {
-    static PROGRAMS: [OnceLock<Vec<Instruction>>; 4] = [const { OnceLock::new() }; 4];
-    let [base, identity, ownership, removal] = &PROGRAMS;
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; 5] = [const { OnceLock::new() }; 5];
+    let [base, identity, ownership, removal, devices] = &PROGRAMS;
     let slot = match stage {
         Stage::Base => base,
         Stage::Identity => identity,
         Stage::Ownership => ownership,
         Stage::Removal => removal,
+        Stage::Devices => devices,
     };
     slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
 }

@@ -232,19 +232,37 @@ pub fn groups() -> Result<Vec<u32>> {
 
 /// statx(2) of a path, basic attributes and birth time, following links: a `struct statx`.
 pub fn statx(path: &CStr) -> Result<[u8; 256]> {
+    statx_with(path, 0)
+}
+
+/// The same, not following a final symbolic link.
+pub fn statx_link(path: &CStr) -> Result<[u8; 256]> {
+    statx_with(path, libc::AT_SYMLINK_NOFOLLOW)
+}
+
+fn statx_with(path: &CStr, flags: i32) -> Result<[u8; 256]> {
     let mut attributes = [0; 256];
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
     // SAFETY: the kernel reads a C string and writes one struct statx, which has 256 bytes.
     let outcome =
-        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, mask, attributes.as_mut_ptr().cast()) };
+        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, attributes.as_mut_ptr().cast()) };
     Errno::result(outcome).map(|_| attributes)
 }
 
 /// Whether the mount that holds `path` is nosuid (statvfs(3)).
 pub fn is_nosuid(path: &CStr) -> Result<bool> {
+    Ok(mount_flags(path)? & libc::ST_NOSUID != 0)
+}
+
+/// Whether the mount that holds `path` is nodev.
+pub fn is_nodev(path: &CStr) -> Result<bool> {
+    Ok(mount_flags(path)? & libc::ST_NODEV != 0)
+}
+
+fn mount_flags(path: &CStr) -> Result<libc::c_ulong> {
     let mut filesystem = MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: the call reads a C string and writes one struct statvfs.
     Errno::result(unsafe { libc::statvfs(path.as_ptr(), filesystem.as_mut_ptr()) })?;
     // SAFETY: zeroed before the call.
-    Ok(unsafe { filesystem.assume_init() }.f_flag & libc::ST_NOSUID != 0)
+    Ok(unsafe { filesystem.assume_init() }.f_flag)
 }

@@ -49,8 +49,20 @@ pub fn remove(path: &CStr, name: &CStr) -> Result<()> {
 
 /// setxattr(2).
 pub fn set(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    set_with(path, name, value, 0)
+}
+
+/// The same, unless it is there.
+///
+/// # Errors
+/// `EEXIST` where it is.
+pub fn create(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    set_with(path, name, value, libc::XATTR_CREATE)
+}
+
+fn set_with(path: &CStr, name: &CStr, value: &[u8], flags: i32) -> Result<()> {
     // SAFETY: both are C strings that live over the call, and the kernel reads `value.len()` bytes.
     let outcome =
-        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags) };
     Errno::result(outcome).map(drop)
 }

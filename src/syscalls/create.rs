@@ -6,24 +6,31 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict};
-use crate::abi::{Errno, SysResult};
+use super::{Guest, Stage, Test, Verdict, device};
+use crate::abi::{Abi, Errno, SysResult};
 
+const O_WRONLY: u32 = 1;
 const O_CREAT: u32 = 0o100;
 const O_EXCL: u32 = 0o200;
+const O_TRUNC: u32 = 0o1000;
 const O_TMPFILE: u32 = 0o20_000_000;
 /// `RESOLVE_IN_ROOT` of openat2(2).
 const IN_ROOT: u64 = 0x10;
 
 /// Stops of open(path, flags, mode).
-pub const OPEN_STOPS: &[(Stage, Test)] = &creating(Test::AnyBits { arg: 1, mask: O_CREAT | O_TMPFILE });
+pub const OPEN_STOPS: &[(Stage, Test)] = &opening(1);
 /// Stops of openat(directory, path, flags, mode).
-pub const OPENAT_STOPS: &[(Stage, Test)] = &creating(Test::AnyBits { arg: 2, mask: O_CREAT | O_TMPFILE });
+pub const OPENAT_STOPS: &[(Stage, Test)] = &opening(2);
+/// Stops of openat2(2) and creat(2).
+pub const ALL_STOPS: &[(Stage, Test)] =
+    &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always), (Stage::Devices, Test::Always)];
 
 /// Creation matters to a process with an identity, and to all once a set-gid directory may pass an
-/// emulated group on.
-const fn creating(test: Test) -> [(Stage, Test); 2] {
-    [(Stage::Identity, test), (Stage::Ownership, test)]
+/// emulated group on; what is opened once it may be a device.
+const fn opening(arg: u8) -> [(Stage, Test); 3] {
+    let creating = Test::AnyBits { arg, mask: O_CREAT | O_TMPFILE };
+    let reaching = Test::NoBits { arg, mask: device::INERT };
+    [(Stage::Identity, creating), (Stage::Ownership, creating), (Stage::Devices, reaching)]
 }
 
 /// "No directory argument": relative paths start from the working directory.
@@ -38,27 +45,61 @@ pub(super) fn names<const DIRECTORY: usize, const PATH: usize>(guest: &dyn Guest
 /// open(2), openat(2): the flags follow the path, and the mode follows them.
 pub fn open<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(guest: &mut dyn Guest) -> Verdict {
     let flags = guest.call().arg(PATH + 1) as u32;
-    opened::<DIRECTORY, PATH, MODE>(guest, flags)
+    let verdict = opened::<DIRECTORY, PATH, MODE>(guest, flags);
+    let place = named::<DIRECTORY, PATH>(guest);
+    device::guard(guest, verdict, Some(place), flags, |guest, result| {
+        let flags = guest.call().arg(PATH + 1) as u32;
+        let place = named::<DIRECTORY, PATH>(guest);
+        device::opened(guest, result, place, flags)
+    })
+}
+
+fn named<const DIRECTORY: usize, const PATH: usize>(guest: &dyn Guest) -> Place {
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    Place::at(directory, path, 0)
 }
 
 /// creat(2).
 pub fn creat(guest: &mut dyn Guest) -> Verdict {
-    opened::<CWD, 0, 1>(guest, O_CREAT)
+    let verdict = opened::<CWD, 0, 1>(guest, O_CREAT);
+    let place = named::<CWD, 0>(guest);
+    device::guard(guest, verdict, Some(place), O_CREAT | O_TRUNC, |guest, result| {
+        let place = named::<CWD, 0>(guest);
+        let flags = O_WRONLY | large(guest);
+        device::opened(guest, result, place, flags)
+    })
+}
+
+/// What creat(2) and openat2(2) set by themselves (`force_o_largefile`); in i386 the others do not.
+fn large(guest: &dyn Guest) -> u32 {
+    const O_LARGEFILE: u32 = 0o100_000;
+    if guest.call().abi == Abi::I386 { O_LARGEFILE } else { 0 }
 }
 
 /// openat2(2): its flags stand in memory. Where it confines absolute paths to the directory, the path
 /// means something else to every other call, and what it makes is shown as root's.
 pub fn openat2(guest: &mut dyn Guest) -> Verdict {
-    let how = guest.call().arg(2);
+    let Some((flags, resolve)) = how(guest) else { return Verdict::Run };
+    let verdict = if resolve & IN_ROOT == 0 { opened::<0, 1, IN_HOW>(guest, flags) } else { Verdict::Run };
+    // What the path names outside the limits of this call might be another file.
+    let place = (resolve == 0).then(|| named::<0, 1>(guest));
+    device::guard(guest, verdict, place, flags, |guest, result| match how(guest) {
+        Some((_, 1..)) if result.is_err() => result,
+        Some((flags, _)) => {
+            let place = named::<0, 1>(guest);
+            let flags = flags | large(guest);
+            device::opened(guest, result, place, flags)
+        }
+        None => result,
+    })
+}
+
+/// Flags and limits of an openat2(2).
+fn how(guest: &mut dyn Guest) -> Option<(u32, u64)> {
     let mut fields = [0; 24];
-    if guest.read(how, &mut fields).is_err() {
-        return Verdict::Run;
-    }
-    let [flags, .., resolve] = fields.as_chunks::<8>().0 else { return Verdict::Run };
-    if u64::from_le_bytes(*resolve) & IN_ROOT != 0 {
-        return Verdict::Run;
-    }
-    opened::<0, 1, IN_HOW>(guest, u64::from_le_bytes(*flags) as u32)
+    guest.read(guest.call().arg(2), &mut fields).ok()?;
+    let [flags, _, resolve] = fields.as_chunks::<8>().0 else { return None };
+    Some((u64::from_le_bytes(*flags) as u32, u64::from_le_bytes(*resolve)))
 }
 
 /// "No mode argument": it stands in memory, in openat2's structure.

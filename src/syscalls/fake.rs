@@ -2,6 +2,7 @@
 #![allow(dead_code)] // not every kind of handler needs every fixture
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::CStr;
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::{Guest, Look, SCRATCH_BYTES, Stage, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, IdMap, View};
-use crate::ownership::Ownership;
+use crate::ownership::{Device, Ownership};
 
 /// What answers an injected call; it may read and write the guest's memory as the kernel would.
 type Kernel = Box<dyn FnMut(&mut Memory, &'static KernelCall, [u64; 6]) -> SysResult>;
@@ -88,6 +89,16 @@ pub(crate) struct FakeGuest {
     /// Every stage raised, by a commit too.
     pub(crate) raised: Vec<Stage>,
     pub(crate) sandboxed: bool,
+    /// What the tracer sees: by descriptor and name.
+    pub(crate) observed: BTreeMap<(u64, Vec<u8>), Statx>,
+    /// Whether mounts are nodev.
+    pub(crate) nodev: bool,
+    /// The container's devices, by name.
+    pub(crate) devices: BTreeMap<Device, &'static CStr>,
+    /// What was put on descriptors.
+    pub(crate) labels: BTreeMap<u64, u8>,
+    /// Sockets that got a descriptor of `/dev`.
+    pub(crate) lent: Vec<u64>,
     /// What the tracer reaches of open files.
     pub(crate) open_files: BTreeMap<u64, PathBuf>,
     /// How often a handler said that a task may be elsewhere.
@@ -126,6 +137,11 @@ impl FakeGuest {
             commits: 0,
             raised: Vec::new(),
             sandboxed: false,
+            observed: BTreeMap::new(),
+            nodev: false,
+            devices: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            lent: Vec::new(),
             open_files: BTreeMap::new(),
             moves: 0,
             scratch: Some(SCRATCH),
@@ -234,6 +250,31 @@ impl Guest for FakeGuest {
         self.moves += 1;
     }
 
+    fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
+        self.observed.get(&(descriptor, name.to_vec())).copied().ok_or(Errno::ENOENT)
+    }
+
+    fn is_nodev(&self, _descriptor: u64) -> bool {
+        self.nodev
+    }
+
+    fn real_device(&self, device: Device) -> Result<&'static CStr, Errno> {
+        self.devices.get(&device).copied().ok_or(Errno::ENXIO)
+    }
+
+    fn label(&self, descriptor: u64) -> Option<u8> {
+        Some(descriptor as u8)
+    }
+
+    fn stick(&mut self, descriptor: u64, label: u8) {
+        self.labels.insert(descriptor, label);
+    }
+
+    fn send_devices(&mut self, socket: u64) -> Result<(), Errno> {
+        self.lent.push(socket);
+        Ok(())
+    }
+
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
         self.injected.push((call.name, args));
         if let Some(result) = self.results.pop_front() {
@@ -258,7 +299,7 @@ impl Guest for FakeGuest {
     }
 
     fn raise_all(&mut self) {
-        self.raised.extend(Stage::ALL);
+        self.raised.extend(Stage::ALL.into_iter().filter(|&stage| stage != Stage::Devices));
     }
 
     fn raise(&mut self, stage: Stage) {

@@ -1,5 +1,6 @@
 //! The stopped task as a handler sees it.
 
+use std::ffi::CStr;
 use std::ffi::CString;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use super::inode::Place;
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
-use crate::ownership::Ownership;
+use crate::ownership::{Device, Ownership};
 
 /// One task stopped at a syscall.
 ///
@@ -65,6 +66,37 @@ pub trait Guest {
     /// Some task may have got another root directory, mount namespace or user namespace.
     fn moved(&mut self);
 
+    /// What the tracer itself sees at an open descriptor, or in the directory that is open there under
+    /// `name`, which has one component and is not followed; after what earlier runs left on it was read.
+    /// The guest does nothing for it.
+    ///
+    /// # Errors
+    /// `ENOENT` where there is nothing; else the tracer cannot look.
+    fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno>;
+
+    /// Whether no device can be opened on the mount of what is open at a descriptor.
+    fn is_nodev(&self, descriptor: u64) -> bool;
+
+    /// The name of a device in the container's own `/dev`.
+    ///
+    /// # Errors
+    /// What opening it gives: `EPERM` where there is such a device and the container has it not, `ENXIO`
+    /// and its like where there is none.
+    fn real_device(&self, device: Device) -> Result<&'static CStr, Errno>;
+
+    /// A label for the placeholder that is open at a descriptor, where there is one left.
+    fn label(&self, descriptor: u64) -> Option<u8>;
+
+    /// Puts a placeholder's label on the device that was opened by it, if that can bear one: from then on
+    /// [`sight`](Guest::sight) finds the placeholder there.
+    fn stick(&mut self, descriptor: u64, label: u8);
+
+    /// Sends a descriptor of the container's own `/dev` through a socket of the guest's.
+    ///
+    /// # Errors
+    /// Where that cannot be.
+    fn send_devices(&mut self, socket: u64) -> Result<(), Errno>;
+
     /// Makes the task execute one more syscall, which must not block, and gives its result. The
     /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call.
     ///
@@ -87,10 +119,11 @@ pub trait Guest {
     /// are [`sandboxed`](Guest::sandboxed).
     fn set_sandboxed(&mut self);
 
-    /// Raises every stage for this process alone. Complete before the handler's verdict takes effect.
+    /// Raises every stage but [`Stage::Devices`] for this process alone: what that answers, a process
+    /// with a filter of its own cannot be made to do. Complete before the handler's verdict takes effect.
     fn raise_all(&mut self);
 
-    /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] for all. Complete
+    /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] and [`Stage::Devices`] for all. Complete
     /// before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
 }

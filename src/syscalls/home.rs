@@ -79,7 +79,9 @@ pub fn keep(guest: &mut dyn Guest, place: Place, statx: &Statx, old: Fact) -> Re
         if fact == stands && fact.device.is_none() && fact.mode.is_none() {
             return Ok(());
         }
-        if !fact.is_empty() {
+        if fact.device.is_some() {
+            guest.ownership().leave_mark_of_device()?;
+        } else if !fact.is_empty() {
             guest.ownership().leave_mark()?;
         }
         write(guest, place, statx, fact, stands)?;

@@ -211,6 +211,9 @@ pub fn remember_after(
         guest.ownership().set_inherits();
     }
     guest.raise(Stage::Ownership);
+    if fact.device.is_some() {
+        guest.raise(Stage::Devices);
+    }
     Ok(())
 }
 

@@ -75,6 +75,12 @@ calls! {
     RENAMEAT2 = "renameat2", 316, 353, 276;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
+    /// ftruncate(2).
+    FTRUNCATE = "ftruncate", 77, 93, 46;
+    /// socketpair(2).
+    SOCKETPAIR = "socketpair", 53, 360, 199;
+    /// recvmsg(2).
+    RECVMSG = "recvmsg", 47, 372, 212;
     /// mmap(2); on i386 `mmap2`.
     MMAP = "mmap", 9, 192, 222;
     /// munmap(2).

@@ -9,6 +9,7 @@ mod capabilities;
 mod chmod;
 mod chown;
 mod create;
+mod device;
 mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -22,6 +23,7 @@ mod ids;
 pub mod inode;
 pub mod kernel;
 mod kill;
+mod list;
 mod mknod;
 mod moves;
 mod placed;

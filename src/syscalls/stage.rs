@@ -13,11 +13,14 @@ pub enum Stage {
     Ownership,
     /// Every process, where it is to be told in the end what still exists: what takes names away.
     Removal,
+    /// Every process, from the first device node: what it opens may be one, and what a directory lists.
+    Devices,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 4] = [Stage::Base, Stage::Identity, Stage::Ownership, Stage::Removal];
+    pub const ALL: [Stage; 5] =
+        [Stage::Base, Stage::Identity, Stage::Ownership, Stage::Removal, Stage::Devices];
 
     /// The name DESIGN gives it.
     const fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Stage {
             Stage::Identity => "identity",
             Stage::Ownership => "ownership",
             Stage::Removal => "removal",
+            Stage::Devices => "devices",
         }
     }
 
@@ -49,7 +53,7 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(15);
+    pub const ALL: Stages = Stages(31);
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {
@@ -105,6 +109,13 @@ pub enum Test {
         /// The bits.
         mask: u32,
     },
+    /// Calls whose 32-bit argument has none of these bits.
+    NoBits {
+        /// Index of the argument.
+        arg: u8,
+        /// The bits.
+        mask: u32,
+    },
     /// mknod of a device: file type `S_IFCHR` or `S_IFBLK`, except the character device 0:0, a
     /// whiteout, which needs no capability.
     DeviceNode {
@@ -127,6 +138,7 @@ impl Test {
             }
             Test::AnyOf { arg: index, values } => values.contains(&arg(index)),
             Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
+            Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
             Test::DeviceNode { mode, dev } => match arg(mode) & 0o170_000 {
                 0o020_000 => arg(dev) != 0,
                 0o060_000 => true,
@@ -148,6 +160,7 @@ impl fmt::Display for Test {
                 write!(f, "argument {arg} is one of {}", values.join(" "))
             }
             Test::AnyBits { arg, mask } => write!(f, "argument {arg} has a bit of {mask:#x}"),
+            Test::NoBits { arg, mask } => write!(f, "argument {arg} has no bit of {mask:#x}"),
             Test::DeviceNode { mode, .. } => write!(f, "argument {mode} is the mode of a device"),
         }
     }

@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, exec, groups, ids, kill, mknod, moves, placed, prctl, refused,
-    removal, sandbox, stat, statx, xattr,
+    bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, list, mknod, moves, placed,
+    prctl, refused, removal, sandbox, stat, statx, xattr,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -47,6 +47,9 @@ const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
 
 /// Stops where it is to be told in the end what still exists.
 const REMOVAL: &[(Stage, Test)] = &[(Stage::Removal, Test::Always)];
+
+/// Stops once there may be device nodes.
+const DEVICES: &[(Stage, Test)] = &[(Stage::Devices, Test::Always)];
 
 /// Stops as soon as either stage is up: permission checks and new files.
 const IDENTITY_AND_OWNERSHIP: &[(Stage, Test)] =
@@ -138,8 +141,8 @@ pub const TABLE: &[Operation] = &[
     // New files.
     row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS),
     row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS),
-    row("openat2", [437, 437, 437], create::openat2, IDENTITY_AND_OWNERSHIP),
-    row("creat", [85, 8, -1], create::creat, IDENTITY_AND_OWNERSHIP),
+    row("openat2", [437, 437, 437], create::openat2, create::ALL_STOPS),
+    row("creat", [85, 8, -1], create::creat, create::ALL_STOPS),
     row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, IDENTITY_AND_OWNERSHIP),
     row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, IDENTITY_AND_OWNERSHIP),
     row("symlink", [88, 83, -1], create::make::<CWD, 1>, IDENTITY_AND_OWNERSHIP),
@@ -155,6 +158,11 @@ pub const TABLE: &[Operation] = &[
     row("rename", [82, 38, -1], removal::rename, REMOVAL),
     row("renameat", [264, 302, 38], removal::renameat, REMOVAL),
     row("renameat2", [316, 353, 276], removal::renameat2, REMOVAL),
+    // What a directory lists, and what can be cut short.
+    row("getdents", [78, 141, -1], list::getdents, DEVICES),
+    row("getdents64", [217, 220, 61], list::getdents64, DEVICES),
+    row("truncate", [76, 92, 45], device::truncate, DEVICES),
+    row("truncate64", [-1, 193, -1], device::truncate, DEVICES),
     // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.
     row("sched_setaffinity", [203, 241, 122], placed::run, BASE),
     row("sched_getaffinity", [204, 242, 123], placed::run, BASE),

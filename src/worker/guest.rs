@@ -1,15 +1,15 @@
 //! The [`Guest`] that handlers see: a stopped tracee and its worker.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use super::tracee::SLOTS;
-use super::{Count, Worker};
-use crate::abi::stat::Statx;
+use super::{Count, Worker, devices};
+use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
-use crate::ownership::Ownership;
+use crate::ownership::{Device, Identity, Kernel, Ownership};
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
@@ -49,6 +49,12 @@ impl<'a> Live<'a> {
         let outcome = self.stop.inject(number, args).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
         outcome
+    }
+
+    /// What is open at a descriptor, or a name in the directory that is, as a path of the tracer's own.
+    fn path_of(&self, descriptor: u64, name: &[u8]) -> Option<CString> {
+        let open = self.open_file(descriptor)?;
+        if name.is_empty() { Some(open) } else { CString::new([open.to_bytes(), b"/", name].concat()).ok() }
     }
 
     fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
@@ -173,10 +179,13 @@ impl Guest for Live<'_> {
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
         let tid = self.stop.tid();
         let standing = &mut self.worker.tracees.get_mut(&tid)?.standing;
-        let outcome = self.worker.shared.sights.look(tid, standing, look)?;
+        let shared = &self.worker.shared;
+        let outcome = shared.sights.look(tid, standing, look)?;
         Some(outcome.map(|(bytes, inode)| {
+            let by_placeholder = shared.labels.read(tid, look, &bytes);
+            let (bytes, inode) = by_placeholder.unwrap_or((bytes, Some(inode)));
             self.seen.retain(|(place, _)| *place != look.place);
-            self.seen.push((look.place, inode));
+            self.seen.extend(inode.map(|inode| (look.place, inode)));
             bytes
         }))
     }
@@ -188,6 +197,43 @@ impl Guest for Live<'_> {
 
     fn moved(&mut self) {
         self.worker.shared.sights.moved();
+    }
+
+    fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
+        let shared = &self.worker.shared;
+        let path = self.path_of(descriptor, name).ok_or(Errno::ENOSYS)?;
+        let look = if name.is_empty() { sys::process::statx } else { sys::process::statx_link };
+        let found = look(&path).map_err(|errno| Errno(errno as i32))?;
+        let found = Statx::parse(&found);
+        let kernel = Kernel { uid: found.uid, gid: found.gid, mode: found.mode };
+        shared.ownership.meet(&found, &shared.view);
+        if found.mode & S_IFMT == S_IFREG {
+            shared.ownership.recall(&path, Identity::of(&found), found.ctime, kernel);
+        }
+        Ok(found)
+    }
+
+    fn is_nodev(&self, descriptor: u64) -> bool {
+        let path = self.path_of(descriptor, b"");
+        path.is_some_and(|path| sys::process::is_nodev(&path).unwrap_or(false))
+    }
+
+    fn real_device(&self, device: Device) -> Result<&'static CStr, Errno> {
+        devices::name(device)
+    }
+
+    fn label(&self, descriptor: u64) -> Option<u8> {
+        self.worker.shared.labels.of(&self.open_file(descriptor)?)
+    }
+
+    fn stick(&mut self, descriptor: u64, label: u8) {
+        if let Some(open) = self.open_file(descriptor) {
+            self.worker.shared.labels.stick(self.stop.tid(), &open, descriptor as i32, label);
+        }
+    }
+
+    fn send_devices(&mut self, socket: u64) -> Result<(), Errno> {
+        devices::send(self.stop.tid(), socket as i32).map_err(|errno| Errno(errno as i32))
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
@@ -213,7 +259,8 @@ impl Guest for Live<'_> {
     }
 
     fn raise_all(&mut self) {
-        let outcome = self.worker.raise_here(self.stop, Stages::ALL);
+        let stages = Stages::ALL.minus(Stage::Devices.only());
+        let outcome = self.worker.raise_here(self.stop, stages);
         let _ = self.note(outcome);
     }
 
@@ -221,7 +268,7 @@ impl Guest for Live<'_> {
         let outcome = match stage {
             Stage::Base => Ok(()),
             Stage::Identity | Stage::Removal => self.worker.raise_here(self.stop, stage.only()),
-            Stage::Ownership => self.worker.raise_ownership(self.stop),
+            Stage::Ownership | Stage::Devices => self.worker.raise_for_all(self.stop, stage),
         };
         let _ = self.note(outcome);
     }

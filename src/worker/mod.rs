@@ -8,10 +8,12 @@
 
 mod birth;
 mod counters;
+mod devices;
 mod exec;
 mod guardian;
 mod guest;
 mod handover;
+mod labels;
 mod pool;
 mod raise;
 mod shared;

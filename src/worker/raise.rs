@@ -14,6 +14,7 @@ use crossbeam_channel::unbounded;
 use super::guest::{Live, map_scratch};
 use super::{Message, Worker};
 use crate::abi::Abi;
+use crate::ownership::Evidence;
 use crate::ptrace::{self, Intercepted, Traced, memory};
 use crate::seccomp::{self, Instruction};
 use crate::sys::Tid;
@@ -60,23 +61,26 @@ impl Worker {
         self.raise_missing(stop)
     }
 
-    /// Raises the ownership stage for every process, and returns when it is up.
-    pub(super) fn raise_ownership(&mut self, stop: &mut Intercepted) -> Traced<()> {
-        self.raise_everywhere(stop.tid());
+    /// Raises a stage for every process, and returns when it is up.
+    pub(super) fn raise_for_all(&mut self, stop: &mut Intercepted, stage: Stage) -> Traced<()> {
+        self.raise_everywhere(stop.tid(), stage);
         self.raise_missing(stop)
     }
 
-    /// Raises the ownership stage for every process if another run has left the first fact meanwhile: it
+    /// Raises what another run's facts need for every process, if it has left the first meanwhile: it
     /// can tell nobody, so this is asked whenever a process or thread is born, by a task that is stopped.
     pub(super) fn raise_by_evidence(&mut self, stopped: Tid) {
-        if self.shared.ownership.finds_evidence() {
-            self.raise_everywhere(stopped);
+        let found = self.shared.ownership.finds_evidence();
+        if found != Evidence::Nothing {
+            self.raise_everywhere(stopped, Stage::Ownership);
+        }
+        if found == Evidence::Devices {
+            self.raise_everywhere(stopped, Stage::Devices);
         }
     }
 
-    /// Has every task raise the ownership stage before its next syscall, but the one that is stopped right
-    /// now.
-    fn raise_everywhere(&mut self, but: Tid) {
+    /// Has every task raise a stage before its next syscall, but the one that is stopped right now.
+    fn raise_everywhere(&mut self, but: Tid, stage: Stage) {
         let shared = Arc::clone(&self.shared);
         // Whoever comes second waits for the first, and heeds its messages meanwhile.
         let raising = loop {
@@ -85,7 +89,7 @@ impl Worker {
             }
             self.heed();
         };
-        if !shared.ownership_raised.swap(true, Ordering::SeqCst) {
+        if shared.raised_for_all(stage).is_some_and(|raised| !raised.swap(true, Ordering::SeqCst)) {
             let (done, all_done) = unbounded();
             for other in shared.pool.others(&self.handle) {
                 other.interrupt(Message::Raise(done.clone()));

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::labels::Labels;
 use super::sight::Sights;
 use super::tally::Tally;
 use super::{Counters, Guardian, Pool};
@@ -24,6 +25,8 @@ pub struct Shared {
     pub ownership: Ownership,
     /// Looking at inodes from outside.
     pub(super) sights: Sights,
+    /// By which placeholders devices were opened.
+    pub(super) labels: Labels,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -37,8 +40,10 @@ pub struct Shared {
     /// Whether `/proc` knows the tracees by the ids that the tracer knows them by.
     pub(super) has_proc: bool,
     /// Whether the ownership stage is up, for every process.
-    pub(super) ownership_raised: AtomicBool,
-    /// Held while the ownership stage is being raised.
+    ownership_raised: AtomicBool,
+    /// Whether the devices stage is.
+    devices_raised: AtomicBool,
+    /// Held while a stage is being raised for every process.
     pub(super) raising: Mutex<()>,
 }
 
@@ -59,8 +64,10 @@ impl Shared {
             view,
             registry: Registry::default(),
             ownership_raised: AtomicBool::new(translates || ownership.evidence() || ownership.records_all()),
+            devices_raised: AtomicBool::new(ownership.devices().any()),
             ownership,
             sights: Sights::new(has_proc()),
+            labels: Labels::default(),
             pool,
             guardian,
             counters: Counters::default(),
@@ -73,13 +80,25 @@ impl Shared {
 
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
-        if self.view.translates() { Stages::ALL } else { self.common_stages() }
+        let own =
+            if self.view.translates() { Stages::ALL.minus(Stage::Devices.only()) } else { Stages::NONE };
+        self.common_stages().union(own)
     }
 
     /// The stages that every process must have by now.
     pub fn common_stages(&self) -> Stages {
-        let base = Stage::Base.only();
-        if self.ownership_raised.load(Ordering::SeqCst) { base.union(Stage::Ownership.only()) } else { base }
+        let is_up = |stage| self.raised_for_all(stage).is_some_and(|raised| raised.load(Ordering::SeqCst));
+        let common = Stage::ALL.into_iter().filter(|&stage| stage == Stage::Base || is_up(stage));
+        common.fold(Stages::NONE, |stages, stage| stages.union(stage.only()))
+    }
+
+    /// Whether a stage that is every process's or nobody's is up; `None` for the others.
+    pub(super) fn raised_for_all(&self, stage: Stage) -> Option<&AtomicBool> {
+        match stage {
+            Stage::Base | Stage::Identity | Stage::Removal => None,
+            Stage::Ownership => Some(&self.ownership_raised),
+            Stage::Devices => Some(&self.devices_raised),
+        }
     }
 
     /// Whether the kernel's own answers about a task's credentials would be wrong: what the identity

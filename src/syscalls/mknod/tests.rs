@@ -21,7 +21,7 @@ fn a_device_is_a_regular_file_that_is_shown_as_a_device() {
     files.make("/d/null", 0o100_644); // less the umask
     assert_eq!(finish(&mut guest, Ok(0)), Ok(0));
     assert_eq!(shown(&mut guest, &files, "/d/null"), (0, 0, 0o020_644));
-    assert_eq!(guest.raised, [Stage::Ownership]);
+    assert_eq!(guest.raised, [Stage::Ownership, Stage::Devices]);
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! Which inodes may stand for devices: what is opened and what a directory lists is looked at for their
+//! sake, so it is worth knowing that there are none, and which cannot be one.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+
+/// The devices of one run.
+#[derive(Debug, Default)]
+pub struct Devices {
+    /// Whether there may be any.
+    any: AtomicBool,
+    /// Whether there may be some that this run has not met.
+    unknown: AtomicBool,
+    /// The inode numbers of those that it has, whatever their filesystem: an overlayfs lists and reports
+    /// the same number, but not the same device.
+    numbers: RwLock<HashSet<u64>>,
+}
+
+impl Devices {
+    /// None yet, but what there may be from earlier runs.
+    pub(super) fn new(evidence: bool) -> Devices {
+        let [any, unknown] = [evidence; 2].map(AtomicBool::new);
+        Devices { any, unknown, numbers: RwLock::default() }
+    }
+
+    /// There may be some that this run has not met.
+    pub(super) fn expect(&self) {
+        self.unknown.store(true, Ordering::Release);
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Whether there may be any.
+    pub fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// Whether an inode with this number may be one. It need not, nor be there any more.
+    pub fn may_be(&self, ino: u64) -> bool {
+        self.unknown.load(Ordering::Acquire) || self.numbers.read().contains(&ino)
+    }
+
+    /// The inode with this number is one.
+    pub(super) fn note(&self, ino: u64) {
+        self.any.store(true, Ordering::Release);
+        if !self.numbers.read().contains(&ino) {
+            self.numbers.write().insert(ino);
+        }
+    }
+}

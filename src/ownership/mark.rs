@@ -1,0 +1,63 @@
+//! The mark on the container's root directory: it tells a run what earlier ones have left.
+
+use std::ffi::CStr;
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::abi::Errno;
+use crate::sys;
+
+/// The directory that bears it.
+const ROOT: &CStr = c"/";
+/// The attribute that is the mark.
+pub const MARK: &CStr = c"user.remainroot";
+/// Its value where there are no devices among the facts.
+const NO_DEVICES: &[u8] = b"1";
+/// Its value where there may be.
+const DEVICES: &[u8] = b"devices";
+
+/// What a run that begins may expect of earlier ones, in the order of what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Evidence {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Facts, but no devices among them.
+    Facts,
+    /// Devices too.
+    Devices,
+}
+
+/// What the mark says; anything may be where the root could not bear it.
+pub(super) fn at_start() -> Evidence {
+    let bears_none = || sys::xattr::length(ROOT, MARK) == Err(sys::Errno::ENODATA);
+    match read() {
+        Evidence::Nothing if !bears_none() || access(ROOT, AccessFlags::W_OK).is_err() => Evidence::Devices,
+        said => said,
+    }
+}
+
+/// What the mark says, if there is one.
+pub(super) fn read() -> Evidence {
+    match sys::xattr::get(ROOT, MARK, &mut [0; 16]) {
+        Ok(NO_DEVICES) => Evidence::Facts,
+        Ok(_) => Evidence::Devices,
+        Err(_) => Evidence::Nothing,
+    }
+}
+
+/// Sets the mark. Where it can never be set every run looks from its start.
+///
+/// # Errors
+/// `ENOSPC`, `EDQUOT`, `EIO`.
+pub(super) fn set(evidence: Evidence) -> Result<(), Errno> {
+    let outcome = match evidence {
+        Evidence::Devices => sys::xattr::set(ROOT, MARK, DEVICES),
+        // Another run may have said more.
+        _ => sys::xattr::create(ROOT, MARK, NO_DEVICES),
+    };
+    match outcome {
+        Err(errno @ (sys::Errno::ENOSPC | sys::Errno::EDQUOT | sys::Errno::EIO)) => Err(Errno(errno as i32)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,54 @@
+//! Descriptors that go from one process to another.
+
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+use super::{Errno, Result, Tid};
+
+/// pidfd_open(2) of a task; where the kernel knows only processes (before 6.9), of a process.
+pub fn open_task(tid: Tid) -> Result<OwnedFd> {
+    const PIDFD_THREAD: i32 = libc::O_EXCL;
+    match pidfd_open(tid, PIDFD_THREAD) {
+        Err(Errno::EINVAL) => pidfd_open(tid, 0),
+        outcome => outcome,
+    }
+}
+
+fn pidfd_open(tid: Tid, flags: i32) -> Result<OwnedFd> {
+    // SAFETY: all arguments are values.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, tid, flags) })?;
+    // SAFETY: the descriptor is new, so nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// pidfd_getfd(2), Linux 5.6: another task's descriptor.
+pub fn take(task: &OwnedFd, descriptor: RawFd) -> Result<OwnedFd> {
+    // SAFETY: all arguments are values.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, task.as_raw_fd(), descriptor, 0) };
+    // SAFETY: the descriptor is new, so nothing else owns it.
+    Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// fcntl(2) with `F_SETSIG`: the signal that tells of readiness, where that is asked for.
+pub fn set_signal(open: &OwnedFd, signal: i32) -> Result<()> {
+    const F_SETSIG: i32 = 10;
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::fcntl(open.as_raw_fd(), F_SETSIG, signal) }).map(drop)
+}
+
+/// fcntl(2) with `F_GETSIG`.
+pub fn signal(open: &OwnedFd) -> Result<i32> {
+    const F_GETSIG: i32 = 11;
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::fcntl(open.as_raw_fd(), F_GETSIG) })
+}
+
+/// Sends one byte and a descriptor through a unix-domain socket (`SCM_RIGHTS`).
+pub fn send(socket: &OwnedFd, descriptor: BorrowedFd<'_>) -> Result<()> {
+    let rights = [descriptor.as_raw_fd()];
+    let byte = [IoSlice::new(&[0])];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(socket.as_raw_fd(), &byte, &[ControlMessage::ScmRights(&rights)], flags, None).map(drop)
+}
