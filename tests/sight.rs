@@ -25,9 +25,11 @@ const TELL: &str = r#"
 /// Gives how many stats remainroot had the kernel answer and corrected.
 fn same(made: &str, script: &str) -> u64 {
     let (place, given) = (Scratch::new("sight"), Scratch::new("sight-fact"));
-    Run::shell(How::Namespace, made).directory(place.path()).output().success();
-    let script =
-        format!("cd {}; {FACT} cd {}; {TELL} {script}", given.path().display(), place.path().display());
+    // One directory deeper: others make and remove directories beside the first.
+    let inner = place.path().join("inner");
+    let made = format!("mkdir inner; cd inner; {made}");
+    Run::shell(How::Namespace, &made).directory(place.path()).output().success();
+    let script = format!("cd {}; {FACT} cd {}; {TELL} {script}", given.path().display(), inner.display());
     let summary = given.file("summary");
     let said = [How::Namespace, How::Remainroot].map(|how| {
         let run = Run::shell(how, &script).namespaces("-Urm");

@@ -305,12 +305,12 @@ impl Lasting {
         self.traffic.lock().entry(inode).or_default().readers += 1;
     }
 
-    /// The home was read at this ctime. Where nobody wrote meanwhile, so that what was read is worth more
+    /// The home was read, and will be known as it is now until the inode has another ctime, where one is said. Where nobody wrote meanwhile, so that what was read is worth more
     /// than what memory says, that is to `learn` it, before anybody can begin to write.
     pub(super) fn end_reading(
         &self,
         inode: Inode,
-        ctime: Ctime,
+        ctime: Option<Ctime>,
         (version, beside): (i64, bool),
         learn: impl FnOnce(),
     ) {
@@ -320,6 +320,7 @@ impl Lasting {
                 learn();
             }
         });
+        let Some(ctime) = ctime else { return };
         let mut read = self.read.write();
         if read.len() >= MOST {
             read.clear();
@@ -404,7 +405,7 @@ mod tests {
     /// Whether what was read at this ctime counts.
     fn counts(lasting: &Lasting, ctime: Ctime) -> bool {
         let mut counts = false;
-        lasting.end_reading(INODE, ctime, (0, false), || counts = true);
+        lasting.end_reading(INODE, Some(ctime), (0, false), || counts = true);
         counts
     }
 
@@ -415,6 +416,9 @@ mod tests {
         lasting.begin_reading(INODE);
         lasting.give_up_reading(INODE);
         assert!(lasting.is_unread(INODE, Some(Ctime(1))), "it could not be read");
+        lasting.begin_reading(INODE);
+        lasting.end_reading(INODE, None, (0, false), || {});
+        assert!(lasting.is_unread(INODE, Some(Ctime(1))), "it may change and have this ctime still");
         lasting.begin_reading(INODE);
         assert!(counts(&lasting, Ctime(1)));
         assert!(!lasting.is_unread(INODE, Some(Ctime(1))));

@@ -85,6 +85,16 @@ pub enum Answer {
     Unread(Option<Fact>),
 }
 
+/// Somebody reads the home of an inode.
+#[derive(Debug)]
+#[must_use]
+pub struct Reading {
+    identity: Identity,
+    ctime: Ctime,
+    /// Whether a change from the beginning on gives the inode another ctime.
+    settled: bool,
+}
+
 /// The facts of one run.
 #[derive(Debug)]
 pub struct Ownership {
@@ -214,11 +224,13 @@ impl Ownership {
         self.lasting.as_ref().is_none_or(|lasting| lasting.was_read(inode))
     }
 
-    /// Somebody begins to read an inode's home, and will [`learn`](Ownership::learn) from it.
-    pub fn begin_reading(&self, inode: Inode) {
+    /// Somebody begins to read the home of an inode that had this ctime, and will [`learn`](Ownership::learn)
+    /// from it.
+    pub fn begin_reading(&self, identity: Identity, ctime: Ctime) -> Reading {
         if let Some(lasting) = &self.lasting {
-            lasting.begin_reading(inode);
+            lasting.begin_reading(identity.inode());
         }
+        Reading { identity, ctime, settled: self.tick.pass(ctime.nanoseconds()) }
     }
 
     /// What is kept of an inode, where its attributes bear `borne`: they outshine what is kept beside it.
@@ -290,12 +302,13 @@ impl Ownership {
         }
     }
 
-    /// What stood at the inode's home when it had this ctime. Does not count where it was written
-    /// meanwhile, which memory knows better, or where it could not be read.
-    pub fn learn(&self, identity: Identity, ctime: Ctime, kernel: Kernel, found: Result<Found, Errno>) {
+    /// What was found at the inode's home. Does not count where it was written meanwhile, which memory knows
+    /// better, or where it could not be read.
+    pub fn learn(&self, reading: Reading, kernel: Kernel, found: Result<Found, Errno>) {
         let Some(lasting) = &self.lasting else { return };
+        let Reading { identity, ctime, settled } = reading;
         let Ok(found) = found else { return lasting.give_up_reading(identity.inode()) };
-        self.tick.pass(ctime.nanoseconds());
+        let ctime = settled.then_some(ctime);
         let fact = found.fact.found(kernel);
         lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
             if !(fact.is_empty() && lasting.is_homeless(identity)) {
@@ -317,14 +330,14 @@ impl Ownership {
     pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel) {
         let Some(lasting) = self.lasting.as_ref() else { return };
         if lasting.is_unread(identity.inode(), Some(ctime)) {
-            lasting.begin_reading(identity.inode());
+            let reading = self.begin_reading(identity, ctime);
             if lasting.kept().wants_filesystem(identity.dev, None)
                 && let Ok(statfs) = reach::statfs(path)
             {
                 lasting.kept().know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
             }
             let found = self.found(identity, lasting.borne_by(path));
-            self.learn(identity, ctime, kernel, found);
+            self.learn(reading, kernel, found);
         }
     }
 
@@ -402,8 +415,7 @@ impl Ownership {
         let inode = identity.inode();
         let record = self.store.get(inode)?;
         if record.birth == identity.birth {
-            if self.confirmed.read().get(&inode) != Some(&ctime) {
-                self.tick.pass(ctime.nanoseconds());
+            if self.confirmed.read().get(&inode) != Some(&ctime) && self.tick.pass(ctime.nanoseconds()) {
                 self.confirmed.write().insert(inode, ctime);
             }
             Some(record.fact)

@@ -7,8 +7,8 @@
 //! finer time is asked for whenever something young was looked at: by changes of a file that nobody else
 //! sees (`inode_set_ctime_current`).
 
-use std::fs::{File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, Metadata, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,27 +22,31 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Tick(OnceLock<Option<File>>);
 
 impl Tick {
-    /// From now on no inode is born or changed at `moment`, in nanoseconds since the epoch.
-    pub(super) fn pass(&self, moment: i128) {
+    /// From now on no inode is born or changed at `moment`, in nanoseconds since the epoch; `false` where that
+    /// cannot be had, as before Linux 6.13 until the clock's next tick.
+    pub(super) fn pass(&self, moment: i128) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if moment < now.saturating_sub(TICK).as_nanos() as i128 {
-            return;
+            return true;
         }
         let make = || memfd_create(c"remainroot", MFdFlags::MFD_CLOEXEC).ok().map(File::from);
-        if let Some(file) = self.0.get_or_init(make) {
-            let change = || file.set_permissions(Permissions::from_mode(0o600));
-            // The first takes the time of the last tick, which the second, since it was looked at, may not
-            // take again. Where they fail the clock goes on by itself, milliseconds later.
-            let _ = change().and_then(|()| file.metadata()).and_then(|_| change());
-        }
+        let Some(file) = self.0.get_or_init(make) else { return false };
+        let change = || file.set_permissions(Permissions::from_mode(0o600));
+        // The first takes the time of the last tick, which the second, since it was looked at, may not take
+        // again. Where they fail the clock goes on by itself, milliseconds later.
+        let changed = change().and_then(|()| file.metadata()).and_then(|_| change());
+        changed.and_then(|()| file.metadata()).is_ok_and(|found| ctime(&found) > moment)
     }
+}
+
+/// When a file was last changed, in nanoseconds since the epoch.
+fn ctime(file: &Metadata) -> i128 {
+    i128::from(file.ctime()) * 1_000_000_000 + i128::from(file.ctime_nsec())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
-
     #[test]
     fn no_inode_is_born_at_a_moment_that_has_passed() {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -54,13 +58,19 @@ mod tests {
         let born = || {
             let file =
                 memfd_create(c"test", MFdFlags::MFD_CLOEXEC).map(File::from).expect("a file of memory");
-            let found = file.metadata().expect("it can be looked at");
-            i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec())
+            ctime(&file.metadata().expect("it can be looked at"))
         };
         for _ in 0..1000 {
             let before = born();
-            tick.pass(before);
+            assert!(tick.pass(before));
             assert!(before < born());
         }
+    }
+
+    #[test]
+    fn a_moment_that_is_not_over_is_not_taken_for_over() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_nanos() as i128;
+        assert!(!Tick::default().pass(now + 1_000_000_000));
+        assert!(Tick::default().pass(now - 1_000_000_000));
     }
 }

@@ -30,13 +30,13 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), 
     if out_of_reach || !guest.ownership().is_unread(identity.inode(), Some(statx.ctime)) {
         return Ok(());
     }
-    guest.ownership().begin_reading(identity.inode());
+    let reading = guest.ownership().begin_reading(identity, statx.ctime);
     let borne = guest.ownership().in_attributes() && can_bear(statx);
     let borne = if borne { borne_by(guest, place) } else { Ok(Default::default()) };
     // What its attributes cannot tell now, they are asked again.
     let found = guest.ownership().found(identity, borne.map_err(|_| Errno::ENODATA));
     let failed = matches!(found, Err(Errno::EIO));
-    guest.ownership().learn(identity, statx.ctime, inode::known(statx), found);
+    guest.ownership().learn(reading, inode::known(statx), found);
     if failed { Err(Errno::EIO) } else { Ok(()) }
 }
 
