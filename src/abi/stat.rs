@@ -21,6 +21,8 @@ pub const S_IFLNK: u16 = 0o120_000;
 pub const S_ISUID: u16 = 0o4000;
 /// Set-group-id bit.
 pub const S_ISGID: u16 = 0o2000;
+/// Sticky bit.
+pub const S_ISVTX: u16 = 0o1000;
 /// Execute permission of the group.
 pub const S_IXGRP: u16 = 0o0010;
 /// The bits chmod(2) sets (`S_IALLUGO`).

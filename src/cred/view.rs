@@ -38,6 +38,8 @@ pub struct View {
     pub uids: IdMap,
     /// Group ids that exist in the namespace.
     pub gids: IdMap,
+    /// Whether the kernel asks who owns a file before it gives it another name (`fs.protected_hardlinks`).
+    pub protects_hardlinks: bool,
     /// Whom an inode of the guest's root's belongs to that nobody has touched; `None` where that is root.
     pub untouched: Option<(Uid, Gid)>,
 }

@@ -63,7 +63,9 @@ fn look() -> Result<View, Failure> {
     } else {
         reported(groups.into())?
     };
-    Ok(View { initial, kernel_uid, kernel_gid, uids, gids, untouched: None })
+    let protection = fs::read_to_string("/proc/sys/fs/protected_hardlinks");
+    let protects_hardlinks = protection.is_ok_and(|setting| setting.trim() != "0");
+    Ok(View { initial, kernel_uid, kernel_gid, uids, gids, protects_hardlinks, untouched: None })
 }
 
 /// Real root's credentials as the kernel reports them inside the namespace.

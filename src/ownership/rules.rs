@@ -6,7 +6,7 @@
 use super::Attributes;
 use crate::abi::{
     Errno,
-    stat::{PERMISSIONS, S_ISGID, S_ISUID, S_IXGRP},
+    stat::{PERMISSIONS, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP},
 };
 use crate::cred::{Cap, Credentials, Gid, Uid};
 
@@ -97,6 +97,11 @@ pub fn made(who: &Credentials, directory: Option<Attributes>, inode: Attributes,
 /// # Errors
 /// `EACCES`.
 pub fn may_write(who: &Credentials, inode: Attributes) -> Result<(), Errno> {
+    if permits(who, inode, 2) { Ok(()) } else { Err(Errno::EACCES) }
+}
+
+/// Whether the mode of what is no directory permits `who` to read (4), write (2) or both.
+fn permits(who: &Credentials, inode: Attributes, wanted: u16) -> bool {
     let shift = if who.fsuid == inode.uid {
         6
     } else if who.in_group(inode.gid) {
@@ -104,6 +109,19 @@ pub fn may_write(who: &Credentials, inode: Attributes) -> Result<(), Errno> {
     } else {
         0
     };
-    let allowed = inode.mode >> shift & 2 != 0 || who.has(Cap::DAC_OVERRIDE);
-    if allowed { Ok(()) } else { Err(Errno::EACCES) }
+    inode.mode >> shift & wanted == wanted || who.has(Cap::DAC_OVERRIDE)
+}
+
+/// Whether `who` may take a name of `inode` out of a directory (`__check_sticky`).
+pub fn may_take(who: &Credentials, directory: Attributes, inode: Attributes) -> bool {
+    let owner = who.fsuid == inode.uid || who.fsuid == directory.uid;
+    directory.mode & S_ISVTX == 0 || owner || who.has(Cap::FOWNER)
+}
+
+/// Whether `who` may give an inode another name where hard links are protected (`may_linkat`,
+/// `safe_hardlink_source`).
+pub fn may_link(who: &Credentials, inode: Attributes) -> bool {
+    const SET_GID: u16 = S_ISGID | S_IXGRP;
+    let safe = inode.mode & S_IFMT == S_IFREG && inode.mode & S_ISUID == 0 && inode.mode & SET_GID != SET_GID;
+    who.fsuid == inode.uid || who.has(Cap::FOWNER) || (safe && permits(who, inode, 6))
 }

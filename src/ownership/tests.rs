@@ -7,7 +7,15 @@ use crate::cred::{Cap, CapSet, Credentials, Gid, IdMap, Uid, View};
 fn view() -> View {
     let only_root = IdMap::parse("0 1000 1");
     let initial = Credentials::root();
-    View { initial, kernel_uid: 0, kernel_gid: 0, uids: only_root.clone(), gids: only_root, untouched: None }
+    View {
+        initial,
+        kernel_uid: 0,
+        kernel_gid: 0,
+        uids: only_root.clone(),
+        gids: only_root,
+        protects_hardlinks: true,
+        untouched: None,
+    }
 }
 
 fn identity(birth: i128) -> Identity {

@@ -128,6 +128,7 @@ impl FakeGuest {
                 kernel_gid: 0,
                 uids: only_root.clone(),
                 gids: only_root,
+                protects_hardlinks: true,
                 untouched: None,
             },
             ownership: Ownership::default(),

@@ -52,7 +52,7 @@ impl Files {
     pub(crate) fn guest(&self, credentials: Credentials) -> FakeGuest {
         let mut guest = FakeGuest::with(credentials);
         let files = self.clone();
-        guest.memory.map(PATHS, &[0; 256]);
+        guest.memory.map(PATHS, &[0; 4096]);
         guest.memory.map(BUFFER, &[0; LARGEST]);
         guest.kernel = Some(Box::new(move |memory, call, args| files.answer(memory, call.name, args)));
         guest
@@ -134,6 +134,7 @@ impl Files {
                 state.nodes.insert(memory.string(fourth)?, node);
                 Ok(0)
             }
+            "linkat" => Err(Errno::EPERM), // of a directory
             "fsetxattr" => state.set_xattr(memory, first, second, third, fourth),
             "getxattr" => Err(Errno::ENODATA), // they are only set by descriptor
             "fgetxattr" => state.get_xattr(memory, first, second, third, fourth),

@@ -73,6 +73,8 @@ calls! {
     UNLINKAT = "unlinkat", 263, 301, 35;
     /// renameat2(2).
     RENAMEAT2 = "renameat2", 316, 353, 276;
+    /// linkat(2).
+    LINKAT = "linkat", 265, 303, 37;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// ftruncate(2).

@@ -1,11 +1,13 @@
-//! Calls that take names away, where it is to be told in the end what still exists: an inode whose last
-//! name went is told of no more, though a descriptor may keep it alive.
+//! Calls that take names away.
 //!
-//! What it was is looked at before; the kernel's call is made in the handler, so that nothing has to be
-//! carried to an exit stop.
+//! A process that has dropped may be kept from it by a [`sticky`] bit, and makes whiteouts of its own. Where it
+//! is to be told in the end what still exists, an inode whose last name went is told of no more, though a
+//! descriptor may keep it alive: what it was is looked at before, and the kernel's call is made in the
+//! handler, so that nothing has to be carried to an exit stop.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, kernel};
+use super::sticky::{self, Name};
+use super::{Guest, Verdict, create, kernel};
 use crate::abi::KernelCall;
 use crate::abi::stat::{S_IFDIR, S_IFMT, Statx};
 use crate::ownership::Identity;
@@ -15,57 +17,87 @@ const AT_REMOVEDIR: u64 = 0x200;
 /// renameat2(2) that changes two names for each other.
 const RENAME_EXCHANGE: u64 = 2;
 
+/// renameat2(2) that leaves a whiteout behind.
+const RENAME_WHITEOUT: u64 = 4;
+
 /// unlink(2).
 pub fn unlink(guest: &mut dyn Guest) -> Verdict {
     let path = guest.call().arg(0);
-    take(guest, [AT_FDCWD, path], &kernel::UNLINKAT, [AT_FDCWD, path, 0, 0, 0, 0])
+    remove(guest, [AT_FDCWD, path], 0)
 }
 
 /// rmdir(2).
 pub fn rmdir(guest: &mut dyn Guest) -> Verdict {
     let path = guest.call().arg(0);
-    take(guest, [AT_FDCWD, path], &kernel::UNLINKAT, [AT_FDCWD, path, AT_REMOVEDIR, 0, 0, 0])
+    remove(guest, [AT_FDCWD, path], AT_REMOVEDIR)
 }
 
 /// unlinkat(2).
 pub fn unlinkat(guest: &mut dyn Guest) -> Verdict {
     let call = *guest.call();
-    take(guest, [call.arg(0), call.arg(1)], &kernel::UNLINKAT, call.args)
+    remove(guest, [call.arg(0), call.arg(1)], call.arg(2))
+}
+
+fn remove(guest: &mut dyn Guest, name: Name, flags: u64) -> Verdict {
+    let is_rmdir = flags as u32 == AT_REMOVEDIR as u32;
+    if (is_rmdir || flags as u32 == 0)
+        && let Some(errno) = sticky::refuses_removal(guest, name, is_rmdir)
+    {
+        return Verdict::Reply(Err(errno));
+    }
+    take(guest, name, &kernel::UNLINKAT, [name[0], name[1], flags, 0, 0, 0])
 }
 
 /// rename(2): what had the new name loses it.
 pub fn rename(guest: &mut dyn Guest) -> Verdict {
     let call = *guest.call();
-    let args = [AT_FDCWD, call.arg(0), AT_FDCWD, call.arg(1), 0, 0];
-    take(guest, [AT_FDCWD, call.arg(1)], &kernel::RENAMEAT2, args)
+    change(guest, [AT_FDCWD, call.arg(0)], [AT_FDCWD, call.arg(1)], 0)
 }
 
 /// renameat(2).
 pub fn renameat(guest: &mut dyn Guest) -> Verdict {
     let [old_directory, old, directory, path, ..] = guest.call().args;
-    take(guest, [directory, path], &kernel::RENAMEAT2, [old_directory, old, directory, path, 0, 0])
+    change(guest, [old_directory, old], [directory, path], 0)
 }
 
 /// renameat2(2).
 pub fn renameat2(guest: &mut dyn Guest) -> Verdict {
-    let call = *guest.call();
-    if call.arg(4) & RENAME_EXCHANGE != 0 {
-        return Verdict::Run;
-    }
-    take(guest, [call.arg(2), call.arg(3)], &kernel::RENAMEAT2, call.args)
+    let [old_directory, old, directory, path, flags, _] = guest.call().args;
+    change(guest, [old_directory, old], [directory, path], flags)
 }
 
-/// Makes a call that takes the name at `path` away from the inode that has it.
-fn take(
-    guest: &mut dyn Guest,
-    [directory, path]: [u64; 2],
-    call: &'static KernelCall,
-    args: [u64; 6],
-) -> Verdict {
+fn change(guest: &mut dyn Guest, old: Name, new: Name, flags: u64) -> Verdict {
+    if let Some(errno) = sticky::refuses_rename(guest, old, new, flags) {
+        return Verdict::Reply(Err(errno));
+    }
+    if flags & RENAME_WHITEOUT != 0 && !guest.ownership().records_all() {
+        if are_one(guest, old, new) {
+            return Verdict::Run; // nothing is moved, and nothing made
+        }
+        return create::make::<0, 1>(guest); // at the old name
+    }
+    if flags & RENAME_EXCHANGE != 0 {
+        return Verdict::Run;
+    }
+    take(guest, new, &kernel::RENAMEAT2, [old[0], old[1], new[0], new[1], flags, 0])
+}
+
+/// Whether two names are the same inode's.
+fn are_one(guest: &mut dyn Guest, old: Name, new: Name) -> bool {
+    let [Ok(old), Ok(new)] = [old, new]
+        .map(|[directory, path]| inode::inspect(guest, Place::at(directory, path, AT_SYMLINK_NOFOLLOW)))
+    else {
+        return false;
+    };
+    Identity::of(&old) == Identity::of(&new)
+}
+
+/// Makes a call that takes a name away from the inode that has it.
+fn take(guest: &mut dyn Guest, name: Name, call: &'static KernelCall, args: [u64; 6]) -> Verdict {
     if guest.sandboxed() || !guest.ownership().records_all() {
         return Verdict::Run;
     }
-    let place = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
+    let place = Place::at(name[0], name[1], AT_SYMLINK_NOFOLLOW);
     let last = inode::inspect(guest, place).ok().filter(is_last).map(|statx| Identity::of(&statx));
     let result = guest.inject(call, args);
     if let (Ok(_), Some(gone)) = (result, last)

@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, list, mknod, moves, placed,
-    prctl, refused, removal, sandbox, stat, statx, xattr,
+    bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, link, list, mknod, moves,
+    placed, prctl, refused, removal, sandbox, stat, statx, xattr,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -45,8 +45,8 @@ const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
 /// Stops once a fact makes the kernel's answer wrong.
 const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
 
-/// Stops where it is to be told in the end what still exists.
-const REMOVAL: &[(Stage, Test)] = &[(Stage::Removal, Test::Always)];
+/// Stops where it is to be told in the end what still exists, and for the rights to a name.
+const REMOVAL: &[(Stage, Test)] = &[(Stage::Removal, Test::Always), (Stage::Identity, Test::Always)];
 
 /// Stops once there may be device nodes.
 const DEVICES: &[(Stage, Test)] = &[(Stage::Devices, Test::Always)];
@@ -151,7 +151,9 @@ pub const TABLE: &[Operation] = &[
     row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
     row("socketcall", [-1, 102, -1], bind::socketcall, bind::SOCKETCALL_STOPS),
-    // Names that go.
+    // Names that come and go.
+    row("link", [86, 9, -1], link::link, IDENTITY),
+    row("linkat", [265, 303, 37], link::linkat, IDENTITY),
     row("unlink", [87, 10, -1], removal::unlink, REMOVAL),
     row("rmdir", [84, 40, -1], removal::rmdir, REMOVAL),
     row("unlinkat", [263, 301, 35], removal::unlinkat, REMOVAL),

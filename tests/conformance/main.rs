@@ -14,6 +14,7 @@ mod cast;
 mod execution;
 mod groups;
 mod ids;
+mod names;
 mod oracle;
 mod process_controls;
 mod random;

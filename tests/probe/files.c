@@ -226,7 +226,7 @@ static int is_open(const char *path, u32 bits)
 		return 1; /* whatever is wrong, it is so for everybody */
 	if (sys_lgetxattr(path, "system.posix_acl_access", value, sizeof value) > 0)
 		return 0;
-	return (x.mode & bits) == bits && !(bits == 0777 && (x.mode & 01000));
+	return (x.mode & bits) == bits;
 }
 
 /* The same of every directory on the way, the last included, and symbolic links followed. */
@@ -256,28 +256,32 @@ static int is_way_open(const char *path, int links)
 }
 
 /* One item of a list: w: the way to the path is open to all, or the task is above that; f: the file is so
- * too, and no device; k: and has no set-id bit; o: it is not the host's; s: the descriptor has no set-id bit. */
-static int is_item_permitted(char what, const char *path, int above)
+ * too, and no device; k: and has no set-id bit; o: it is not the host's; K, O: the same of a descriptor;
+ * E: the task may link what a descriptor names. */
+static int is_item_permitted(char what, const char *path, u32 caps)
 {
+	enum { DAC_OVERRIDE = 1 << 1, DAC_READ_SEARCH = 1 << 2 };
 	static struct statx x;
+	int bad = 0, above = caps & DAC_OVERRIDE, open = what >= 'A' && what <= 'Z';
 	const char *digits = path;
-	int bad = 0, none = what == 's' ? (int)sys_statx(number(&digits, &bad), "", EMPTY, BASIC_AND_BIRTH, &x)
-					: (int)sys_statx(HERE, path, what == 'o' ? NOFOLLOW : 0, BASIC_AND_BIRTH, &x);
-	u32 type = none ? 0 : x.mode & TYPE;
-	if (!none && (what == 's' || what == 'k') && x.mode & 06000)
+	if (what == 'E')
+		return caps & DAC_READ_SEARCH;
+	long none = open ? sys_statx(number(&digits, &bad), "", EMPTY, BASIC_AND_BIRTH, &x)
+			 : sys_statx(HERE, path, what == 'o' ? NOFOLLOW : 0, BASIC_AND_BIRTH, &x);
+	u32 type = none ? 0 : x.mode & TYPE, bits = type == DIRECTORY ? 0777 : 0666;
+	if (!none && (what == 'k' || what == 'K') && x.mode & 06000)
 		return 0;
-	if (!none && what == 'o' && is_hosts(&x))
+	if (!none && (what == 'o' || what == 'O') && is_hosts(&x))
 		return 0;
-	if (!none && (what == 'f' || what == 'k') &&
-	    (type == CHARACTER || type == BLOCK || (!above && !is_open(path, type == DIRECTORY ? 0777 : 0666))))
-		return 0;
-	return above || what == 's' || (is_open(".", 0777) && is_way_open(path, 3));
+	if (!none && (what == 'f' || what == 'k'))
+		if (type == CHARACTER || type == BLOCK || !(above || is_open(path, bits)))
+			return 0;
+	return above || open || (is_open(".", 0777) && is_way_open(path, 3));
 }
 
 /* `may w:PATH,f:PATH ...`: whether what comes next is decided by nothing but who owns what. */
 int is_permitted(const char *list)
 {
-	enum { DAC_OVERRIDE = 1 << 1 };
 	static u32 header[2] = { 0x20080522 }, data[6];
 	static char path[PATH];
 	sys_capget(header, data);
@@ -288,7 +292,7 @@ int is_permitted(const char *list)
 			path[length++] = *list;
 		path[length] = 0;
 		list += *list == ',';
-		if (!is_item_permitted(what, path, data[0] & DAC_OVERRIDE))
+		if (!is_item_permitted(what, path, data[0]))
 			return 0;
 	}
 	return 1;
