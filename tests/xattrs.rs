@@ -33,8 +33,8 @@ fn possible() -> bool {
 }
 
 /// Runs a script as real root and under remainroot, each in a directory of its own without a capability that
-/// real root may lack, then lists in another run what it has left, and compares.
-fn same(store: &str, script: &str) {
+/// real root may lack, then goes on and lists in another run what it has left, and compares.
+fn same(store: &str, script: &str, next: &str) {
     if !possible() {
         return;
     }
@@ -50,7 +50,8 @@ fn same(store: &str, script: &str) {
             run.option(&format!("--store={store}")).seconds(60).output()
         };
         let now = run(&format!("umask 022; chmod 755 .; mkdir w; (cd w; {script}); {LIST}"));
-        let later = run(if store == "memory" { "true" } else { LIST });
+        let later =
+            run(&if store == "memory" { "true".to_owned() } else { format!("(cd w; {next}); {LIST}") });
         (now, later)
     });
     assert_eq!(native.0, ours.0, "{store}: {script}");
@@ -59,9 +60,9 @@ fn same(store: &str, script: &str) {
 }
 
 /// The same wherever facts can be kept.
-fn same_everywhere(script: &str) {
+fn same_everywhere(script: &str, next: &str) {
     for store in ["auto", "memory", "a file"] {
-        same(store, script);
+        same(store, script, next);
     }
 }
 
@@ -73,7 +74,8 @@ fn lists_with_any_name_are_set_shown_and_changed() {
          chmod g+s f; setfacl -x u:1000 f; show f; mv f g; ln g h; show g h; rm g; show h; rm h; touch h; show h; \
          mkdir d; setfacl -m g:adm:rx d; chown 1000 h; \
          setpriv --reuid 1000 --regid 1001 --clear-groups sh -c 'setfacl -m u:7:r h; setfacl -m u:7:r d; echo $?'; \
-         show d h; setfacl -m u:0:rwx,g:0:rwx,u:65534:- d; show d; setfacl -b d; show d",
+         show d h; setfacl -m u:0:rwx,g:0:rwx,u:65534:- d; show d; touch e; setfacl -m u:7:r e",
+        "setfacl -b d; setfacl -m u:8:w e; chmod 751 h; mv h i",
     );
 }
 
@@ -84,7 +86,8 @@ fn what_is_made_in_a_directory_gets_its_default_list() {
          mkdir -p d/sub/deep/er; ln -s new d/link; mkfifo d/fifo; mknod d/null c 1 3; cp /etc/hostname d/copied; \
          install -m 640 /etc/hostname d/installed; \
          chmod 777 d; setpriv --reuid 1000 --regid 1001 --clear-groups sh -c 'umask 0; touch d/theirs; mkdir d/yours'; \
-         setfacl -k d; touch d/plain; getfacl -n d/sub; mv d/sub e; mkdir e/more",
+         mkdir k; setfacl -d -m u:3:r k; setfacl -k k; touch k/plain; mv d/sub e; mkdir e/more",
+        "mkdir e/later; touch d/later e/later/file; mv d f; touch f/last; setfacl -k f; touch f/plain",
     );
 }
 
@@ -99,6 +102,8 @@ fn copies_archives_and_backups_keep_lists_and_attributes() {
          tar $all -xpf ../t.tar -C x; rsync -aAX d/ r/; getfacl -R -n d > ../lists; setfacl -R -b d/s d/f; \
          setfacl --restore=../lists; \
          setpriv --reuid 1000 --regid 1001 --clear-groups getfattr -h -d -m - d/f d",
+        "setfattr -x user.mine d/f; setfattr -h -x trusted.md5 d/l; setfattr -h -n trusted.md5 -v changed copy/p; \
+         setcap -r x/d/t; cp -a r again",
     );
 }
 
@@ -117,5 +122,42 @@ fn capabilities_of_files_are_given_to_who_executes_them() {
          $user setcap cap_kill+ep sh 2>/dev/null; echo $?; chown 1000 sh; look $user; \
          cp sh kept; setcap -n 1000 cap_net_raw+ep kept; cp sh lost; setcap -n 1000 cap_net_raw+ep lost; echo >> lost; \
          setcap -r kept; setcap -r kept 2>&1; setcap -n 7 cap_chown+p kept; setcap cap_net_raw+ep sh",
+        "setpriv --reuid 1000 --clear-groups --regid 1000 ./sh --print | grep Current; setcap -r sh; getcap -n kept",
+    );
+}
+
+#[test]
+fn what_a_program_gains_from_its_file_is_what_real_root_lets_it_gain() {
+    same(
+        "memory",
+        "chmod 777 .; cp $(command -v capsh) sh; cp /usr/bin/env env; user='setpriv --reuid 1000 --regid 1000 --clear-groups'; \
+         setcap cap_net_raw+ep sh; setcap cap_net_raw+ep env; \
+         $user env LD_PRELOAD=/none.so ./sh --print 2>&1 | head -3; $user ./env LD_PRELOAD=/none.so true 2>&1; \
+         printf '#!%s/sh --print\\n' $PWD > script; chmod +x script; $user ./script | grep Current; \
+         setcap cap_kill+ep script; $user ./script | grep Current; \
+         printf '#!/bin/sh\\necho run\\n' > other; chmod +x other; setcap cap_kill+ep other; \
+         $user --bounding-set=-kill ./other; chmod -x other; $user --bounding-set=-kill ./other 2>&1; \
+         setcap cap_kill+ep env; $user --bounding-set=-kill ./env 2>&1; $user --bounding-set=-chown ./env echo runs; \
+         unshare -m sh -c \"mkdir m; mount -t tmpfs -o nosuid none m; cp sh m/sh; setcap cap_net_raw+ep m/sh; \
+           getcap m/sh; $user m/sh --print | grep Current; setfattr -n trusted.x -v 1 m/sh; \
+           setfattr -n security.x -v 2 m/sh; getfattr -d -m - m/sh\"; \
+         for i in 1 2 3 4 5 6 7 8 9 10; do touch $i; done",
+        "true",
+    );
+}
+
+#[test]
+fn attributes_of_a_lower_layer_are_seen_and_copied_up() {
+    let mount = "mount -t overlay -o lowerdir=../l,upperdir=../u,workdir=../x,userxattr none m && cd m";
+    same(
+        "auto",
+        &format!(
+            "cd ..; mkdir -p l/d u x w/m; echo a > l/a; echo b > l/b; setfacl -d -m u:7:rwx l/d; setfattr -n trusted.low -v 1 l/a; \
+             setfattr -n security.low -v 2 l/b; setfacl -m u:8:rw l/b; setcap -n 1000 cap_kill+p l/b; cd w; \
+             unshare -m sh -c '{mount} && getfattr -d -m - a b d; echo more >> a; echo more >> b; chmod 700 b; \
+               touch d/new; mkdir d/sub; setfattr -n trusted.up -v 3 a; chown 5 a; mv a aa; \
+               getfattr -d -m - aa b d d/new d/sub; getfacl -n b d/new'; cp -a ../l ."
+        ),
+        &format!("unshare -m sh -c '{mount} && getfattr -d -m - aa b d d/new d/sub; getfacl -n b d/new'"),
     );
 }

@@ -1,11 +1,22 @@
-//! Extended attributes and filesystems of files that the tracer itself reaches, by a path of its own.
+//! Extended attributes, filesystems and beginnings of files that the tracer itself reaches, by a path of its own.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::xattr::LONGEST;
 use crate::abi::Errno;
 use crate::abi::statfs::Statfs;
 use crate::sys;
+
+/// Whether it is a script: what is executed is its interpreter.
+pub fn is_script(path: &CStr) -> bool {
+    let mut head = [0; 2];
+    let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"#!"
+}
 
 /// The names of all, each with a NUL behind it.
 ///

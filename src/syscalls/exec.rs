@@ -5,7 +5,7 @@ use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict, attributes};
 use crate::abi::stat::{S_IFMT, S_IFREG};
 use crate::cred::{CapSet, ExecFile};
-use crate::ownership::{CAPABILITY_NAME, Identity};
+use crate::ownership::{CAPABILITY_NAME, Identity, reach};
 
 /// execve(2).
 pub fn execve(guest: &mut dyn Guest) -> Verdict {
@@ -40,8 +40,10 @@ fn begun(guest: &mut dyn Guest, place: Place) -> Verdict {
     let caps = guest.ownership().file_caps(Identity::of(&statx), kernels.as_deref());
     let file = ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.permissions(), nosuid: false, caps };
     match caps.and_then(|_| who.exec(&file).err()) {
-        Some(errno) => Verdict::Reply(Err(errno)),
-        None => Verdict::Run,
+        Some(errno) if !guest.seen(place).is_some_and(|path| reach::is_script(&path)) => {
+            Verdict::Reply(Err(errno))
+        }
+        _ => Verdict::Run,
     }
 }
 
