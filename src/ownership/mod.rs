@@ -34,6 +34,7 @@ mod kept;
 pub mod listing;
 mod mark;
 pub mod reach;
+mod reading;
 pub mod rules;
 mod store;
 mod table;
@@ -48,6 +49,7 @@ pub use filesystem::Filesystem;
 pub use home::{Choice, Found, Home, Listing};
 pub use kept::Voice;
 pub use mark::{Evidence, MARK};
+pub use reading::Reading;
 pub use store::{Memory, Record, Store};
 pub use table::{Table, Unusable};
 
@@ -83,16 +85,6 @@ pub enum Answer {
     /// Earlier runs may have left one on the inode: look there. Memory has this one, of this inode or of
     /// an earlier one.
     Unread(Option<Fact>),
-}
-
-/// Somebody reads the home of an inode.
-#[derive(Debug)]
-#[must_use]
-pub struct Reading {
-    identity: Identity,
-    ctime: Ctime,
-    /// Whether a change from the beginning on gives the inode another ctime.
-    settled: bool,
 }
 
 /// The facts of one run.
@@ -211,60 +203,6 @@ impl Ownership {
         self.carried.as_ref()?.waiting(inode)
     }
 
-    /// Whether the inode's home has to be read before anything is said of it.
-    pub fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
-        let unread = |lasting: &Lasting| {
-            lasting.is_unread(inode, ctime) || lasting.is_outdated(inode, self.store.get(inode))
-        };
-        self.waiting(inode).is_some() || self.lasting.as_ref().is_some_and(unread)
-    }
-
-    /// Whether the inode's home was ever read, at whatever ctime, or need not be.
-    pub fn was_read(&self, inode: Inode) -> bool {
-        self.lasting.as_ref().is_none_or(|lasting| lasting.was_read(inode))
-    }
-
-    /// Somebody begins to read the home of an inode that had this ctime, and will [`learn`](Ownership::learn)
-    /// from it.
-    pub fn begin_reading(&self, identity: Identity, ctime: Ctime) -> Reading {
-        if let Some(lasting) = &self.lasting {
-            lasting.begin_reading(identity.inode());
-        }
-        Reading { identity, ctime, settled: self.tick.pass(ctime.nanoseconds()) }
-    }
-
-    /// What is kept of an inode, where its attributes bear `borne`: they outshine what is kept beside it.
-    ///
-    /// # Errors
-    /// Where nothing is found, and not everything could be read.
-    pub fn found(
-        &self,
-        identity: Identity,
-        borne: Result<(Fact, Option<Extras>), Errno>,
-    ) -> Result<Found, Errno> {
-        let kept = self.lasting.as_ref().map(Lasting::kept).ok_or(Errno::ENODATA)?;
-        let version = kept.version();
-        let (fact, extras) = match borne {
-            Ok((fact, extras)) => (Ok(fact), extras),
-            Err(errno) => (Err(errno), None),
-        };
-        let (fact, mut beside) = match fact {
-            Ok(fact) if !fact.is_empty() => (fact, false),
-            borne => match kept.fact(identity)? {
-                Some(fact) => (fact, true),
-                None => (borne?, false),
-            },
-        };
-        let extras = extras
-            .map_or_else(|| self.kept_extras(identity).inspect(|kept| beside |= !kept.is_empty()), Ok)?;
-        Ok(Found { fact, extras, version, beside })
-    }
-
-    fn kept_extras(&self, identity: Identity) -> Result<Extras, Errno> {
-        let packed = self.attribute(identity, EXTRAS.to_bytes())?;
-        Ok(packed.map(|packed| Extras::parse(&packed)).unwrap_or_default())
-    }
-
     /// Keeps an inode's extended attributes beside it; forgets them where they are empty.
     ///
     /// # Errors
@@ -302,43 +240,12 @@ impl Ownership {
         }
     }
 
-    /// What was found at the inode's home. Does not count where it was written meanwhile, which memory knows
-    /// better, or where it could not be read.
-    pub fn learn(&self, reading: Reading, kernel: Kernel, found: Result<Found, Errno>) {
-        let Some(lasting) = &self.lasting else { return };
-        let Reading { identity, ctime, settled } = reading;
-        let Ok(found) = found else { return lasting.give_up_reading(identity.inode()) };
-        let ctime = settled.then_some(ctime);
-        let fact = found.fact.found(kernel);
-        lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
-            if !(fact.is_empty() && lasting.is_homeless(identity)) {
-                self.put(identity, &|_| fact);
-            }
-            self.extras.put(identity, found.extras);
-        });
-    }
-
     fn put(&self, identity: Identity, change: &dyn Fn(Option<Fact>) -> Fact) -> Fact {
         let fact = self.store.put(identity, change);
         if fact.device.is_some() {
             self.devices.note(identity.ino);
         }
         fact
-    }
-
-    /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
-    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel) {
-        let Some(lasting) = self.lasting.as_ref() else { return };
-        if lasting.is_unread(identity.inode(), Some(ctime)) {
-            let reading = self.begin_reading(identity, ctime);
-            if lasting.kept().wants_filesystem(identity.dev, None)
-                && let Ok(statfs) = reach::statfs(path)
-            {
-                lasting.kept().know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
-            }
-            let found = self.found(identity, lasting.borne_by(path));
-            self.learn(reading, kernel, found);
-        }
     }
 
     /// Somebody is about to change what is known of the inode and to write it home.

@@ -1,0 +1,105 @@
+//! Reading what earlier runs and other tools have left of an inode.
+
+use std::ffi::CStr;
+
+use super::home::Lasting;
+use super::{EXTRAS, Extras, Fact, Filesystem, Found, Identity, Inode, Kernel, Ownership, reach};
+use crate::abi::Errno;
+use crate::abi::stat::Ctime;
+
+/// Somebody reads the home of an inode.
+#[derive(Debug)]
+#[must_use]
+pub struct Reading {
+    identity: Identity,
+    ctime: Ctime,
+    /// Whether a change from the beginning on gives the inode another ctime.
+    settled: bool,
+}
+
+impl Ownership {
+    /// Whether the inode's home has to be read before anything is said of it.
+    pub fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
+        let unread = |lasting: &Lasting| {
+            lasting.is_unread(inode, ctime) || lasting.is_outdated(inode, self.store.get(inode))
+        };
+        self.waiting(inode).is_some() || self.lasting.as_ref().is_some_and(unread)
+    }
+
+    /// Whether the inode's home was ever read, at whatever ctime, or need not be.
+    pub fn was_read(&self, inode: Inode) -> bool {
+        self.lasting.as_ref().is_none_or(|lasting| lasting.was_read(inode))
+    }
+
+    /// Somebody begins to read the home of an inode that had this ctime, and will [`learn`](Ownership::learn)
+    /// from it.
+    pub fn begin_reading(&self, identity: Identity, ctime: Ctime) -> Reading {
+        if let Some(lasting) = &self.lasting {
+            lasting.begin_reading(identity.inode());
+        }
+        Reading { identity, ctime, settled: self.tick.pass(ctime.nanoseconds()) }
+    }
+
+    /// What is kept of an inode, where its attributes bear `borne`: they outshine what is kept beside it.
+    ///
+    /// # Errors
+    /// Where nothing is found, and not everything could be read.
+    pub fn found(
+        &self,
+        identity: Identity,
+        borne: Result<(Fact, Option<Extras>), Errno>,
+    ) -> Result<Found, Errno> {
+        let kept = self.lasting.as_ref().map(Lasting::kept).ok_or(Errno::ENODATA)?;
+        let version = kept.version();
+        let (fact, extras) = match borne {
+            Ok((fact, extras)) => (Ok(fact), extras),
+            Err(errno) => (Err(errno), None),
+        };
+        let (fact, mut beside) = match fact {
+            Ok(fact) if !fact.is_empty() => (fact, false),
+            borne => match kept.fact(identity)? {
+                Some(fact) => (fact, true),
+                None => (borne?, false),
+            },
+        };
+        let extras = extras
+            .map_or_else(|| self.kept_extras(identity).inspect(|kept| beside |= !kept.is_empty()), Ok)?;
+        Ok(Found { fact, extras, version, beside })
+    }
+
+    fn kept_extras(&self, identity: Identity) -> Result<Extras, Errno> {
+        let packed = self.attribute(identity, EXTRAS.to_bytes())?;
+        Ok(packed.map(|packed| Extras::parse(&packed)).unwrap_or_default())
+    }
+
+    /// What was found at the inode's home. Does not count where it was written meanwhile, which memory knows
+    /// better, or where it could not be read.
+    pub fn learn(&self, reading: Reading, kernel: Kernel, found: Result<Found, Errno>) {
+        let Some(lasting) = &self.lasting else { return };
+        let Reading { identity, ctime, settled } = reading;
+        let Ok(found) = found else { return lasting.give_up_reading(identity.inode()) };
+        let ctime = settled.then_some(ctime);
+        let fact = found.fact.found(kernel);
+        lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
+            if !(fact.is_empty() && lasting.is_homeless(identity)) {
+                self.put(identity, &|_| fact);
+            }
+            self.extras.put(identity, found.extras);
+        });
+    }
+
+    /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
+    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel) {
+        let Some(lasting) = self.lasting.as_ref() else { return };
+        if lasting.is_unread(identity.inode(), Some(ctime)) {
+            let reading = self.begin_reading(identity, ctime);
+            if lasting.kept().wants_filesystem(identity.dev, None)
+                && let Ok(statfs) = reach::statfs(path)
+            {
+                lasting.kept().know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
+            }
+            let found = self.found(identity, lasting.borne_by(path));
+            self.learn(reading, kernel, found);
+        }
+    }
+}
