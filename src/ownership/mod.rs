@@ -22,6 +22,7 @@
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
 //! namespace's [`View`] and the fact; who may change it stands in [`rules`].
 
+mod answer;
 mod attributes;
 mod beside;
 mod carried;
@@ -41,6 +42,7 @@ mod table;
 mod tick;
 pub mod xattr;
 
+pub use answer::Answer;
 pub use attributes::{Attributes, Kernel};
 pub use devices::Devices;
 pub use extras::{EXTRAS, Extra, Extras};
@@ -73,6 +75,7 @@ pub const CAPABILITY: &[u8] = CAPABILITY_NAME.to_bytes();
 /// The same with a NUL behind it.
 pub const CAPABILITY_NAME: &CStr = c"security.capability";
 
+<<<<<<< Updated upstream
 /// What is known of an inode by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -85,6 +88,16 @@ pub enum Answer {
     /// Earlier runs may have left one on the inode: look there. Memory has this one, of this inode or of
     /// an earlier one.
     Unread(Option<Fact>),
+=======
+/// Somebody reads the home of an inode.
+#[derive(Debug)]
+#[must_use]
+pub struct Reading {
+    identity: Identity,
+    ctime: Ctime,
+    /// Whether a change from the beginning on gives the inode another ctime.
+    settled: bool,
+>>>>>>> Stashed changes
 }
 
 /// The facts of one run.

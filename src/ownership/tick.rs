@@ -10,6 +10,7 @@
 use std::fs::{File, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -17,25 +18,34 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 /// Longer than there is between two ticks, even on a machine that is asleep half of the time.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The file; none where it cannot be had.
+/// Asks for times.
 #[derive(Debug, Default)]
-pub(super) struct Tick(OnceLock<Option<File>>);
+pub(super) struct Tick {
+    /// The file; none where it cannot be had.
+    file: OnceLock<Option<File>>,
+    /// A time that was asked for: those before it have passed.
+    latest: AtomicU64,
+}
 
 impl Tick {
     /// From now on no inode is born or changed at `moment`, in nanoseconds since the epoch; `false` where that
     /// cannot be had, as before Linux 6.13 until the clock's next tick.
     pub(super) fn pass(&self, moment: i128) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if moment < now.saturating_sub(TICK).as_nanos() as i128 {
+        let latest = Duration::from_nanos(self.latest.load(Ordering::Acquire));
+        let passed = if latest < now { latest } else { Duration::ZERO }; // the clock may have been put back
+        if moment < passed.max(now.saturating_sub(TICK)).as_nanos() as i128 {
             return true;
         }
         let make = || memfd_create(c"remainroot", MFdFlags::MFD_CLOEXEC).ok().map(File::from);
-        let Some(file) = self.0.get_or_init(make) else { return false };
+        let Some(file) = self.file.get_or_init(make) else { return false };
         let change = || file.set_permissions(Permissions::from_mode(0o600));
         // The first takes the time of the last tick, which the second, since it was looked at, may not take
         // again. Where they fail the clock goes on by itself, milliseconds later.
         let changed = change().and_then(|()| file.metadata()).and_then(|_| change());
-        changed.and_then(|()| file.metadata()).is_ok_and(|found| ctime(&found) > moment)
+        let Ok(found) = changed.and_then(|()| file.metadata()) else { return false };
+        self.latest.fetch_max(ctime(&found).try_into().unwrap_or(0), Ordering::AcqRel);
+        ctime(&found) > moment
     }
 }
 
