@@ -177,6 +177,11 @@ fn umoci_unpacks_and_packs_the_layers_that_it_does_for_real_root() {
 }
 
 #[test]
+fn mmdebstrap_makes_the_tree_that_it_makes_for_real_root() {
+    same_as_real_root("mmdebstrap", 240);
+}
+
+#[test]
 fn zypper_installs_upgrades_and_removes_as_real_root_does() {
     same_as_real_root("zypper", 120);
 }

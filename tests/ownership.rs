@@ -352,3 +352,22 @@ fn while_the_kernel_is_right_no_file_call_stops() {
     assert!(right < 40, "{right} stops without a fact");
     assert!(wrong > right + 200, "{wrong} stops with one: so the other figure means something");
 }
+
+#[test]
+fn filesystems_are_mounted_with_owners_that_the_namespace_lacks() {
+    if !common::needs_root() {
+        return;
+    }
+    let script = "mkdir t p; mount -t tmpfs -o uid=5,gid=6,mode=2750 none t; stat -c '%u:%g %a' t; touch t/f; mkdir t/d; \
+         stat -c '%n %u:%g %a' t/f t/d; mount -t tmpfs -o gid=70 none p; stat -c %u:%g p t; umount p; stat -c %u:%g p; \
+         mount -t devpts -o uid=5,gid=5,mode=620,ptmxmode=666 none p; stat -c '%u:%g %a' p p/ptmx; \
+         mount -t tmpfs -o uid=1x none p 2>/dev/null; echo $?; mount -o remount,size=1m,uid=9 t; stat -c %u t";
+    let [native, ours] = [(How::Native, "-m"), (How::Remainroot, "-Urm")].map(|(how, namespaces)| {
+        let place = Scratch::new("mounts");
+        let run = Run::shell(how, script).directory(place.path()).namespaces(namespaces);
+        let run = if how == How::Native { run.before(["unshare", "-m", "--"]) } else { run };
+        run.output().success()
+    });
+    assert_eq!(ours, native);
+    assert!(ours.starts_with("5:6 2750\nt/f 0:6 644\n"), "{ours}");
+}

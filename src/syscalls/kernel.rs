@@ -75,6 +75,8 @@ calls! {
     RENAMEAT2 = "renameat2", 316, 353, 276;
     /// linkat(2).
     LINKAT = "linkat", 265, 303, 37;
+    /// mount(2).
+    MOUNT = "mount", 165, 21, 40;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// ftruncate(2).

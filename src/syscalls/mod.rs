@@ -26,6 +26,7 @@ mod kill;
 mod link;
 mod list;
 mod mknod;
+mod mount;
 mod moves;
 mod placed;
 mod prctl;

@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, link, list, mknod, moves,
-    placed, prctl, refused, removal, sandbox, stat, statx, xattr,
+    bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, link, list, mknod, mount,
+    moves, placed, prctl, refused, removal, sandbox, stat, statx, xattr,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -169,6 +169,7 @@ pub const TABLE: &[Operation] = &[
     row("sched_setaffinity", [203, 241, 122], placed::run, BASE),
     row("sched_getaffinity", [204, 242, 123], placed::run, BASE),
     // What gives tasks another root or namespace, which paths and ids depend on.
+    row("mount", [165, 21, 40], mount::mount, BASE),
     row("chroot", [161, 61, 51], moves::moves, BASE),
     row("pivot_root", [155, 217, 41], moves::moves, BASE),
     row("setns", [308, 346, 268], moves::moves, BASE),
