@@ -22,7 +22,6 @@
 //! What the guest sees is computed in one place, [`Attributes::seen`], from what the kernel says, the
 //! namespace's [`View`] and the fact; who may change it stands in [`rules`].
 
-mod answer;
 mod attributes;
 mod beside;
 mod carried;
@@ -42,7 +41,6 @@ mod table;
 mod tick;
 pub mod xattr;
 
-pub use answer::Answer;
 pub use attributes::{Attributes, Kernel};
 pub use devices::Devices;
 pub use extras::{EXTRAS, Extra, Extras};
@@ -75,7 +73,6 @@ pub const CAPABILITY: &[u8] = CAPABILITY_NAME.to_bytes();
 /// The same with a NUL behind it.
 pub const CAPABILITY_NAME: &CStr = c"security.capability";
 
-<<<<<<< Updated upstream
 /// What is known of an inode by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -88,16 +85,6 @@ pub enum Answer {
     /// Earlier runs may have left one on the inode: look there. Memory has this one, of this inode or of
     /// an earlier one.
     Unread(Option<Fact>),
-=======
-/// Somebody reads the home of an inode.
-#[derive(Debug)]
-#[must_use]
-pub struct Reading {
-    identity: Identity,
-    ctime: Ctime,
-    /// Whether a change from the beginning on gives the inode another ctime.
-    settled: bool,
->>>>>>> Stashed changes
 }
 
 /// The facts of one run.
