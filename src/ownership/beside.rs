@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use parking_lot::RwLock;
 
 use super::table::{Key, Trouble};
-use super::{Identity, Ownership, Table};
+use super::{EXTRAS, Extras, Identity, Ownership, Table};
 use crate::abi::Errno;
 
 /// An inode's attributes.
@@ -118,5 +118,17 @@ impl Ownership {
             })?;
         }
         Ok(found)
+    }
+
+    /// Keeps an inode's extended attributes beside it; forgets them where they are empty.
+    ///
+    /// # Errors
+    /// As [`Ownership::change_attribute`].
+    pub fn keep_extras(&self, identity: Identity, extras: &Extras) -> Result<(), Errno> {
+        if extras.is_empty() {
+            self.remove_attribute(identity, EXTRAS.to_bytes()).map(drop)
+        } else {
+            self.put_attribute(identity, EXTRAS.to_bytes(), &extras.bytes())
+        }
     }
 }

@@ -203,18 +203,6 @@ impl Ownership {
         self.carried.as_ref()?.waiting(inode)
     }
 
-    /// Keeps an inode's extended attributes beside it; forgets them where they are empty.
-    ///
-    /// # Errors
-    /// As [`Ownership::change_attribute`].
-    pub fn keep_extras(&self, identity: Identity, extras: &Extras) -> Result<(), Errno> {
-        if extras.is_empty() {
-            self.remove_attribute(identity, EXTRAS.to_bytes()).map(drop)
-        } else {
-            self.put_attribute(identity, EXTRAS.to_bytes(), &extras.bytes())
-        }
-    }
-
     /// Whether it has to be found out which filesystem an inode is on, before anything is asked or kept of it.
     pub fn wants_filesystem(&self, statx: &Statx) -> bool {
         let kept = self.lasting.as_ref().map(Lasting::kept);
@@ -226,6 +214,11 @@ impl Ownership {
         if let Some(lasting) = &self.lasting {
             lasting.kept().know_filesystem(statx.dev, statx.mount, filesystem);
         }
+    }
+
+    /// Whether what no attribute can hold has another home.
+    pub fn keeps_beside(&self) -> bool {
+        self.lasting.as_ref().is_some_and(|lasting| lasting.kept().is_wanted())
     }
 
     /// Why not everything outlasts the run that should, where it does not.

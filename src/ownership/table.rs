@@ -4,9 +4,10 @@
 //! it, and a process that is killed leaves what it had reported. A file that is not one of these is never
 //! written to. Every row bears a proof of its values, so that damage within a row is not taken for an owner.
 //!
-//! To look at everything takes time that grows with the file (for 100,000 rows 14 ms). So the file itself
-//! says, in an attribute, at which length and time of its last change it was found good; what changed it since
-//! without saying so is found before the command starts, and what changes it later by the call that needs it.
+//! To look at everything takes time that grows with the file (for 100,000 rows 14 ms). So the last run to end
+//! looks, when nobody waits for it, and the file itself says, in an attribute, at which length and time of its
+//! last change it was found good. What changed it since is found before the command starts, and what changes
+//! it later by the call that needs it.
 
 mod rows;
 
@@ -233,15 +234,21 @@ impl Table {
         Ok(query.query_row([], |row| row.get(0))?)
     }
 
-    /// Closes it; what was written is good.
+    /// Closes it, and looks at what has become of it: now nobody waits for that.
     pub(super) fn close(&self) {
         let Some(connection) = self.connection.lock().take() else { return };
         let good = connection.close().is_ok() && self.good.load(Ordering::Relaxed);
         let mut journal = self.path.clone().into_os_string();
         journal.push("-wal");
-        // Else somebody else still writes it, or did not end well.
-        if good && !Path::new(&journal).exists() {
-            set_checked(&self.path, stamp(&self.path));
+        let now = stamp(&self.path);
+        // Else somebody else still writes it, or did not end well, or it is as it was.
+        if !good || Path::new(&journal).exists() || now == checked(&self.path) {
+            return;
+        }
+        // One that only reads would leave its journal behind.
+        let again = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        if again.is_ok_and(|connection| rows::verify(&connection).is_ok()) {
+            set_checked(&self.path, now);
         }
     }
 

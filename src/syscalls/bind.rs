@@ -1,7 +1,7 @@
 //! bind(2) of a unix-domain socket to a path: that makes a file.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict};
+use super::{Guest, Stage, Test, Verdict, undo};
 use crate::abi::{Errno, SysResult};
 
 const AF_UNIX: u16 = 1;
@@ -78,7 +78,11 @@ fn made(guest: &mut dyn Guest, address: u64, length: u64, result: SysResult) -> 
         return result;
     };
     // A socket bears no attributes: its path, which is overwritten here, is needed no more.
-    inode::remember_new(guest, made, 0, |guest| parent(guest, &path), |shown| shown).and(result)
+    let kept = inode::remember_new(guest, made, 0, |guest| parent(guest, &path), |shown| shown);
+    let Some(made) = inode::place_in_scratch(guest, AT_FDCWD, &path, AT_SYMLINK_NOFOLLOW) else {
+        return kept.and(result);
+    };
+    undo::made(guest, made, kept).and(result)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! an inode that is not ours the kernel refuses: then the mode is remembered.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, kernel, xattr};
+use super::{Guest, Verdict, kernel, undo, xattr};
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
@@ -73,9 +73,10 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
         Err(errno) => return Err(errno),
     }
     // The kernel leaves out S_ISGID where it does not know the group, and all where it refused.
-    let statx = inode::look(guest, place)?;
-    inode::remember_after(guest, place, &statx, before, |shown| shown.with_permissions(mode))?;
-    xattr::of_chmod(guest, place, &statx, mode).map(|()| 0)
+    let now = inode::look(guest, place)?;
+    let kept = inode::remember_after(guest, place, &now, before, |shown| shown.with_permissions(mode));
+    undo::mode(guest, place, &statx, kept)?;
+    xattr::of_chmod(guest, place, &now, mode).map(|()| 0)
 }
 
 /// The bits that the owner keeps on the disk: what a listing is saved for is done by a user who is root
@@ -89,7 +90,7 @@ fn kept_for_owner(guest: &dyn Guest, statx: &Statx) -> u16 {
 }
 
 /// The kernel's call for a place.
-const fn kernels(place: Place, mode: u16) -> (&'static KernelCall, [u64; 6]) {
+pub(super) const fn kernels(place: Place, mode: u16) -> (&'static KernelCall, [u64; 6]) {
     let mode = mode as u64;
     match place {
         Place::Descriptor(descriptor) => (&kernel::FCHMOD, [descriptor, mode, 0, 0, 0, 0]),

@@ -6,7 +6,7 @@
 
 use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, kernel, xattr};
+use super::{Guest, Stage, Test, Verdict, kernel, undo, xattr};
 use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, Credentials, Gid, Uid, View};
 use crate::ownership::{Attributes, rules};
@@ -118,6 +118,7 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     // What is known need not be known before where none of it stays.
     let blindly = is_almighty(&who) && owner.uid.is_some() && owner.gid.is_some();
     let judged = if blindly { None } else { Some(judge(guest, place, owner)?) };
+    let first = guest.ownership().lasts().then(|| inode::look(guest, place)).transpose()?;
     let touched = touch(guest, place);
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)
@@ -133,11 +134,12 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
         Some(judged) => judged,
         None => (now, rules::chown(&who, now, statx.frozen(), owner.uid, owner.gid)?),
     };
-    inode::remember_after(guest, place, &statx, before, |shown| Attributes {
+    let kept = inode::remember_after(guest, place, &statx, before, |shown| Attributes {
         uid: owner.uid.unwrap_or(shown.uid),
         gid: owner.gid.unwrap_or(shown.gid),
         ..shown.with_permissions(after.permissions())
-    })?;
+    });
+    undo::mode(guest, place, &first.unwrap_or(statx), kept)?;
     xattr::of_chown(guest, place, &statx, now)?;
     inode::attributes(guest, &statx); // as it is now, so that the next stat need not look again
     Ok(0)

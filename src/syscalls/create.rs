@@ -6,7 +6,7 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, device};
+use super::{Guest, Stage, Test, Verdict, device, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
 const O_WRONLY: u32 = 1;
@@ -152,10 +152,10 @@ fn made_unnamed<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
 ) -> SysResult {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::Descriptor(result?);
-    // It is open, which an error would hide.
     let asked = asked::<MODE>(guest);
-    let _ = inode::remember_new(guest, made, asked, |_| Some(Place::at(directory, path, 0)), |shown| shown);
-    result
+    let kept =
+        inode::remember_new(guest, made, asked, |_| Some(Place::at(directory, path, 0)), |shown| shown);
+    undo::opened(guest, result?, None, kept).and(result)
 }
 
 /// `O_CREAT`: the path names the file.
@@ -167,9 +167,8 @@ fn made_and_opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>
     let made = Place::Descriptor(result?);
     let asked = asked::<MODE>(guest);
     let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
-    // It is open, which an error would hide.
-    let _ = inode::remember_new(guest, made, asked, parent, |shown| shown);
-    result
+    let kept = inode::remember_new(guest, made, asked, parent, |shown| shown);
+    undo::opened(guest, result?, Some(Place::at(directory, path, 0)), kept).and(result)
 }
 
 /// mkdir(2), mkdirat(2). A listing tells of every directory that was made, as fakeroot's does.
@@ -197,7 +196,8 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
     let asked = guest.call().arg(PATH + 1) as u16; // of a directory or a symbolic link it does not matter
     let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
-    inode::remember_new(guest, made, asked, parent, |shown| shown).and(result)
+    let kept = inode::remember_new(guest, made, asked, parent, |shown| shown);
+    undo::made(guest, made, kept).and(result)
 }
 
 #[cfg(test)]

@@ -92,36 +92,47 @@ pub fn keep(guest: &mut dyn Guest, place: Place, statx: &Statx, old: Fact) -> Re
     }
 }
 
-/// Writes a fact where `stands` stood: onto the inode if it can bear it, else beside it.
+/// Writes a fact where `stands` stood: onto the inode if it can bear it, else beside it. Where it can be
+/// neither, `stands` stands there still.
 fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands: Fact) -> Result<(), Errno> {
     let identity = Identity::of(statx);
-    if guest.ownership().in_attributes() && can_bear(statx) {
+    if !guest.ownership().in_attributes() || !can_bear(statx) {
+        return guest.ownership().keep(identity, &fact);
+    }
+    let [old, new] = [stands, fact].map(|fact| {
         let seen = Attributes::seen(inode::known(statx), guest.view(), Some(fact));
-        let was = Attributes::seen(inode::known(statx), guest.view(), Some(stands));
-        let values = [
-            (xattr::STAT, xattr::stat(&fact, &seen), xattr::stat(&stands, &was).is_some()),
-            (xattr::OWNER, xattr::owner(&fact), xattr::owner(&stands).is_some()),
-        ];
-        let mut written = Ok(());
-        for (name, value, _) in &values {
-            written = written.and_then(|()| match value {
-                Some(value) => attributes::set(guest, place, name, value),
-                None => Ok(()),
-            });
-        }
-        for (name, value, stood) in &values {
-            // What is not told any more, and what would outshine what stands beside the inode.
-            if *stood && (value.is_none() || written.is_err()) {
-                remove(guest, place, name)?;
-            }
-        }
-        match written {
-            Ok(()) => return guest.ownership().keep(identity, &Fact::default()),
-            Err(Errno::ESRCH) => return Err(Errno::ESRCH),
-            Err(_) => {}
+        [(xattr::STAT, xattr::stat(&fact, &seen)), (xattr::OWNER, xattr::owner(&fact))]
+    });
+    let kept = match put(guest, place, &new, &old) {
+        Ok(()) => return guest.ownership().keep(identity, &Fact::default()),
+        Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) if !guest.ownership().keeps_beside() => Err(errno),
+        Err(Errno::ESRCH) => Err(Errno::ESRCH),
+        Err(_) => guest.ownership().keep(identity, &fact),
+    };
+    match kept {
+        // What stands on the inode would outshine what is kept beside it.
+        Ok(()) => put(guest, place, &[(xattr::STAT, None), (xattr::OWNER, None)], &old),
+        // There was room for it before.
+        Err(errno) => put(guest, place, &old, &new).and(Err(errno)),
+    }
+}
+
+/// An attribute's name and its value, if it is to be there.
+type Named = (&'static CStr, Option<Vec<u8>>);
+
+/// Sets those that are to be there, then removes those that are not, where `old` were or may be.
+fn put(guest: &mut dyn Guest, place: Place, new: &[Named], old: &[Named]) -> Result<(), Errno> {
+    for (name, value) in new {
+        if let Some(value) = value {
+            attributes::set(guest, place, name, value)?;
         }
     }
-    guest.ownership().keep(identity, &fact)
+    for ((name, value), (_, stood)) in new.iter().zip(old) {
+        if value.is_none() && stood.is_some() {
+            remove(guest, place, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes an attribute that may not be there.

@@ -38,6 +38,7 @@ mod stat;
 mod statx;
 mod sticky;
 pub mod table;
+mod undo;
 mod verdict;
 mod xattr;
 

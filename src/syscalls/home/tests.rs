@@ -240,7 +240,7 @@ fn an_inode_with_too_many_attributes_to_list_is_asked_for_ours() {
 fn where_the_inode_cannot_bear_it_nothing_stale_is_left_on_it() {
     let inode = Attributed::default();
     inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\x07\x10\x08".to_vec());
-    let mut guest = guest(&inode, |name| (name == "setxattr").then_some(Errno::ENOSPC));
+    let mut guest = guest(&inode, |name| (name == "setxattr").then_some(Errno::EOPNOTSUPP));
     guest.memory.map(PATH, b"/f\0");
     guest.ownership.leave_mark().expect("the root bears it or never can");
     let file = statx(0o100_644, 5);
@@ -249,6 +249,28 @@ fn where_the_inode_cannot_bear_it_nothing_stale_is_left_on_it() {
     assert!(inode.borrow().is_empty());
     recall(&mut guest, Place::path(PATH), &statx(0o100_644, 6)).unwrap();
     assert_eq!(guest.ownership.remembered(Identity::of(&file)), owned(20, 8), "which it does not before");
+}
+
+#[test]
+fn where_there_is_no_room_what_stood_there_stays() {
+    for (errno, name) in [(Errno::ENOSPC, "setxattr"), (Errno::EDQUOT, "setxattr")] {
+        let inode = Attributed::default();
+        let owner = b"\x08\x07\x10\x08".to_vec();
+        inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), owner.clone());
+        let full = move |call: &str| (call == name).then_some(errno);
+        let mut guest = guest(&inode, WILLING);
+        guest.memory.map(PATH, b"/f\0");
+        guest.ownership.leave_mark().expect("the root bears it or never can");
+        let file = statx(0o100_644, 5);
+        recall(&mut guest, Place::path(PATH), &file).unwrap();
+        let marked = Rc::clone(&inode);
+        guest.kernel = Some(Box::new(move |memory, call, args| match full(call.name) {
+            Some(errno) => Err(errno),
+            None => answer(&marked, memory, call.name.trim_start_matches(['l', 'f']), args),
+        }));
+        assert_eq!(give(&mut guest, &file, owned(20, 8)), Err(errno));
+        assert_eq!(inode.borrow().get(xattr::OWNER.to_bytes()), Some(&owner));
+    }
 }
 
 #[test]
