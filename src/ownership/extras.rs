@@ -10,10 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use super::{Identity, Inode};
+use super::home::Lasting;
+use super::{Identity, Inode, Ownership, reach};
+use crate::abi::{Errno, VfsCaps};
+use crate::cred::{CapSet, FileCaps};
 
 /// Name of the attribute that holds them.
 pub const EXTRAS: &CStr = c"user.remainroot.xattrs";
+/// Name of the attribute that holds a file's capabilities.
+pub const CAPABILITY: &[u8] = CAPABILITY_NAME.to_bytes();
+/// The same with a NUL behind it.
+pub const CAPABILITY_NAME: &CStr = c"security.capability";
+
 /// The first byte of a packed value.
 const VERSION: u8 = 1;
 const WHOLE: u8 = 0;
@@ -164,6 +172,72 @@ impl All {
             inodes.insert(identity.inode(), (identity.birth, Arc::clone(&new)));
         }
         (old, new)
+    }
+}
+
+impl Ownership {
+    /// Whether any inode may have extended attributes that the kernel does not know.
+    pub fn may_have_extras(&self) -> bool {
+        self.extras.are_possible() || self.lasting.as_ref().is_some_and(Lasting::evidence)
+    }
+
+    /// Whether some of them may stand for what the kernel could hold on inodes of ours.
+    pub fn may_have_foreign_extras(&self) -> bool {
+        let kept = |lasting: &Lasting| lasting.evidence() && lasting.kept().is_there();
+        self.extras.may_be_foreign() || self.lasting.as_ref().is_some_and(kept)
+    }
+
+    /// There are some, `foreign` ones.
+    pub fn expect_extras(&self, foreign: bool) {
+        self.extras.expect(foreign);
+    }
+
+    /// What memory says of an inode's extended attributes.
+    pub fn extras(&self, identity: Identity) -> Arc<Extras> {
+        self.extras.of(identity)
+    }
+
+    /// Changes that in one step; gives what was and what is.
+    pub fn change_extras(
+        &self,
+        identity: Identity,
+        change: impl Fn(&mut Extras),
+    ) -> (Arc<Extras>, Arc<Extras>) {
+        self.extras.change(identity, &change)
+    }
+
+    /// The capabilities of an inode's image, where the kernel has these as `security.capability`
+    /// (`get_vfs_caps_from_disk`). Those of another user namespace's root are none here.
+    pub fn file_caps(&self, identity: Identity, kernels: Option<&[u8]>) -> Option<FileCaps> {
+        let extras = self.extras(identity);
+        let caps = match extras.get(CAPABILITY) {
+            None => VfsCaps::read(kernels?),
+            Some(Extra::Whole(value)) => VfsCaps::read(value).filter(|caps| caps.root == 0),
+            Some(Extra::Beside(_) | Extra::Gone) => None,
+        }?;
+        let set = |bits| CapSet(bits).and(CapSet::FULL);
+        Some(FileCaps {
+            permitted: set(caps.permitted),
+            inheritable: set(caps.inheritable),
+            effective: caps.effective,
+        })
+    }
+
+    /// The same of a file that the tracer itself knows by path.
+    pub fn file_caps_at(&self, path: &CStr, identity: Identity) -> Option<FileCaps> {
+        self.file_caps(identity, reach::get(path, CAPABILITY_NAME).ok().as_deref())
+    }
+
+    /// Keeps an inode's extended attributes beside it; forgets them where they are empty.
+    ///
+    /// # Errors
+    /// As [`Ownership::change_attribute`].
+    pub fn keep_extras(&self, identity: Identity, extras: &Extras) -> Result<(), Errno> {
+        if extras.is_empty() {
+            self.remove_attribute(identity, EXTRAS.to_bytes()).map(drop)
+        } else {
+            self.put_attribute(identity, EXTRAS.to_bytes(), &extras.bytes())
+        }
     }
 }
 
