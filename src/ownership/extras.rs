@@ -227,18 +227,6 @@ impl Ownership {
     pub fn file_caps_at(&self, path: &CStr, identity: Identity) -> Option<FileCaps> {
         self.file_caps(identity, reach::get(path, CAPABILITY_NAME).ok().as_deref())
     }
-
-    /// Keeps an inode's extended attributes beside it; forgets them where they are empty.
-    ///
-    /// # Errors
-    /// As [`Ownership::change_attribute`].
-    pub fn keep_extras(&self, identity: Identity, extras: &Extras) -> Result<(), Errno> {
-        if extras.is_empty() {
-            self.remove_attribute(identity, EXTRAS.to_bytes()).map(drop)
-        } else {
-            self.put_attribute(identity, EXTRAS.to_bytes(), &extras.bytes())
-        }
-    }
 }
 
 #[cfg(test)]
