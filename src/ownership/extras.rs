@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 
 use super::home::Lasting;
 use super::{Identity, Inode, Ownership, reach};
-use crate::abi::{Errno, VfsCaps};
+use crate::abi::VfsCaps;
 use crate::cred::{CapSet, FileCaps};
 
 /// Name of the attribute that holds them.
