@@ -91,6 +91,10 @@ pub trait Guest {
     /// [`sight`](Guest::sight) finds the placeholder there.
     fn stick(&mut self, descriptor: u64, label: u8);
 
+    /// Whether what is open at `place` is the container's device, and what was just [seen](Guest::sight) there the
+    /// placeholder by which it was opened: the kernel's own call would change the device.
+    fn stands_in(&self, place: Place) -> bool;
+
     /// Sends a descriptor of the container's own `/dev` through a socket of the guest's.
     ///
     /// # Errors

@@ -29,12 +29,14 @@ pub struct Live<'a> {
     lost: Option<Lost>,
     /// What was looked at, until something happens that may make the place mean another inode.
     seen: Vec<(Place, OwnedFd)>,
+    /// Where a device is open, and the placeholder was seen by which it was opened.
+    stand_ins: Vec<Place>,
 }
 
 impl<'a> Live<'a> {
     /// The guest of a stop.
     pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
-        Live { worker, stop, lost: None, seen: Vec::new() }
+        Live { worker, stop, lost: None, seen: Vec::new(), stand_ins: Vec::new() }
     }
 
     /// `Err` when the task was lost while the handler ran, whatever the handler made of it.
@@ -183,6 +185,7 @@ impl Guest for Live<'_> {
         let outcome = shared.sights.look(tid, standing, look)?;
         Some(outcome.map(|(bytes, inode)| {
             let by_placeholder = shared.labels.read(tid, look, &bytes);
+            self.stand_ins.extend(by_placeholder.as_ref().map(|_| look.place));
             let (bytes, inode) = by_placeholder.unwrap_or((bytes, Some(inode)));
             self.seen.retain(|(place, _)| *place != look.place);
             self.seen.extend(inode.map(|inode| (look.place, inode)));
@@ -230,6 +233,10 @@ impl Guest for Live<'_> {
         if let Some(open) = self.open_file(descriptor) {
             self.worker.shared.labels.stick(self.stop.tid(), &open, descriptor as i32, label);
         }
+    }
+
+    fn stands_in(&self, place: Place) -> bool {
+        self.stand_ins.contains(&place)
     }
 
     fn send_devices(&mut self, socket: u64) -> Result<(), Errno> {

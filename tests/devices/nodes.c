@@ -225,6 +225,32 @@ static void lives(void) {
 	told(check("a file over it", open("null", O_RDWR)));
 }
 
+/* What is done to an open device is done to the node that it was opened by. */
+static void owned(const char *name) {
+	struct stat open_, named;
+	int fd = CHECK(open(name, O_RDWR));
+	CHECK(fchown(fd, 5, 6));
+	CHECK(fchmod(fd, 0640));
+	fstat(fd, &open_);
+	stat(name, &named);
+	printf("  %o %u:%u, %s\n", named.st_mode, named.st_uid, named.st_gid,
+		open_.st_dev == named.st_dev && open_.st_ino == named.st_ino && open_.st_mode == named.st_mode &&
+		open_.st_uid == named.st_uid && open_.st_gid == named.st_gid && open_.st_nlink == named.st_nlink &&
+		open_.st_mtim.tv_nsec == named.st_mtim.tv_nsec && open_.st_size == named.st_size ? "the same" : "others");
+	CHECK(fchown(fd, 0, 0));
+	CHECK(fchmod(fd, 0666));
+	int other = dup2(fd, 20);
+	close(fd);
+	if (fork() == 0) {
+		fstat(other, &open_);
+		_exit(open_.st_ino == named.st_ino);
+	}
+	int status;
+	wait(&status);
+	printf("  child %d\n", status);
+	close(other);
+}
+
 int main(void) {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	umask(022);
@@ -244,6 +270,9 @@ int main(void) {
 	uses("random");
 	lists("getdents");
 	lists("getdents64");
+	puts("owners");
+	owned("null");
+	owned("zero");
 	threads();
 	lives();
 	lists("getdents64");
