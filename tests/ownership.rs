@@ -5,8 +5,11 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use common::{How, Run, Scratch, compile};
 
@@ -17,12 +20,15 @@ const BARE: [&str; 5] =
 /// A 64-bit program that makes the calls of a 32-bit one.
 const INT80: &[&str] = &["-DINT80"];
 
-/// A directory below `base` with a file of root's in it, which is nobody's in a one-id namespace.
+/// A directory below `base` with files of root's in it, which are nobody's in a one-id namespace.
 fn workplace(base: &Path) -> Scratch {
     let place = Scratch::below(base, "ownership");
     let hosts = place.file("hosts");
     fs::write(&hosts, "").unwrap();
     fs::set_permissions(&hosts, fs::Permissions::from_mode(0o6755)).unwrap();
+    fs::create_dir(place.file("hostdir")).unwrap();
+    symlink("hosts", place.file("hostlink")).unwrap();
+    mkfifo(place.file("hostfifo").as_str(), Mode::from_bits_truncate(0o644)).unwrap();
     place
 }
 

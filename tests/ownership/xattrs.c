@@ -1,5 +1,5 @@
 /* Extended attributes, step by step; the same must come out for real root and under remainroot.
- * Argument: a directory to work in. */
+ * Argument: a directory to work in, with "hosts", "hostdir", "hostlink" and "hostfifo" of root's. */
 #include "raw.h"
 
 #ifndef __NR_setxattrat
@@ -202,7 +202,7 @@ static void one(const char *path, const struct sample *sample) {
 	mode_of(path);
 }
 
-static const char *const files[] = { "file", "dir", "link", "dangling", "fifo", "char", "block", "hosts", "absent", "/proc/self/stat" };
+static const char *const files[] = { "file", "dir", "link", "dangling", "fifo", "char", "block", "hosts", "hostdir", "hostlink", "hostfifo", "absent", "/proc/self/stat" };
 
 static void everything(const char *who, unsigned first, unsigned last) {
 	text("# ");
