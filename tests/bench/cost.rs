@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod files;
 mod statistics;
 
 use common::{How, Run, Scratch};
@@ -44,7 +45,8 @@ const WORK: &[Work] = &[
     work("read after a drop", "dropped-read", 2_000_000),
     work("stat", "stat", 500_000),
     work("stat after a drop", "dropped-stat", 20_000),
-    work("stat after a file was given away", "given-stat", 20_000),
+    work("stat once another file was given away", "given-stat", 20_000),
+    work("stat of a file that was given away", "given-own-stat", 20_000),
     work("open and close", "open", 200_000),
     work("open and close after a drop", "dropped-open", 200_000),
     work("create and unlink", "create", 20_000),
@@ -57,6 +59,7 @@ enum Side {
     Bare,
     Remainroot,
     Fakeroot,
+    Root,
 }
 
 fn main() {
@@ -76,6 +79,9 @@ fn main() {
     println!("|---|---:|---:|---:|---|---:|---:|");
     for work in WORK.iter().filter(|work| work.name.contains(&only)) {
         println!("{}", row(work, turns, &program, &scratch));
+    }
+    if only.is_empty() || only == "files" {
+        files::table(turns.min(3));
     }
 }
 
