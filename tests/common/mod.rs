@@ -248,7 +248,7 @@ impl Run {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).current_dir(&self.directory).env_clear();
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command.env("HOME", "/").env("LC_ALL", "C").env(tree::MARK, mark);
+        command.env("HOME", "/nonexistent").env("LC_ALL", "C").env(tree::MARK, mark);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.how != How::Native && nix::unistd::geteuid().is_root() {
