@@ -3,6 +3,10 @@
 //! Offsets are those of `asm/stat.h` and `linux/stat.h`, printed by a C compiler for each ABI; the
 //! tests hold the sizes.
 
+mod told;
+
+pub use told::Statx;
+
 use super::{Abi, DeviceNumber};
 
 /// Type bits of a mode.
@@ -32,6 +36,15 @@ pub const PERMISSIONS: u16 = 0o7777;
 /// that every ABI reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ctime(pub u64);
+
+/// A moment as inodes have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Time {
+    /// Seconds since the epoch.
+    pub seconds: i64,
+    /// Nanoseconds of the second that has begun.
+    pub nanoseconds: u32,
+}
 
 impl Ctime {
     const fn new(seconds: u64, nanoseconds: u64) -> Ctime {
@@ -67,6 +80,26 @@ impl Field {
     }
 }
 
+/// Where a moment stands; the oldest structure has whole seconds only.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    seconds: Field,
+    nanoseconds: Option<Field>,
+}
+
+impl Clock {
+    const fn new(seconds: (usize, usize), nanoseconds: (usize, usize)) -> Clock {
+        let nanoseconds = Some(Field::new(nanoseconds.0, nanoseconds.1));
+        Clock { seconds: Field::new(seconds.0, seconds.1), nanoseconds }
+    }
+
+    /// What has to be written for a moment to stand there, of which a narrow field holds the low bits.
+    fn patches(self, time: Time) -> impl Iterator<Item = Patch> {
+        let nanoseconds = self.nanoseconds.map(|field| field.patch(u64::from(time.nanoseconds)));
+        std::iter::once(self.seconds.patch(time.seconds.cast_unsigned())).chain(nanoseconds)
+    }
+}
+
 /// How a structure writes device numbers.
 #[derive(Debug, Clone, Copy)]
 enum DeviceCode {
@@ -91,6 +124,8 @@ pub struct StatLayout {
     gid: Field,
     rdev: Field,
     length: Field,
+    atime: Clock,
+    mtime: Clock,
     ctime: Field,
     ctime_nanoseconds: Option<Field>,
     /// Its other fields and where a statx has them; none where it cannot be made from one.
@@ -118,6 +153,8 @@ pub const X86_64: StatLayout = StatLayout {
     gid: Field::new(32, 4),
     rdev: Field::new(40, 8),
     length: Field::new(48, 8),
+    atime: Clock::new((72, 8), (80, 8)),
+    mtime: Clock::new((88, 8), (96, 8)),
     ctime: Field::new(104, 8),
     ctime_nanoseconds: Some(Field::new(112, 8)),
     rest: &[
@@ -142,6 +179,8 @@ pub const AARCH64: StatLayout = StatLayout {
     gid: Field::new(28, 4),
     rdev: Field::new(32, 8),
     length: Field::new(48, 8),
+    atime: Clock::new((72, 8), (80, 8)),
+    mtime: Clock::new((88, 8), (96, 8)),
     ctime: Field::new(104, 8),
     ctime_nanoseconds: Some(Field::new(112, 8)),
     rest: &[
@@ -166,6 +205,8 @@ pub const I386: StatLayout = StatLayout {
     gid: Field::new(14, 2),
     rdev: Field::new(16, 4),
     length: Field::new(20, 4),
+    atime: Clock::new((32, 4), (36, 4)),
+    mtime: Clock::new((40, 4), (44, 4)),
     ctime: Field::new(48, 4),
     ctime_nanoseconds: Some(Field::new(52, 4)),
     rest: &[],
@@ -182,6 +223,8 @@ pub const I386_64: StatLayout = StatLayout {
     gid: Field::new(28, 4),
     rdev: Field::new(32, 8),
     length: Field::new(44, 8),
+    atime: Clock::new((64, 4), (68, 4)),
+    mtime: Clock::new((72, 4), (76, 4)),
     ctime: Field::new(80, 4),
     ctime_nanoseconds: Some(Field::new(84, 4)),
     rest: &[
@@ -207,6 +250,8 @@ pub const I386_OLD: StatLayout = StatLayout {
     gid: Field::new(10, 2),
     rdev: Field::new(12, 2),
     length: Field::new(16, 4),
+    atime: Clock { seconds: Field::new(20, 4), nanoseconds: None },
+    mtime: Clock { seconds: Field::new(24, 4), nanoseconds: None },
     ctime: Field::new(28, 4),
     ctime_nanoseconds: None,
     rest: &[],
@@ -223,6 +268,8 @@ pub const STATX: StatLayout = StatLayout {
     gid: Field::new(24, 4),
     rdev: Field::new(128, 4),
     length: Field::new(40, 8),
+    atime: Clock::new((64, 8), (72, 4)),
+    mtime: Clock::new((112, 8), (120, 4)),
     ctime: Field::new(96, 8),
     ctime_nanoseconds: Some(Field::new(104, 4)),
     rest: &[],
@@ -292,6 +339,16 @@ impl StatLayout {
         }
     }
 
+    /// Writes the time of the last access where `real` stands now; nothing where another does.
+    pub fn put_atime(&self, bytes: &[u8], real: Time, shown: Time) -> Vec<Patch> {
+        replacement(self.atime, bytes, real, shown)
+    }
+
+    /// The same for the last modification.
+    pub fn put_mtime(&self, bytes: &[u8], real: Time, shown: Time) -> Vec<Patch> {
+        replacement(self.mtime, bytes, real, shown)
+    }
+
     fn split(&self, field: Field, bytes: &[u8]) -> DeviceNumber {
         let minor = Field::new(field.offset + field.width, field.width);
         DeviceNumber { major: field.get(bytes) as u32, minor: minor.get(bytes) as u32 }
@@ -357,102 +414,15 @@ impl StatLayout {
     }
 }
 
+fn replacement(clock: Clock, bytes: &[u8], real: Time, shown: Time) -> Vec<Patch> {
+    let stands = |patch: Patch| bytes.get(patch.offset..).is_some_and(|rest| rest.starts_with(patch.bytes()));
+    let still = clock.patches(real).all(stands);
+    if still { clock.patches(shown).collect() } else { Vec::new() }
+}
+
 /// An id as a field of this width holds it.
 fn fit(id: u32, width: usize) -> u64 {
     if width == 2 && id > 0xFFFF { 65534 } else { u64::from(id) }
-}
-
-/// What an injected statx(2) says of an inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Statx {
-    /// Which fields the filesystem filled.
-    pub mask: u32,
-    /// `STATX_ATTR_*`.
-    pub attributes: u64,
-    /// The filesystem's device number in its 32-bit form.
-    pub dev: u64,
-    /// Inode number.
-    pub ino: u64,
-    /// The device it is, in the 32-bit form.
-    pub rdev: u32,
-    /// Birth time in nanoseconds since the epoch; 0 where the filesystem has none. At the epoch itself, where
-    /// those are born that image builders make, it is 1.
-    pub birth: i128,
-    /// Last status change.
-    pub ctime: Ctime,
-    /// File type and permission bits.
-    pub mode: u16,
-    /// Owner, by the kernel.
-    pub uid: u32,
-    /// Group, by the kernel.
-    pub gid: u32,
-    /// How many names it has.
-    pub links: u64,
-    /// The mount that it was found in, if the kernel tells mounts apart for good (Linux 6.8).
-    pub mount: Option<u64>,
-}
-
-impl Statx {
-    /// Size of the structure in bytes.
-    pub const SIZE: usize = STATX.size;
-    /// `STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID_UNIQUE`: the mask to ask with.
-    pub const MASK: u32 = 0x4FFF;
-    /// `STATX_CTIME` of the result's mask.
-    pub const CTIME: u32 = 0x80;
-    /// `STATX_INO` of the result's mask.
-    pub const INO: u32 = 0x100;
-    /// `STATX_BTIME` of the result's mask.
-    pub const BTIME: u32 = 0x800;
-    /// `STATX_MNT_ID_UNIQUE` of the result's mask.
-    pub const MOUNT: u32 = 0x4000;
-    /// `STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND`: nobody may change it.
-    pub const FROZEN: u64 = 0x30;
-
-    /// Reads the structure.
-    pub fn parse(bytes: &[u8; Statx::SIZE]) -> Statx {
-        let reported = STATX.read(bytes);
-        let mask = Field::new(0, 4).get(bytes) as u32;
-        let seconds = Field::new(80, 8).get(bytes) as i64;
-        let nanoseconds = Field::new(88, 4).get(bytes);
-        let birth = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-        Statx {
-            mask,
-            attributes: Field::new(8, 8).get(bytes),
-            dev: u64::from(STATX.split(STATX.dev, bytes).encode()),
-            ino: reported.ino,
-            rdev: STATX.split(STATX.rdev, bytes).encode(),
-            birth: if mask & Statx::BTIME == 0 {
-                0
-            } else if birth == 0 {
-                1
-            } else {
-                birth
-            },
-            ctime: Ctime::new(STATX.ctime.get(bytes), Field::new(104, 4).get(bytes)),
-            mode: reported.mode,
-            uid: reported.uid,
-            gid: reported.gid,
-            links: Field::new(16, 4).get(bytes),
-            mount: (mask & Statx::MOUNT != 0).then(|| Field::new(144, 8).get(bytes)),
-        }
-    }
-
-    /// What of it is reliable: a caller may have asked for less than everything.
-    pub fn reported(&self) -> Reported {
-        Reported {
-            dev: (self.mask & Statx::INO != 0).then_some(self.dev),
-            ino: self.ino,
-            mode: self.mode,
-            uid: self.uid,
-            gid: self.gid,
-            ctime: (self.mask & Statx::CTIME != 0).then_some(self.ctime),
-        }
-    }
-
-    /// Whether the inode is immutable or append-only.
-    pub const fn frozen(&self) -> bool {
-        self.attributes & Statx::FROZEN != 0
-    }
 }
 
 #[cfg(test)]

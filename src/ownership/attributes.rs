@@ -1,6 +1,6 @@
 //! The one place that turns what the kernel says of an inode into what the guest sees.
 
-use super::{Device, Fact};
+use super::{Device, Fact, Times};
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFMT, S_ISGID};
 use crate::cred::{Gid, Uid, View};
 
@@ -37,6 +37,10 @@ pub struct Attributes {
     pub mode: u16,
     /// The device it stands for where the kernel knows only a regular file.
     pub device: Option<Device>,
+    /// Times the kernel would not set.
+    pub times: Times,
+    /// Flags of chattr(1) that are shown the other way round than the kernel has them.
+    pub flags: u32,
 }
 
 impl Attributes {
@@ -50,6 +54,8 @@ impl Attributes {
             gid: fact.gid.unwrap_or_else(|| view.show_gid(kernel.gid)),
             mode: file_type | permissions,
             device: fact.device,
+            times: fact.times,
+            flags: fact.flags,
         }
     }
 

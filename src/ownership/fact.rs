@@ -1,6 +1,6 @@
 //! What is remembered of an inode.
 
-use super::{Attributes, Kernel};
+use super::{Attributes, Kernel, Times, rules};
 use crate::abi::{
     DeviceNumber,
     stat::{S_IFBLK, S_IFCHR, S_IFMT, S_IFREG, Statx},
@@ -82,12 +82,31 @@ pub struct Fact {
     pub mode: Option<u16>,
     /// The device it stands for.
     pub device: Option<Device>,
+    /// Times the kernel would not set.
+    pub times: Times,
+    /// Flags of chattr(1) (`FS_*_FL`) that are shown the other way round than the kernel has them.
+    pub flags: u32,
 }
 
 impl Fact {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         *self == Fact::default()
+    }
+
+    /// The part that no attribute of an inode holds, in whatever format.
+    pub fn unborne(&self) -> Fact {
+        Fact { times: self.times, flags: self.flags, ..Fact::default() }
+    }
+
+    /// What was found on an inode together with what is kept beside it, which is whole where the inode can
+    /// bear nothing.
+    pub fn beside(self, kept: Option<Fact>) -> Fact {
+        match kept {
+            Some(kept) if self.is_empty() => kept,
+            Some(Fact { times, flags, .. }) => Fact { times, flags, ..self },
+            None => self,
+        }
     }
 
     /// A fact that was found on an inode which the kernel reports as `kernel`: only a regular file stands
@@ -99,12 +118,14 @@ impl Fact {
     /// The least that must be remembered for `goal` to be shown where the kernel says `kernel`.
     pub fn between(kernel: Kernel, goal: Attributes, view: &View) -> Fact {
         let shown = Attributes::seen(kernel, view, None);
-        let other_mode = shown.permissions() != goal.permissions();
+        let other_mode = shown.permissions() != goal.permissions() || rules::loses_set_id(&goal);
         Fact {
             uid: (shown.uid != goal.uid).then_some(goal.uid),
             gid: (shown.gid != goal.gid).then_some(goal.gid),
             mode: other_mode.then_some(goal.permissions()),
             device: goal.device,
+            times: goal.times,
+            flags: goal.flags,
         }
     }
 }

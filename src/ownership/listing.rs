@@ -57,6 +57,7 @@ impl Entry {
             gid: Some(self.gid),
             mode: Some(self.mode & PERMISSIONS),
             device: matches!(kind, S_IFBLK | S_IFCHR).then_some(device),
+            ..Fact::default()
         }
     }
 
@@ -198,7 +199,10 @@ mod tests {
         assert_eq!(entries(b""), Ok(vec![]));
         let disk = entries(b"dev=fe00,ino=3,mode=60644,uid=0,gid=6,nlink=1,rdev=2049").unwrap();
         let device = Some(Device { block: true, major: 8, minor: 1 });
-        assert_eq!(disk[0].fact(), Fact { device, mode: Some(0o644), uid: Some(Uid(0)), gid: Some(Gid(6)) });
+        assert_eq!(
+            disk[0].fact(),
+            Fact { device, mode: Some(0o644), uid: Some(Uid(0)), gid: Some(Gid(6)), ..Fact::default() }
+        );
     }
 
     #[test]

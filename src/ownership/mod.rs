@@ -39,6 +39,7 @@ pub mod rules;
 mod store;
 mod table;
 mod tick;
+mod times;
 pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};
@@ -52,6 +53,7 @@ pub use mark::{Evidence, MARK};
 pub use reading::Reading;
 pub use store::{Memory, Record, Store};
 pub use table::{Table, Unusable};
+pub use times::{Moment, Times};
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -56,7 +56,10 @@ impl Ownership {
             Err(errno) => (Err(errno), None),
         };
         let (fact, mut beside) = match fact {
-            Ok(fact) if !fact.is_empty() => (fact, false),
+            Ok(fact) if !fact.is_empty() => {
+                let kept = kept.fact(identity).unwrap_or_default();
+                (fact.beside(kept), kept.is_some())
+            }
             borne => match kept.fact(identity)? {
                 Some(fact) => (fact, true),
                 None => (borne?, false),
@@ -81,9 +84,8 @@ impl Ownership {
         let ctime = settled.then_some(ctime);
         let fact = found.fact.found(kernel);
         lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
-            if !(fact.is_empty() && lasting.is_homeless(identity)) {
-                self.put(identity, &|_| fact);
-            }
+            let homeless = lasting.is_homeless(identity);
+            self.put(identity, &|known| if homeless { fact.beside(known) } else { fact });
             self.extras.put(identity, found.extras);
         });
     }

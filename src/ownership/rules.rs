@@ -10,19 +10,26 @@ use crate::abi::{
 };
 use crate::cred::{Cap, Credentials, Gid, Uid};
 
+/// `FS_IMMUTABLE_FL`: nobody may change it, `STATX_ATTR_IMMUTABLE` to statx(2).
+pub const IMMUTABLE: u32 = 0x10;
+/// `FS_APPEND_FL`: it can only grow, `STATX_ATTR_APPEND` to statx(2).
+pub const APPEND: u32 = 0x20;
+/// Either of them.
+pub const FROZEN: u32 = IMMUTABLE | APPEND;
+
 /// chown(2) (`chown_common`, `notify_change`): the attributes afterwards. `None` leaves an id as it
-/// is; a `frozen` inode is immutable or append-only.
+/// is.
 ///
 /// # Errors
 /// `EPERM`.
 pub fn chown(
     who: &Credentials,
     inode: Attributes,
-    frozen: bool,
+    flags: u32,
     uid: Option<Uid>,
     gid: Option<Gid>,
 ) -> Result<Attributes, Errno> {
-    if frozen && (uid.is_some() || gid.is_some()) {
+    if flags & FROZEN != 0 && (uid.is_some() || gid.is_some()) {
         return Err(Errno::EPERM); // may_setattr
     }
     let owner = who.fsuid == inode.uid;
@@ -55,8 +62,8 @@ fn killed_by_chown(who: &Credentials, inode: Attributes) -> u16 {
 ///
 /// # Errors
 /// `EPERM`.
-pub fn chmod(who: &Credentials, inode: Attributes, frozen: bool, mode: u16) -> Result<u16, Errno> {
-    if frozen {
+pub fn chmod(who: &Credentials, inode: Attributes, flags: u32, mode: u16) -> Result<u16, Errno> {
+    if flags & FROZEN != 0 {
         return Err(Errno::EPERM);
     }
     set_mode(who, inode.uid, inode.gid, mode)
@@ -69,6 +76,32 @@ fn set_mode(who: &Credentials, owner: Uid, gid: Gid, mode: u16) -> Result<u16, E
     }
     let kept = if in_group_or_capable(who, gid) { PERMISSIONS } else { PERMISSIONS & !S_ISGID };
     Ok(mode & kept)
+}
+
+/// utimensat(2) and its relatives (`notify_change`, `setattr_prepare`); to the `present` may set both times
+/// whoever may write.
+///
+/// # Errors
+/// `EPERM`, `EACCES`.
+pub fn set_times(who: &Credentials, inode: Attributes, flags: u32, present: bool) -> Result<(), Errno> {
+    let frozen = if present { IMMUTABLE } else { FROZEN };
+    if flags & frozen != 0 {
+        return Err(Errno::EPERM);
+    }
+    match who.fsuid == inode.uid || who.has(Cap::FOWNER) {
+        true => Ok(()),
+        false if !present => Err(Errno::EPERM),
+        false => may_write(who, inode),
+    }
+}
+
+/// Whether a write takes set-id bits that a writer without `CAP_FSETID` there would take, and root would not
+/// (`setattr_should_drop_suidgid`), from a file that nobody but root writes. In a user namespace nobody has it,
+/// so the kernel takes them from root too.
+pub const fn loses_set_id(inode: &Attributes) -> bool {
+    const OTHERS_WRITE: u16 = 0o022;
+    let taken = inode.mode & S_ISUID != 0 || inode.mode & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP;
+    taken && inode.mode & S_IFMT == S_IFREG && inode.uid.0 == 0 && inode.mode & OTHERS_WRITE == 0
 }
 
 /// `in_group_or_capable`, fs/inode.c.

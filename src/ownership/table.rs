@@ -33,7 +33,7 @@ use crate::sys;
 /// `application_id` of our files: "rmrt".
 const APPLICATION: i32 = 0x726d_7274;
 /// `user_version` of our files.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// Size of a page.
 const PAGE: u64 = 4096;
 /// How long another process may hold the file.
@@ -46,7 +46,7 @@ const CHECKED: &std::ffi::CStr = c"user.remainroot.checked";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS facts (
     filesystem INTEGER NOT NULL, ino INTEGER NOT NULL, birth INTEGER NOT NULL,
     uid INTEGER, gid INTEGER, mode INTEGER, block INTEGER, major INTEGER, minor INTEGER,
-    proof INTEGER NOT NULL,
+    times BLOB, flags INTEGER, proof INTEGER NOT NULL,
     PRIMARY KEY (filesystem, ino)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS attributes (
     filesystem INTEGER NOT NULL, ino INTEGER NOT NULL, birth INTEGER NOT NULL,

@@ -38,7 +38,14 @@ fn user(id: u32, groups: &[u32]) -> Credentials {
 }
 
 fn file(uid: u32, gid: u32, mode: u16) -> Attributes {
-    Attributes { uid: Uid(uid), gid: Gid(gid), mode: 0o100_000 | mode, device: None }
+    Attributes {
+        uid: Uid(uid),
+        gid: Gid(gid),
+        mode: 0o100_000 | mode,
+        device: None,
+        times: Times::default(),
+        flags: 0,
+    }
 }
 
 #[test]
@@ -159,7 +166,7 @@ fn a_fact_is_the_least_that_shows_the_goal() {
 
 #[test]
 fn root_may_give_a_file_to_anybody() {
-    let after = rules::chown(&Credentials::root(), file(0, 0, 0o644), false, Some(Uid(7)), Some(Gid(8)));
+    let after = rules::chown(&Credentials::root(), file(0, 0, 0o644), 0, Some(Uid(7)), Some(Gid(8)));
     assert_eq!(after, Ok(file(7, 8, 0o644)));
 }
 
@@ -168,22 +175,22 @@ fn an_owner_may_change_the_group_to_one_of_his_own_and_nothing_else() {
     let who = user(7, &[20, 30]);
     let own = file(7, 100, 0o644);
     let chown = |uid: Option<u32>, gid: Option<u32>| {
-        rules::chown(&who, own, false, uid.map(Uid), gid.map(Gid)).map(|after| (after.uid.0, after.gid.0))
+        rules::chown(&who, own, 0, uid.map(Uid), gid.map(Gid)).map(|after| (after.uid.0, after.gid.0))
     };
     assert_eq!(chown(None, Some(20)), Ok((7, 20)));
     assert_eq!(chown(None, Some(7)), Ok((7, 7)), "fsgid");
     assert_eq!(chown(Some(7), Some(100)), Ok((7, 100)), "what it has");
     assert_eq!(chown(None, Some(21)), Err(Errno::EPERM));
     assert_eq!(chown(Some(8), None), Err(Errno::EPERM));
-    assert_eq!(rules::chown(&who, file(8, 7, 0o644), false, None, Some(Gid(7))), Err(Errno::EPERM));
-    assert_eq!(rules::chown(&who, file(8, 7, 0o644), false, None, None), Ok(file(8, 7, 0o644)));
+    assert_eq!(rules::chown(&who, file(8, 7, 0o644), 0, None, Some(Gid(7))), Err(Errno::EPERM));
+    assert_eq!(rules::chown(&who, file(8, 7, 0o644), 0, None, None), Ok(file(8, 7, 0o644)));
 }
 
 #[test]
 fn chown_takes_set_id_bits_even_from_root_but_not_those_of_directories() {
     let root = Credentials::root();
     let mode = |before, uid: Option<u32>| {
-        rules::chown(&root, before, false, uid.map(Uid), None).map(|after| after.permissions())
+        rules::chown(&root, before, 0, uid.map(Uid), None).map(|after| after.permissions())
     };
     assert_eq!(mode(file(0, 0, 0o6755), Some(7)), Ok(0o755));
     assert_eq!(mode(file(0, 0, 0o6755), None), Ok(0o755), "with −1 too");
@@ -195,31 +202,34 @@ fn chown_takes_set_id_bits_even_from_root_but_not_those_of_directories() {
 #[test]
 fn to_take_a_set_id_bit_needs_the_right_to_change_the_mode() {
     let stranger = user(8, &[]);
-    assert_eq!(rules::chown(&stranger, file(7, 7, 0o4755), false, None, None), Err(Errno::EPERM));
+    assert_eq!(rules::chown(&stranger, file(7, 7, 0o4755), 0, None, None), Err(Errno::EPERM));
     let owner = user(7, &[20]);
-    let after = rules::chown(&owner, file(7, 100, 0o6745), false, None, Some(Gid(20)));
+    let after = rules::chown(&owner, file(7, 100, 0o6745), 0, None, Some(Gid(20)));
     assert_eq!(after, Ok(file(7, 20, 0o745)), "the group he is not in costs him the locking mark");
 }
 
 #[test]
 fn a_capability_alone_counts_not_the_id() {
     let root = Credentials { effective: CapSet::EMPTY, ..Credentials::root() };
-    assert_eq!(rules::chown(&root, file(0, 0, 0o644), false, Some(Uid(7)), None), Err(Errno::EPERM));
+    assert_eq!(rules::chown(&root, file(0, 0, 0o644), 0, Some(Uid(7)), None), Err(Errno::EPERM));
     let chowner = Credentials { effective: CapSet::of(&[Cap::CHOWN]), ..user(9, &[]) };
-    assert!(rules::chown(&chowner, file(0, 0, 0o644), false, Some(Uid(7)), None).is_ok());
+    assert!(rules::chown(&chowner, file(0, 0, 0o644), 0, Some(Uid(7)), None).is_ok());
 }
 
 #[test]
 fn nobody_changes_what_is_frozen() {
     let root = Credentials::root();
-    assert_eq!(rules::chown(&root, file(0, 0, 0o644), true, Some(Uid(0)), None), Err(Errno::EPERM));
-    assert_eq!(rules::chown(&root, file(0, 0, 0o644), true, None, None), Ok(file(0, 0, 0o644)));
-    assert_eq!(rules::chmod(&root, file(0, 0, 0o644), true, 0o600), Err(Errno::EPERM));
+    assert_eq!(
+        rules::chown(&root, file(0, 0, 0o644), rules::IMMUTABLE, Some(Uid(0)), None),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(rules::chown(&root, file(0, 0, 0o644), rules::IMMUTABLE, None, None), Ok(file(0, 0, 0o644)));
+    assert_eq!(rules::chmod(&root, file(0, 0, 0o644), rules::IMMUTABLE, 0o600), Err(Errno::EPERM));
 }
 
 #[test]
 fn chmod_is_the_owners_and_fowners_and_loses_s_isgid_outside_the_group() {
-    let chmod = |who: &Credentials, mode| rules::chmod(who, file(7, 100, 0o644), false, mode);
+    let chmod = |who: &Credentials, mode| rules::chmod(who, file(7, 100, 0o644), 0, mode);
     assert_eq!(chmod(&user(7, &[100]), 0o6755), Ok(0o6755));
     assert_eq!(chmod(&user(7, &[]), 0o6755), Ok(0o4755));
     assert_eq!(chmod(&user(8, &[100]), 0o755), Err(Errno::EPERM));

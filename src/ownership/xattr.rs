@@ -109,7 +109,7 @@ fn parse_stat(bytes: &[u8]) -> Option<Fact> {
     let gid = id(words.next()?)?;
     let mode = u32::from_str_radix(words.next()?, 8).ok()? as u16 & PERMISSIONS;
     let device = words.next().and_then(device);
-    Some(Fact { uid: Some(Uid(uid)), gid: Some(Gid(gid)), mode: Some(mode), device })
+    Some(Fact { uid: Some(Uid(uid)), gid: Some(Gid(gid)), mode: Some(mode), device, ..Fact::default() })
 }
 
 fn id(word: &str) -> Option<u32> {
@@ -132,6 +132,7 @@ fn device(kind: &str) -> Option<Device> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Times;
     use super::*;
 
     fn owned(uid: Option<u32>, gid: Option<u32>) -> Fact {
@@ -139,7 +140,7 @@ mod tests {
     }
 
     fn seen(uid: u32, gid: u32, mode: u16) -> Attributes {
-        Attributes { uid: Uid(uid), gid: Gid(gid), mode, device: None }
+        Attributes { uid: Uid(uid), gid: Gid(gid), mode, device: None, times: Times::default(), flags: 0 }
     }
 
     #[test]

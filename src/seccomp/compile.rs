@@ -82,16 +82,6 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
     let (stop, no) = (stop.clone(), no.clone());
     match *test {
         Test::Always => stop,
-        Test::ForeignIds { uid, gid } => {
-            let group = after(LOAD, argument(gid), among(&[0, u32::MAX], no, stop.clone()));
-            after(LOAD, argument(uid), among(&[0, u32::MAX], group, stop))
-        }
-        Test::ForeignIds16 { uid, gid } => {
-            let known = [0, u32::from(u16::MAX)];
-            let low = |index, block| after(LOAD, argument(index), after(AND, 0xffff, block));
-            let group = low(gid, among(&known, no, stop.clone()));
-            low(uid, among(&known, group, stop))
-        }
         Test::AnyOf { arg, values } => after(LOAD, argument(arg), among(values, stop, no)),
         Test::AnyBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, stop, no)),
         Test::NoBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, no, stop)),

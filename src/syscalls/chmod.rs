@@ -50,15 +50,17 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
         Ok(statx) => statx,
         Err(errno) => return Verdict::Reply(Err(errno)),
     };
-    if statx.mode & S_IFMT == S_IFLNK {
+    if statx.mode & S_IFMT == S_IFLNK || inode::is_fleeting(guest, &statx) {
         return Verdict::Run; // nobody may, and the kernel says so before it asks who
     }
     let (fact, before) = inode::attributes(guest, &statx);
-    let Ok(allowed) = rules::chmod(&guest.credentials(), before, statx.frozen(), mode) else {
-        return Verdict::Reply(Err(inode::refusal(guest, place)));
+    let flags = inode::flags(&statx, &before);
+    let Ok(allowed) = rules::chmod(&guest.credentials(), before, flags, mode) else {
+        return Verdict::Reply(Err(inode::refusal(guest, place, Errno::EPERM)));
     };
     let ours = inode::known(&statx).is_ours(guest.view());
-    if fact.is_none() && ours && allowed == mode && !guest.ownership().records_all() {
+    let recorded = guest.ownership().records_all() || rules::loses_set_id(&before.with_permissions(mode));
+    if fact.is_none() && ours && allowed == mode && !recorded {
         return Verdict::Run;
     }
     Verdict::Reply(set_to(guest, place, statx, before, allowed))
@@ -70,7 +72,9 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
     if !guest.stands_in(place) {
         match guest.inject(call, args) {
             Ok(_) => {}
-            Err(Errno::EPERM | Errno::EOVERFLOW) if statx.uid != guest.view().kernel_uid => {}
+            Err(Errno::EPERM | Errno::EOVERFLOW) if !inode::known(&statx).is_ours(guest.view()) => {
+                let _ = inode::touch(guest, place); // that the kernel cannot even move ctime matters to nobody
+            }
             Err(errno) => return Err(errno),
         }
     }

@@ -6,31 +6,11 @@
 
 use super::ids::{Wide, Width};
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, kernel, undo, xattr};
+use super::{Guest, Verdict, undo, xattr};
+use crate::abi::stat::Statx;
 use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, Credentials, Gid, Uid, View};
 use crate::ownership::{Attributes, rules};
-
-/// Stops of chown(path, uid, gid) and fchown(fd, uid, gid).
-pub const STOPS: &[(Stage, Test)] = &[
-    (Stage::Base, Test::ForeignIds { uid: 1, gid: 2 }),
-    (Stage::Identity, Test::Always),
-    (Stage::Ownership, Test::Always),
-];
-
-/// The same with 16-bit ids.
-pub const STOPS16: &[(Stage, Test)] = &[
-    (Stage::Base, Test::ForeignIds16 { uid: 1, gid: 2 }),
-    (Stage::Identity, Test::Always),
-    (Stage::Ownership, Test::Always),
-];
-
-/// Stops of fchownat(directory, path, uid, gid, flags).
-pub const STOPS_AT: &[(Stage, Test)] = &[
-    (Stage::Base, Test::ForeignIds { uid: 2, gid: 3 }),
-    (Stage::Identity, Test::Always),
-    (Stage::Ownership, Test::Always),
-];
 
 /// chown(2).
 pub fn chown<W: Width>(guest: &mut dyn Guest) -> Verdict {
@@ -119,7 +99,7 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     let blindly = is_almighty(&who) && owner.uid.is_some() && owner.gid.is_some();
     let judged = if blindly { None } else { Some(judge(guest, place, owner)?) };
     let first = guest.ownership().lasts().then(|| inode::look(guest, place)).transpose()?;
-    let touched = touch(guest, place);
+    let touched = inode::touch(guest, place);
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)
     {
@@ -132,8 +112,11 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     let now = inode::attributes(guest, &statx).1;
     let (before, after) = match judged {
         Some(judged) => judged,
-        None => (now, rules::chown(&who, now, statx.frozen(), owner.uid, owner.gid)?),
+        None => (now, rules::chown(&who, now, inode::flags(&statx, &now), owner.uid, owner.gid)?),
     };
+    if inode::is_fleeting(guest, &statx) {
+        return fleeting(guest, &statx, owner);
+    }
     let kept = inode::remember_after(guest, place, &statx, before, |shown| Attributes {
         uid: owner.uid.unwrap_or(shown.uid),
         gid: owner.gid.unwrap_or(shown.gid),
@@ -145,26 +128,20 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     Ok(0)
 }
 
+/// A process's inode in procfs takes every owner and soon forgets it; a sysctl's takes none
+/// (`proc_setattr`, `proc_sys_setattr`), and of those that are not ours nearly all are sysctls'.
+fn fleeting(guest: &dyn Guest, statx: &Statx, owner: Owner) -> SysResult {
+    let leaves = owner.uid.is_none() && owner.gid.is_none();
+    if leaves || inode::known(statx).is_ours(guest.view()) { Ok(0) } else { Err(Errno::EPERM) }
+}
+
 /// What the inode is now, and what the rules make of it.
 fn judge(guest: &mut dyn Guest, place: Place, owner: Owner) -> Result<(Attributes, Attributes), Errno> {
     let statx = inode::inspect(guest, place)?;
     let before = inode::attributes(guest, &statx).1;
-    let after = rules::chown(&guest.credentials(), before, statx.frozen(), owner.uid, owner.gid);
-    after.map(|after| (before, after)).map_err(|_| inode::refusal(guest, place))
-}
-
-/// The kernel's chown to nobody: it finds what is wrong with the path and the filesystem, sets ctime
-/// and takes set-id bits.
-fn touch(guest: &mut dyn Guest, place: Place) -> SysResult {
-    const UNCHANGED: u64 = u32::MAX as u64;
-    match place {
-        Place::Descriptor(descriptor) => {
-            guest.inject(&kernel::FCHOWN, [descriptor, UNCHANGED, UNCHANGED, 0, 0, 0])
-        }
-        Place::Path { directory, path, flags } => {
-            guest.inject(&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
-        }
-    }
+    let flags = inode::flags(&statx, &before);
+    let after = rules::chown(&guest.credentials(), before, flags, owner.uid, owner.gid);
+    after.map(|after| (before, after)).map_err(|errno| inode::refusal(guest, place, errno))
 }
 
 #[cfg(test)]

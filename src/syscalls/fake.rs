@@ -103,6 +103,8 @@ pub(crate) struct FakeGuest {
     pub(crate) open_files: BTreeMap<u64, PathBuf>,
     /// How often a handler said that a task may be elsewhere.
     pub(crate) moves: usize,
+    /// Device number of procfs.
+    pub(crate) proc: Option<u64>,
     /// Where the scratch memory is; `None`: none can be had.
     pub(crate) scratch: Option<u64>,
 }
@@ -145,6 +147,7 @@ impl FakeGuest {
             lent: Vec::new(),
             open_files: BTreeMap::new(),
             moves: 0,
+            proc: None,
             scratch: Some(SCRATCH),
         }
     }
@@ -228,6 +231,10 @@ impl Guest for FakeGuest {
 
     fn view(&self) -> &View {
         &self.view
+    }
+
+    fn is_proc(&self, dev: u64) -> bool {
+        self.proc == Some(dev)
     }
 
     fn ownership(&self) -> &Ownership {

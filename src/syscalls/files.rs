@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::Verdict;
 use super::fake::{FakeGuest, Memory};
 use super::inode::AT_EMPTY_PATH;
+use super::{Guest, Verdict, kernel};
 use crate::abi::stat::{LARGEST, Statx, X86_64};
 use crate::abi::{Abi, Errno, SysResult};
 use crate::cred::{CapSet, Credentials, Gid, Uid};
@@ -119,8 +119,8 @@ impl Files {
                 let node = *state.find(memory, first, second, third)?;
                 memory.write(fifth, &statx(&node)).map(|()| 0)
             }
-            "fchownat" => state.change(memory, first, second, fifth, |node| node.chown_to_nobody()),
-            "fchown" => state.change_open(first, |node| node.chown_to_nobody()),
+            "fchownat" => state.change(memory, first, second, fifth, |node| node.chown([third, fourth])),
+            "fchown" => state.change_open(first, |node| node.chown([second, third])),
             "fchmodat" => state.change(memory, first, second, 0, |node| node.chmod(third as u16)),
             "fchmodat2" => state.change(memory, first, second, fourth, |node| node.chmod(third as u16)),
             "fchmod" => state.change_open(first, |node| node.chmod(second as u16)),
@@ -136,15 +136,12 @@ impl Files {
             }
             "linkat" => Err(Errno::EPERM), // of a directory
             "fsetxattr" => state.set_xattr(memory, first, second, third, fourth),
+            "removexattr" | "lremovexattr" if state.read_only => Err(Errno::EROFS),
+            "removexattr" | "lremovexattr" => Err(Errno::ENODATA),
             "getxattr" => Err(Errno::ENODATA), // they are only set by descriptor
             "fgetxattr" => state.get_xattr(memory, first, second, third, fourth),
             "fremovexattr" => state.remove_xattr(memory, first, second),
             "flistxattr" => state.list_xattrs(memory, first, second, third),
-            "faccessat2" => {
-                let read_only = state.read_only;
-                let found = state.find(memory, first, second, fourth).map(|_| 0);
-                if read_only { found.and(Err(Errno::EROFS)) } else { found }
-            }
             other => panic!("nobody expected {other}"),
         }
     }
@@ -252,7 +249,10 @@ impl State {
 }
 
 impl Node {
-    fn chown_to_nobody(&mut self) -> Result<(), Errno> {
+    fn chown(&mut self, ids: [u64; 2]) -> Result<(), Errno> {
+        if self.uid != 0 && ids != [u32::MAX.into(); 2] {
+            return Err(Errno::EPERM);
+        }
         let kills = self.mode & 0o170_000 != 0o040_000 && self.mode & 0o6000 != 0;
         if kills && self.uid != 0 {
             return Err(Errno::EPERM);
@@ -342,6 +342,10 @@ pub(crate) fn chown(guest: &mut FakeGuest, path: &str, uid: u32, gid: u32) -> Sy
     match guest.verdict(Abi::X86_64, "chown", &[address, uid.into(), gid.into()]) {
         Verdict::Reply(result) => result,
         Verdict::Run => Ok(0),
+        Verdict::Amend(finish) => {
+            let result = guest.inject(&kernel::FCHOWNAT, [0, address, uid.into(), gid.into(), 0, 0]);
+            finish(guest, result)
+        }
         other => panic!("chown gave {other:?}"),
     }
 }

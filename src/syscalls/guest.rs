@@ -48,6 +48,9 @@ pub trait Guest {
     /// How the kernel's ids are shown.
     fn view(&self) -> &View;
 
+    /// Whether the filesystem with this device number is procfs.
+    fn is_proc(&self, dev: u64) -> bool;
+
     /// The facts about inodes.
     fn ownership(&self) -> &Ownership;
 

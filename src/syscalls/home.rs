@@ -104,7 +104,7 @@ fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands:
         [(xattr::STAT, xattr::stat(&fact, &seen)), (xattr::OWNER, xattr::owner(&fact))]
     });
     let kept = match put(guest, place, &new, &old) {
-        Ok(()) => return guest.ownership().keep(identity, &Fact::default()),
+        Ok(()) => return guest.ownership().keep(identity, &fact.unborne()),
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) if !guest.ownership().keeps_beside() => Err(errno),
         Err(Errno::ESRCH) => Err(Errno::ESRCH),
         Err(_) => guest.ownership().keep(identity, &fact),
@@ -142,6 +142,12 @@ fn remove(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<(), Errno>
         // Not there, or on an inode that can bear none or is not ours to write.
         _ => Ok(()),
     }
+}
+
+/// Whether the inode at `place` is on a filesystem or a mount that cannot be written, found out by taking
+/// away an attribute that nobody has: `mnt_want_write` comes before every question of permission.
+pub fn is_read_only(guest: &mut dyn Guest, place: Place) -> bool {
+    attributes::remove(guest, place, c"user.remainroot.none") == Err(Errno::EROFS)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use super::{Guest, Look, Stage, filesystem, home, kernel, xattr};
 use crate::abi::{
-    Errno,
+    DeviceNumber, Errno, SysResult,
     stat::{S_ISGID, Statx},
 };
 use crate::cred::{Gid, Uid};
@@ -140,6 +140,7 @@ pub const fn known(statx: &Statx) -> Kernel {
 /// and a set-id exec go by.
 pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes) {
     let fact = guest.ownership().confirm(Identity::of(statx), statx.ctime);
+    let fact = fact.map(|fact| Fact { times: fact.times.holding(statx.atime, statx.mtime), ..fact });
     (fact, Attributes::seen(known(statx), guest.view(), fact))
 }
 
@@ -155,6 +156,41 @@ pub fn fact_of_seen(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Resul
     filesystem::find(guest, place, statx);
     home::recall(guest, place, statx)?;
     Ok(attributes(guest, statx).0)
+}
+
+/// The flags of chattr(1) that forbid changes, as the guest sees them.
+pub const fn flags(statx: &Statx, shown: &Attributes) -> u32 {
+    (statx.attributes as u32 ^ shown.flags) & rules::FROZEN
+}
+
+/// The kernel's chown to nobody: it finds what is wrong with the path and the filesystem, sets ctime
+/// and takes set-id bits.
+///
+/// # Errors
+/// The kernel's.
+pub fn touch(guest: &mut dyn Guest, place: Place) -> SysResult {
+    const UNCHANGED: u64 = u32::MAX as u64;
+    match place {
+        Place::Descriptor(descriptor) => {
+            guest.inject(&kernel::FCHOWN, [descriptor, UNCHANGED, UNCHANGED, 0, 0, 0])
+        }
+        Place::Path { directory, path, flags } => {
+            guest.inject(&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
+        }
+    }
+}
+
+/// Whether the inode is one that procfs makes anew whenever it is looked for: of a process, or of a
+/// sysctl. Nothing that is set on it stays (`pid_revalidate`). Others have numbers from
+/// `PROC_DYNAMIC_FIRST` on, and the root has 1.
+pub fn is_fleeting(guest: &dyn Guest, statx: &Statx) -> bool {
+    const ROOT: u64 = 1;
+    const DYNAMIC_FIRST: u64 = 0xF000_0000;
+    let anonymous = DeviceNumber::decode(statx.dev as u32).major == 0;
+    statx.birth == 0
+        && anonymous
+        && (ROOT + 1..DYNAMIC_FIRST).contains(&statx.ino)
+        && guest.is_proc(statx.dev)
 }
 
 /// Remembers what `goal` makes of the attributes the guest has seen so far, and raises
@@ -256,12 +292,11 @@ fn may_pass_group_on(guest: &dyn Guest, directory: &Statx) -> bool {
         || guest.ownership().remembered(identity).mode.is_some()
 }
 
-/// The errno of a call that the rules forbid: `EPERM`, unless the kernel would have said before that
+/// The errno of a call that the rules forbid: theirs, unless the kernel would have said before that
 /// the filesystem cannot be written (`mnt_want_write`) or the descriptor is only a path.
-pub fn refusal(guest: &mut dyn Guest, place: Place) -> Errno {
+pub fn refusal(guest: &mut dyn Guest, place: Place, forbidden: Errno) -> Errno {
     const F_GETFL: u64 = 3;
     const O_PATH: u64 = 0o10_000_000;
-    const W_OK: u64 = 2;
     if let Place::Descriptor(descriptor) = place {
         match guest.inject(&kernel::FCNTL, [descriptor, F_GETFL, 0, 0, 0, 0]) {
             Ok(flags) if flags & O_PATH != 0 => return Errno::EBADF,
@@ -269,11 +304,7 @@ pub fn refusal(guest: &mut dyn Guest, place: Place) -> Errno {
             Err(errno) => return errno,
         }
     }
-    let Ok((directory, path, flags)) = place.spell(guest) else { return Errno::EPERM };
-    match guest.inject(&kernel::FACCESSAT2, [directory, path, W_OK, flags.into(), 0, 0]) {
-        Err(Errno::EROFS) => Errno::EROFS,
-        _ => Errno::EPERM,
-    }
+    if home::is_read_only(guest, place) { Errno::EROFS } else { forbidden }
 }
 
 /// Remembers the owner of an inode that the guest has just made in `directory`, and `asked` to have a

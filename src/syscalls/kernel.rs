@@ -27,8 +27,6 @@ calls! {
     FCHMOD = "fchmod", 91, 94, 52;
     /// fchmodat2(2), Linux 6.6: only ever in place of the guest's own.
     FCHMODAT2 = "fchmodat2", 452, 452, 452;
-    /// faccessat2(2), Linux 5.8.
-    FACCESSAT2 = "faccessat2", 439, 439, 439;
     /// fstatfs(2); on i386 `fstatfs64`.
     FSTATFS = "fstatfs", 138, 269, 44;
     /// fcntl(2).

@@ -39,6 +39,7 @@ mod statx;
 mod sticky;
 pub mod table;
 mod undo;
+mod utimes;
 mod verdict;
 mod xattr;
 

@@ -81,20 +81,6 @@ impl Stages {
 pub enum Test {
     /// Every call.
     Always,
-    /// Calls in which either 32-bit id argument is neither 0 nor −1.
-    ForeignIds {
-        /// Index of the user id argument.
-        uid: u8,
-        /// Index of the group id argument.
-        gid: u8,
-    },
-    /// The same with 16-bit ids.
-    ForeignIds16 {
-        /// Index of the user id argument.
-        uid: u8,
-        /// Index of the group id argument.
-        gid: u8,
-    },
     /// Calls whose 32-bit argument is one of these values.
     AnyOf {
         /// Index of the argument.
@@ -132,10 +118,6 @@ impl Test {
         let arg = |index: u8| args.get(usize::from(index)).map_or(0, |&value| value as u32);
         match *self {
             Test::Always => true,
-            Test::ForeignIds { uid, gid } => [uid, gid].iter().any(|&i| !matches!(arg(i), 0 | u32::MAX)),
-            Test::ForeignIds16 { uid, gid } => {
-                [uid, gid].iter().any(|&i| !matches!(arg(i) as u16, 0 | u16::MAX))
-            }
             Test::AnyOf { arg: index, values } => values.contains(&arg(index)),
             Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
             Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
@@ -152,9 +134,6 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Test::Always => f.write_str("always"),
-            Test::ForeignIds { uid, gid } | Test::ForeignIds16 { uid, gid } => {
-                write!(f, "argument {uid} or {gid} is neither 0 nor -1")
-            }
             Test::AnyOf { arg, values } => {
                 let values: Vec<String> = values.iter().map(u32::to_string).collect();
                 write!(f, "argument {arg} is one of {}", values.join(" "))

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::inode::{self, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Finish, Guest, Verdict};
-use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Reported, StatLayout, Statx};
+use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Patch, Reported, StatLayout, Statx};
 use crate::abi::{Abi, Call, Errno, SysResult};
-use crate::ownership::{Answer, Attributes, Fact, Identity, Inode, Kernel};
+use crate::ownership::{Answer, Attributes, Fact, Identity, Inode, Kernel, Times};
 
 /// How a call names its inode, and what it fills.
 #[derive(Clone, Copy)]
@@ -141,25 +141,36 @@ pub(super) fn patch(
     layout: &StatLayout,
     bytes: &mut [u8],
     fact: Option<Fact>,
-) -> [Range<usize>; 6] {
+) -> Vec<Range<usize>> {
     let reported = layout.read(bytes);
     let kernel = Kernel { uid: reported.uid, gid: reported.gid, mode: reported.mode };
     let shown = Attributes::shown(kernel, guest.view(), fact);
-    let patches = [
+    let patches: Vec<Patch> = [
         (shown.uid.0 != reported.uid).then(|| layout.put_uid(shown.uid.0)),
         (shown.gid.0 != reported.gid).then(|| layout.put_gid(shown.gid.0)),
         (shown.mode != reported.mode).then(|| layout.put_mode(shown.mode)),
-    ];
-    let device = shown.device.map(|device| layout.put_device(device.number()));
-    let mut fields = [0..0, 0..0, 0..0, 0..0, 0..0, 0..0];
-    let patches = patches.into_iter().flatten().chain(device.into_iter().flatten());
-    for (field, patch) in fields.iter_mut().zip(patches) {
-        *field = patch.offset..patch.offset + patch.bytes().len();
+    ]
+    .into_iter()
+    .flatten()
+    .chain(shown.device.into_iter().flat_map(|device| layout.put_device(device.number())))
+    .chain(times(layout, bytes, &shown.times))
+    .collect();
+    let mut fields = Vec::with_capacity(patches.len());
+    for patch in patches {
+        let field = patch.offset..patch.offset + patch.bytes().len();
         let old = bytes.get_mut(field.clone()).unwrap_or_default();
         old.iter_mut().zip(patch.bytes()).for_each(|(old, new)| *old = *new);
+        fields.push(field);
     }
     fields.sort_unstable_by_key(|field| field.start);
     fields
+}
+
+/// Times that were set and that the kernel's own have not outrun.
+fn times(layout: &StatLayout, bytes: &[u8], times: &Times) -> impl Iterator<Item = Patch> {
+    let atime = times.atime.map(|atime| layout.put_atime(bytes, atime.real, atime.shown));
+    let mtime = times.mtime.map(|mtime| layout.put_mtime(bytes, mtime.real, mtime.shown));
+    atime.into_iter().chain(mtime).flatten()
 }
 
 /// stat(2); on i386 the one with 16-bit ids.

@@ -81,7 +81,7 @@ pub fn refuses_rename(guest: &mut dyn Guest, old: Name, new: Name, flags: u64) -
     }
     if keeps(guest, old, &source) || target.is_some_and(|target| keeps(guest, new, &target)) {
         let place = Place::at(old[0], old[1], AT_SYMLINK_NOFOLLOW);
-        return Some(inode::refusal(guest, place));
+        return Some(inode::refusal(guest, place, Errno::EPERM));
     }
     None
 }

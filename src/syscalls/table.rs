@@ -5,7 +5,7 @@ use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, link, list, mknod, mount,
-    moves, placed, prctl, refused, removal, sandbox, stat, statx, xattr,
+    moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -99,13 +99,13 @@ pub const TABLE: &[Operation] = &[
     row("execve", [59, 11, 221], exec::execve, IDENTITY),
     row("execveat", [322, 358, 281], exec::execveat, IDENTITY),
     // Owners of files.
-    row("chown", [92, 212, -1], chown::chown::<Wide>, chown::STOPS),
-    row("chown16", [-1, 182, -1], chown::chown::<Narrow>, chown::STOPS16),
-    row("lchown", [94, 198, -1], chown::lchown::<Wide>, chown::STOPS),
-    row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, chown::STOPS16),
-    row("fchown", [93, 207, 55], chown::fchown::<Wide>, chown::STOPS),
-    row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, chown::STOPS16),
-    row("fchownat", [260, 298, 54], chown::fchownat, chown::STOPS_AT),
+    row("chown", [92, 212, -1], chown::chown::<Wide>, BASE),
+    row("chown16", [-1, 182, -1], chown::chown::<Narrow>, BASE),
+    row("lchown", [94, 198, -1], chown::lchown::<Wide>, BASE),
+    row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, BASE),
+    row("fchown", [93, 207, 55], chown::fchown::<Wide>, BASE),
+    row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, BASE),
+    row("fchownat", [260, 298, 54], chown::fchownat, BASE),
     // Attributes of files.
     row("stat", [4, 106, -1], stat::stat, OWNERSHIP),
     row("lstat", [6, 107, -1], stat::lstat, OWNERSHIP),
@@ -118,10 +118,15 @@ pub const TABLE: &[Operation] = &[
     row("oldlstat", [-1, 84, -1], stat::oldlstat, OWNERSHIP),
     row("oldfstat", [-1, 28, -1], stat::oldfstat, OWNERSHIP),
     row("statx", [332, 383, 291], statx::statx, OWNERSHIP),
-    row("chmod", [90, 15, -1], chmod::chmod, IDENTITY_AND_OWNERSHIP),
-    row("fchmod", [91, 94, 52], chmod::fchmod, IDENTITY_AND_OWNERSHIP),
-    row("fchmodat", [268, 306, 53], chmod::fchmodat, IDENTITY_AND_OWNERSHIP),
-    row("fchmodat2", [452, 452, 452], chmod::fchmodat2, IDENTITY_AND_OWNERSHIP),
+    row("chmod", [90, 15, -1], chmod::chmod, BASE),
+    row("fchmod", [91, 94, 52], chmod::fchmod, BASE),
+    row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE),
+    row("fchmodat2", [452, 452, 452], chmod::fchmodat2, BASE),
+    row("utime", [132, 30, -1], utimes::set::<{ utimes::SECONDS }>, BASE),
+    row("utimes", [235, 271, -1], utimes::set::<{ utimes::MICROSECONDS }>, BASE),
+    row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, BASE),
+    row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, BASE),
+    row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, BASE),
     row("setxattr", [188, 226, 5], xattr::set::<{ xattr::PATH }>, BASE),
     row("lsetxattr", [189, 227, 6], xattr::set::<{ xattr::LINK }>, BASE),
     row("fsetxattr", [190, 228, 7], xattr::set::<{ xattr::DESCRIPTOR }>, BASE),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::tracee::SLOTS;
 use super::{Count, Worker, devices};
 use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
-use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
+use crate::abi::{Abi, Call, DeviceNumber, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::{Device, Identity, Kernel, Ownership};
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
@@ -167,6 +167,16 @@ impl Guest for Live<'_> {
 
     fn view(&self) -> &View {
         &self.worker.shared.view
+    }
+
+    fn is_proc(&self, dev: u64) -> bool {
+        let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", self.stop.tid()));
+        let number = DeviceNumber::decode(dev as u32);
+        let number = format!("{}:{}", number.major, number.minor);
+        mounts.unwrap_or_default().lines().any(|line| {
+            let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
+            line.split(' ').nth(2) == Some(&number) && kind == Some("proc")
+        })
     }
 
     fn ownership(&self) -> &Ownership {

@@ -52,13 +52,16 @@ pub fn table(turns: usize) {
     }
     let summary = scratch.file("summary");
     measure(Side::Remainroot, scratch.path(), Some(&summary));
-    println!("\n| work | real root | bare namespace | remainroot | ratio | its quartiles | fakeroot | its ratio |");
+    println!(
+        "\n| work | real root | bare namespace | remainroot | ratio | its quartiles | fakeroot | its ratio |"
+    );
     println!("|---|---:|---:|---:|---:|---|---:|---:|");
     for (index, (title, _)) in STEPS.iter().enumerate() {
         let of = |side| {
             let mut pairs = Pairs::default();
             for turn in &measured {
-                let time = |wanted| turn.iter().find(|(side, _)| *side == wanted).map(|(_, times)| times[index]);
+                let time =
+                    |wanted| turn.iter().find(|(side, _)| *side == wanted).map(|(_, times)| times[index]);
                 if let (Some(one), Some(other)) = (time(base), time(side)) {
                     pairs.add(one, other);
                 }
@@ -100,7 +103,8 @@ fn measure(side: Side, directory: &Path, summary: Option<&str>) -> Vec<f64> {
     };
     let (root, run) = (Scratch::new("bench-root"), Run::new(how, words));
     let run = if side == Side::Root { run } else { run.own_root(root.path()) };
-    let run = run.directory(directory).variable("FAKEROOTDONTTRYCHOWN", "1").option("--store=auto").seconds(600);
+    let run =
+        run.directory(directory).variable("FAKEROOTDONTTRYCHOWN", "1").option("--store=auto").seconds(600);
     let run = match summary {
         Some(file) => run.option(&format!("--summary={file}")),
         None => run,

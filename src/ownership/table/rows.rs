@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use super::{Table, Trouble, boot};
 use crate::abi::Errno;
 use crate::cred::{Gid, Uid};
-use crate::ownership::{Device, Fact, Filesystem};
+use crate::ownership::{Device, Fact, Filesystem, Times};
 
-const GET: &str =
-    "SELECT birth, uid, gid, mode, block, major, minor, proof FROM facts WHERE filesystem = ? AND ino = ?";
-const PUT: &str = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const GET: &str = "SELECT birth, uid, gid, mode, block, major, minor, times, flags, proof FROM facts WHERE filesystem = ? AND ino = ?";
+const PUT: &str = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const REMOVE: &str = "DELETE FROM facts WHERE filesystem = ? AND ino = ? AND birth = ?";
-const ALL: &str = "SELECT birth, uid, gid, mode, block, major, minor, proof, filesystem, ino FROM facts";
+const ALL: &str =
+    "SELECT birth, uid, gid, mode, block, major, minor, times, flags, proof, filesystem, ino FROM facts";
 const GET_NAMED: &str =
     "SELECT value, proof FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ? AND name = ?";
 const PUT_NAMED: &str = "INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?)";
@@ -123,7 +123,7 @@ pub(super) fn verify(connection: &Connection) -> Result<(), Trouble> {
     let mut all = connection.prepare(ALL)?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
-        proven(row, [row.get(8)?, row.get(9)?])?;
+        proven(row, [row.get(10)?, row.get(11)?])?;
     }
     let mut all = connection.prepare(ALL_NAMED)?;
     let mut rows = all.query([])?;
@@ -164,7 +164,7 @@ fn get(connection: &Connection, filesystem: Filesystem, ino: u64) -> Result<Opti
 /// The record in a row that [`GET`] or [`ALL`] has found, if its values are those that were written.
 fn proven(row: &Row, [filesystem, ino]: [i64; 2]) -> Result<Record, Trouble> {
     let record = record(row)?;
-    if fact_proof([filesystem, ino, record.birth], &record.fact) != row.get::<_, i64>(7)? {
+    if fact_proof([filesystem, ino, record.birth], &record.fact) != row.get::<_, i64>(9)? {
         return Err(damaged());
     }
     Ok(record)
@@ -185,6 +185,8 @@ fn record(row: &Row) -> rusqlite::Result<Record> {
         gid: row.get::<_, Option<u32>>(2)?.map(Gid),
         mode: row.get(3)?,
         device,
+        times: row.get::<_, Option<Vec<u8>>>(7)?.map(|bytes| Times::from_bytes(&bytes)).unwrap_or_default(),
+        flags: row.get::<_, Option<u32>>(8)?.unwrap_or(0),
     };
     Ok(Record { birth: row.get(0)?, fact })
 }
@@ -206,6 +208,8 @@ fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble
         device.map(|device| device.block),
         device.map(|device| device.major),
         device.map(|device| device.minor),
+        fact.times.bytes(),
+        (fact.flags != 0).then_some(fact.flags),
         fact_proof([filesystem, ino, birth], fact),
     ];
     if key.filesystem.fleeting {
@@ -276,7 +280,8 @@ fn fact_proof([filesystem, ino, birth]: [i64; 3], fact: &Fact) -> i64 {
     let [block, major, minor] = device.unwrap_or([-1; 3]);
     let (uid, gid) = (id(fact.uid.map(|uid| uid.0)), id(fact.gid.map(|gid| gid.0)));
     let values = [filesystem, ino, birth, uid, gid, id(fact.mode.map(u32::from)), block, major, minor];
-    digest(values.into_iter().flat_map(i64::to_le_bytes))
+    let values = values.into_iter().chain([i64::from(fact.flags)]).flat_map(i64::to_le_bytes);
+    digest(values.chain(fact.times.bytes().unwrap_or_default()))
 }
 
 /// What a row of an attribute bears.

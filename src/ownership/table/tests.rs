@@ -1,6 +1,8 @@
+use super::super::Moment;
 use super::*;
+use crate::abi::stat::Time;
 use crate::cred::{Gid, Uid};
-use crate::ownership::{Device, Fact, Filesystem};
+use crate::ownership::{Device, Fact, Filesystem, Times};
 
 /// A directory of a test's own.
 struct Place(PathBuf);
@@ -38,7 +40,17 @@ fn owned(uid: u32) -> Fact {
 fn facts_are_there_when_the_file_is_opened_again() {
     let place = Place::new("again");
     let device = Some(Device { block: true, major: u32::MAX, minor: 70_000 });
-    let whole = Fact { uid: Some(Uid(4_294_967_294)), gid: Some(Gid(0)), mode: Some(0o7777), device };
+    let time = |seconds| Time { seconds, nanoseconds: 999_999_999 };
+    let moment = Some(Moment { shown: time(-1), real: time(i64::MAX) });
+    let times = Times { atime: None, mtime: moment };
+    let whole = Fact {
+        uid: Some(Uid(4_294_967_294)),
+        gid: Some(Gid(0)),
+        mode: Some(0o7777),
+        device,
+        times,
+        flags: 0x30,
+    };
     {
         let table = Table::open(&place.file()).unwrap();
         table.put(key(1, 7), &whole).unwrap();

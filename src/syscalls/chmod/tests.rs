@@ -28,8 +28,22 @@ fn chmod(guest: &mut FakeGuest, files: &Files, mode: u16) -> SysResult {
 fn root_leaves_its_own_files_to_the_kernel() {
     let files = with_file();
     let mut guest = files.guest(Credentials::root());
-    let verdict = guest.verdict(Abi::X86_64, "fchmod", &[5, 0o6755]);
+    let verdict = guest.verdict(Abi::X86_64, "fchmod", &[5, 0o755]);
     assert!(matches!(verdict, Verdict::Run), "{verdict:?}");
+}
+
+#[test]
+fn set_id_bits_that_the_kernel_takes_at_roots_next_write_are_remembered() {
+    let files = with_file();
+    let mut guest = files.guest(Credentials::root());
+    assert_eq!(chmod(&mut guest, &files, 0o4755), Ok(0));
+    assert_eq!(files.node("/file").mode, 0o104_755, "the kernel has them too");
+    files.edit("/file", |node| node.mode = 0o100_755);
+    assert_eq!(shown(&mut guest, &files, "/file"), (0, 0, 0o104_755));
+    assert_eq!(chmod(&mut guest, &files, 0o4775), Ok(0));
+    files.edit("/file", |node| node.mode = 0o100_775);
+    let other = "who else may write it has lost them";
+    assert_eq!(shown(&mut guest, &files, "/file"), (0, 0, 0o100_775), "{other}");
 }
 
 #[test]
@@ -110,5 +124,8 @@ fn fchmodat_ignores_a_fourth_argument_and_fchmodat2_passes_it_on() {
     assert_eq!(guest.sys("fchmodat", &[0, path, 0o600, 0xFFFF]), Ok(0));
     assert_eq!(guest.sys("fchmodat2", &[0, path, 0o600, 0x100]), Ok(0));
     let calls: Vec<&str> = guest.injected.iter().map(|(name, _)| *name).collect();
-    assert_eq!(calls, ["statx", "fchmodat", "statx", "statx", "fchmodat2", "statx"]);
+    let moves_ctime = "fchownat";
+    let expected =
+        [["statx", "fchmodat", moves_ctime, "statx"], ["statx", "fchmodat2", moves_ctime, "statx"]];
+    assert_eq!(calls, expected.concat());
 }

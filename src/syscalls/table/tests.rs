@@ -108,7 +108,8 @@ fn number_in(header: &BTreeMap<String, u32>, abi: Abi, name: &str) -> Option<u32
         (Abi::I386, "newfstatat") => get("fstatat64"),
         (Abi::I386, "mmap") => get("mmap2"),
         (Abi::I386, "fstatfs") => get("fstatfs64"),
-        (Abi::Aarch64, "fstat64" | "truncate64") => None, // in the header for 32-bit machines
+        // The generic header has these for 32-bit machines.
+        (Abi::Aarch64, "fstat64" | "truncate64" | "utimensat_time64") => None,
         (Abi::I386, _) => match name.strip_suffix("16") {
             Some(short) => get(short),
             None => get(&format!("{name}32")).or_else(|| get(name)),

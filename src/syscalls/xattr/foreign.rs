@@ -41,10 +41,10 @@ fn come_through(result: SysResult) -> Result<(), Errno> {
 /// `EPERM` where it is immutable or append-only.
 pub(super) fn changeable(guest: &mut dyn Guest, request: &Request) -> Result<(Statx, Attributes), Errno> {
     let statx = inode::inspect(guest, request.place)?;
-    if statx.frozen() {
+    let attributes = inode::attributes(guest, &statx).1;
+    if inode::flags(&statx, &attributes) != 0 {
         return Err(Errno::EPERM);
     }
-    let attributes = inode::attributes(guest, &statx).1;
     Ok((statx, attributes))
 }
 

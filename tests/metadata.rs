@@ -1,0 +1,112 @@
+//! Owners, modes, times and flags of every kind of inode, those that are not ours among them: real root and
+//! remainroot in a one-id namespace say the same.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr)] // a helper of a test is a test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::sync::{Mutex, PoisonError};
+
+use common::{How, Run, Scratch, compile};
+
+/// What a program needs that has no C library, and where Debian keeps the headers of every ABI.
+const BARE: [&str; 5] =
+    ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-I/usr/include/x86_64-linux-gnu"];
+
+/// A directory with inodes of root's in it, which are nobody's in a one-id namespace.
+fn workplace() -> Scratch {
+    let place = Scratch::new("metadata");
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    for (name, mode) in [("", 0o644), ("-open", 0o666), ("-set-id", 0o6755), ("-read-only", 0o644)] {
+        let file = place.file(&format!("hosts{name}"));
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::create_dir(place.file("hosts-directory")).unwrap();
+    symlink("own", place.file("hosts-link")).unwrap();
+    nix::unistd::mkfifo(&*place.path().join("hosts-fifo"), nix::sys::stat::Mode::from_bits_truncate(0o644))
+        .unwrap();
+    drop(UnixListener::bind(place.file("hosts-socket")).unwrap());
+    place
+}
+
+/// Both transcripts of the probe. One at a time: some of the inodes are the machine's.
+fn transcripts(probe: &str, what: &[&str], options: &[&str]) -> [String; 2] {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    let _one = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    [How::Native, How::Remainroot].map(|how| {
+        let (place, home) = (workplace(), Scratch::new("metadata-home"));
+        let words = [probe, place.path().to_str().unwrap()].into_iter().chain(what.iter().copied());
+        let run = options.iter().fold(Run::new(how, words), |run, option| run.option(option));
+        run.variable("HOME", home.path()).seconds(100).output().success()
+    })
+}
+
+/// Fails with every line in which they differ, below the case it belongs to.
+fn compare([native, ours]: &[String; 2]) {
+    let (mut case, mut step, mut differences) = ("", "", Vec::new());
+    for (native, ours) in native.lines().zip(ours.lines()) {
+        if native.starts_with(|first: char| first.is_ascii_digit()) {
+            case = native;
+        } else if !native.starts_with(' ') {
+            step = native;
+        }
+        if native != ours {
+            differences.push(format!("{case}\n{step}\n  root:{native}\n  ours:{ours}"));
+        }
+    }
+    let first = differences.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(differences.is_empty(), "{} lines differ\n{first}", differences.len());
+    assert_eq!(native.lines().count(), ours.lines().count());
+}
+
+/// Every case in one run, behind a fact, so that every stage is up.
+fn every_case(flags: &[&str], options: &[&str]) {
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("metadata-probe");
+    let Some(probe) = compile(&built, "ownership/metadata.c", &[&BARE, flags].concat()) else { return };
+    let said = transcripts(&probe, &["all"], options);
+    assert!(said[0].lines().count() > 40_000, "the probe ended early: {}", said[0].len());
+    compare(&said);
+}
+
+#[test]
+fn every_call_of_a_64_bit_program_on_every_kind_of_inode_gives_what_root_gets() {
+    every_case(&[], &["--store=memory"]);
+}
+
+#[test]
+fn every_call_of_a_32_bit_program_on_every_kind_of_inode_gives_what_root_gets() {
+    every_case(&["-m32"], &["--store=memory"]);
+}
+
+#[test]
+fn where_facts_last_every_call_gives_what_root_gets() {
+    every_case(&[], &["--store=auto"]);
+}
+
+/// Of so many cases each is the first thing that happens to a container of which nothing is known yet.
+const SAMPLE: usize = 40;
+
+#[test]
+fn calls_before_the_first_fact_give_what_root_gets() {
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("metadata-probe");
+    let Some(probe) = compile(&built, "ownership/metadata.c", &BARE) else { return };
+    let place = workplace();
+    let said = Run::new(How::Native, [&*probe, place.path().to_str().unwrap()]).output().success();
+    let cases: usize = said.split_whitespace().last().and_then(|count| count.parse().ok()).expect("a number");
+    // A stride that has no factor in common with the numbers of forms, calls and callers.
+    for case in (0..cases).step_by((cases / SAMPLE) | 1) {
+        let mut said = transcripts(&probe, &[&case.to_string()], &["--store=memory"]);
+        // While nothing stops a stat shows what the kernel shows of inodes that are not ours.
+        said[1] = said[1].replace(" 65534:65534 ", " 0:0 ");
+        compare(&said);
+    }
+}
