@@ -70,6 +70,14 @@ pub fn statfs(path: &CStr) -> Result<Statfs, Errno> {
     Ok(Statfs { kind, id })
 }
 
+/// Sets the times of last access and last modification; to the present without them.
+///
+/// # Errors
+/// As utimensat(2).
+pub fn set_times(path: &CStr, times: Option<[[i64; 2]; 2]>) -> Result<(), Errno> {
+    sys::files::set_times(path, times).map_err(errno)
+}
+
 fn errno(errno: sys::Errno) -> Errno {
     Errno(errno as i32)
 }

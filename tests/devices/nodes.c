@@ -239,6 +239,13 @@ static void owned(const char *name) {
 		open_.st_mtim.tv_nsec == named.st_mtim.tv_nsec && open_.st_size == named.st_size ? "the same" : "others");
 	CHECK(fchown(fd, 0, 0));
 	CHECK(fchmod(fd, 0666));
+	CHECK(futimens(fd, (struct timespec[]){{0, UTIME_OMIT}, {1000000000, 5}}));
+	stat(name, &named);
+	printf("  modified %ld.%ld\n", (long)named.st_mtim.tv_sec, named.st_mtim.tv_nsec);
+	CHECK(futimens(fd, NULL));
+	CHECK(futimens(fd, (struct timespec[]){{0, 1000000000}, {0, 0}}));
+	stat(name, &named);
+	printf("  modified %s\n", named.st_mtim.tv_sec > 1000000000 ? "now" : "long ago");
 	int other = dup2(fd, 20);
 	close(fd);
 	if (fork() == 0) {
