@@ -34,6 +34,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The user it names.
+    pub const fn user(self) -> Option<u32> {
+        if self.tag == USER { Some(self.id) } else { None }
+    }
+
+    /// The group it names.
+    pub const fn group(self) -> Option<u32> {
+        if self.tag == GROUP { Some(self.id) } else { None }
+    }
+
     /// Whether it is about a user or group by id.
     pub const fn is_named(self) -> bool {
         matches!(self.tag, USER | GROUP)

@@ -212,9 +212,10 @@ impl Ownership {
         let extras = self.extras(identity);
         let caps = match extras.get(CAPABILITY) {
             None => VfsCaps::read(kernels?),
-            Some(Extra::Whole(value)) => VfsCaps::read(value).filter(|caps| caps.root == 0),
+            Some(Extra::Whole(value)) => VfsCaps::read(value),
             Some(Extra::Beside(_) | Extra::Gone) => None,
-        }?;
+        };
+        let caps = caps.filter(|caps| caps.root == 0)?;
         let set = |bits| CapSet(bits).and(CapSet::FULL);
         Some(FileCaps {
             permitted: set(caps.permitted),

@@ -1,8 +1,8 @@
 //! POSIX ACLs (fs/posix_acl.c).
 //!
 //! A list that names users or groups is `EINVAL` to a kernel whose namespace does not know their ids. It is
-//! given the same list without names, so that mode, mask, umask and inheritance are its own, and the names are
-//! remembered beside it.
+//! given the same list without these names, so that mode, mask, umask and inheritance are its own, and they
+//! are remembered beside it.
 
 use super::class::{ACCESS, Class, DEFAULT};
 use super::foreign;
@@ -10,7 +10,7 @@ use super::request::{Kind, Operand, Request};
 use crate::abi::acl::{self, Entry};
 use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_ISGID, Statx};
 use crate::abi::{Errno, SysResult};
-use crate::cred::Cap;
+use crate::cred::{Cap, View};
 use crate::ownership::{Extra, Identity};
 use crate::syscalls::inode::{self, Place};
 use crate::syscalls::{Guest, Verdict, home};
@@ -31,11 +31,18 @@ pub(super) fn set<const FORM: u8>(guest: &mut dyn Guest, request: &Request, valu
     if !allowed || !valid {
         return Verdict::Reply(refused(guest, request, allowed));
     }
-    if !entries.iter().any(|entry| entry.is_named()) {
+    if !entries.iter().any(|&entry| is_strange(guest.view(), entry)) {
         return Verdict::Amend(has_set::<FORM>);
     }
     let result = set_without_names(guest, request, &entries);
     Verdict::Reply(follow(guest, request, &entries, result))
+}
+
+/// Whether an entry names somebody whom the kernel does not know, or knows as somebody else.
+fn is_strange(view: &View, entry: Entry) -> bool {
+    let known = entry.user().is_none_or(|user| view.uids.contains(user))
+        && entry.group().is_none_or(|group| view.gids.contains(group));
+    entry.is_named() && (!known || view.translates())
 }
 
 fn parse(value: &[u8]) -> Option<Vec<Entry>> {
@@ -53,7 +60,8 @@ fn refused(guest: &mut dyn Guest, request: &Request, allowed: bool) -> SysResult
 }
 
 fn set_without_names(guest: &mut dyn Guest, request: &Request, entries: &[Entry]) -> SysResult {
-    let rest: Vec<Entry> = entries.iter().copied().filter(|entry| !entry.is_named()).collect();
+    let rest: Vec<Entry> =
+        entries.iter().copied().filter(|&entry| !is_strange(guest.view(), entry)).collect();
     let (name, rest) = (Operand::At(request.name_at), acl::bytes(&rest));
     request.run_with(guest, Kind::Set, name, Operand::Bytes(&rest), rest.len() as u64)
 }
@@ -73,7 +81,8 @@ fn follow(guest: &mut dyn Guest, request: &Request, entries: &[Entry], result: S
         Err(Errno::EPERM) => return set_on_anothers(guest, request, class, entries),
         Err(errno) => return Err(errno),
     }
-    let names: Vec<Entry> = entries.iter().copied().filter(|entry| entry.is_named()).collect();
+    let names: Vec<Entry> =
+        entries.iter().copied().filter(|&entry| is_strange(guest.view(), entry)).collect();
     if class == Class::Access {
         follow_mode(guest, request.place)?;
     } else if !names.is_empty() {

@@ -22,7 +22,8 @@ fn set_to(guest: &mut dyn Guest, request: &Request, caps: VfsCaps) -> SysResult 
     if caps.root == u32::MAX {
         return foreign::settable(guest, request).and(Err(Errno::EINVAL)); // it is no id
     }
-    let result = if caps.root == 0 {
+    let known = caps.root == 0 || guest.view().uids.contains(caps.root) && !guest.view().translates();
+    let result = if known {
         request.run(guest, Kind::Set)
     } else {
         let stand_in = caps.short();
@@ -31,7 +32,7 @@ fn set_to(guest: &mut dyn Guest, request: &Request, caps: VfsCaps) -> SysResult 
     };
     match result {
         Ok(result) => {
-            foreign::beside(guest, request, (caps.root != 0).then(|| caps.shown()))?;
+            foreign::beside(guest, request, (!known).then(|| caps.shown()))?;
             Ok(result)
         }
         Err(Errno::EPERM) => {
