@@ -60,6 +60,9 @@ pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     if let Err(errno) = judge(guest, request, &statx) {
         return Verdict::Reply(Err(inode::refusal(guest, request.place, errno)));
     }
+    if guest.stands_in(request.place) {
+        return Verdict::Reply(refused::<FORM>(guest, Err(Errno::EPERM))); // the kernel's own are the device's
+    }
     if inode::known(&statx).is_ours(guest.view()) { Verdict::Run } else { Verdict::Amend(refused::<FORM>) }
 }
 
