@@ -33,6 +33,8 @@ const O_PATH: u32 = 0o10_000_000;
 const O_CLOEXEC: u32 = 0o2_000_000;
 /// `O_DIRECTORY` of x86_64 and i386.
 const O_DIRECTORY: u32 = 0o200_000;
+/// `O_NOFOLLOW` of x86_64 and i386.
+const O_NOFOLLOW: u32 = 0o400_000;
 /// Opens with one of these never reach a device.
 pub const INERT: u32 = O_PATH | O_DIRECTORY;
 
@@ -54,6 +56,8 @@ pub fn guard(
         return verdict;
     }
     let Some(place) = place else { return Verdict::Amend(finish) };
+    // A link that the call does not follow is not followed by looking either: that sets its atime.
+    let place = if flags & O_NOFOLLOW != 0 { place.unfollowed() } else { place };
     let found = match inode::sight(guest, place, 0, Statx::MASK) {
         None if flags & O_TRUNC != 0 => inode::inspect(guest, place).ok(),
         None => return Verdict::Amend(finish),

@@ -61,6 +61,16 @@ impl Place {
         Place::Path { directory, path, flags: flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) }
     }
 
+    /// The same, not following a final symbolic link.
+    pub const fn unfollowed(self) -> Place {
+        match self {
+            Place::Path { directory, path, flags } => {
+                Place::Path { directory, path, flags: flags | AT_SYMLINK_NOFOLLOW }
+            }
+            Place::Descriptor(_) => self,
+        }
+    }
+
     /// Directory, path and flags that name it in an `*at` call with [`AT_EMPTY_PATH`].
     ///
     /// # Errors
