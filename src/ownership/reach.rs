@@ -70,11 +70,11 @@ pub fn statfs(path: &CStr) -> Result<Statfs, Errno> {
     Ok(Statfs { kind, id })
 }
 
-/// Sets the times of last access and last modification; to the present without them.
+/// Sets the times of last access and last modification, in seconds and nanoseconds.
 ///
 /// # Errors
 /// As utimensat(2).
-pub fn set_times(path: &CStr, times: Option<[[i64; 2]; 2]>) -> Result<(), Errno> {
+pub fn set_times(path: &CStr, times: [[i64; 2]; 2]) -> Result<(), Errno> {
     sys::files::set_times(path, times).map_err(errno)
 }
 

@@ -69,16 +69,14 @@ pub fn statfs(path: &CStr) -> Result<(u64, u64)> {
     Ok((found.f_type.cast_unsigned(), low | high << 32))
 }
 
-/// utimensat(2) of a path, followed: seconds and nanoseconds of last access and last modification; the present
-/// without them.
+/// utimensat(2) of a path, followed: seconds and nanoseconds of last access and last modification.
 ///
 /// # Errors
 /// `EPERM` and `EACCES` where the caller may not; `EINVAL`.
-pub fn set_times(path: &CStr, times: Option<[[i64; 2]; 2]>) -> Result<()> {
-    let times = times.map(|times| times.map(|[tv_sec, tv_nsec]| libc::timespec { tv_sec, tv_nsec }));
-    let pointer = times.as_ref().map_or(std::ptr::null(), |times| times.as_ptr());
-    // SAFETY: the path is a C string, and the pointer is null or leads to two timespecs that live over the call.
-    Errno::result(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), pointer, 0) }).map(drop)
+pub fn set_times(path: &CStr, times: [[i64; 2]; 2]) -> Result<()> {
+    let times = times.map(|[tv_sec, tv_nsec]| libc::timespec { tv_sec, tv_nsec });
+    // SAFETY: the path is a C string; it and the two timespecs live over the call.
+    Errno::result(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) }).map(drop)
 }
 
 /// Whether a descriptor names something on a `proc` filesystem (fstatfs(2)).

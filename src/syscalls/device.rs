@@ -19,10 +19,10 @@
 use std::ffi::CStr;
 
 use super::inode::{self, Place};
-use super::{Finish, Guest, SCRATCH_BYTES, Stage, Test, Verdict, kernel};
+use super::{Finish, Guest, SCRATCH_BYTES, Verdict, kernel};
 use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
-use crate::abi::{Abi, Errno, SysResult};
-use crate::ownership::{Device, reach};
+use crate::abi::{Errno, SysResult};
+use crate::ownership::Device;
 
 const O_CREAT: u32 = 0o100;
 const O_EXCL: u32 = 0o200;
@@ -204,40 +204,6 @@ pub fn truncate(guest: &mut dyn Guest) -> Verdict {
         Ok(found) if device(guest, &found).is_some() => Verdict::Reply(Err(Errno::EINVAL)),
         _ => Verdict::Run,
     }
-}
-
-/// The calls of utimensat(2) that stop: those without a path, of an open file.
-pub const UTIMENSAT_STOPS: &[(Stage, Test)] = &[(Stage::Devices, Test::AnyOf { arg: 1, values: &[0] })];
-
-/// utimensat(2) of an open device sets the times of the placeholder that it was opened by.
-pub fn utimensat(guest: &mut dyn Guest) -> Verdict {
-    let [descriptor, path, times, ..] = guest.call().args;
-    let place = Place::Descriptor(descriptor);
-    if path != 0 || guest.sandboxed() || inode::sight(guest, place, 0, Statx::MASK).is_none() {
-        return Verdict::Run;
-    }
-    let Some(placeholder) = guest.stands_in(place).then(|| guest.seen(place)).flatten() else {
-        return Verdict::Run;
-    };
-    let times = if times == 0 { Ok(None) } else { read_times(guest, times).map(Some) };
-    Verdict::Reply(times.and_then(|times| reach::set_times(&placeholder, times)).map(|()| 0))
-}
-
-/// Two `struct timespec` in the form that the call takes.
-fn read_times(guest: &mut dyn Guest, address: u64) -> Result<[[i64; 2]; 2], Errno> {
-    const TIME64: u32 = 412;
-    let narrow = guest.call().abi == Abi::I386 && guest.call().number != TIME64;
-    let (mut short, mut long) = ([0; 16], [0; 32]);
-    if narrow {
-        guest.read(address, &mut short)?;
-        let [a, b, c, d] = *short.as_chunks::<4>().0 else { return Err(Errno::EFAULT) };
-        let [a, b, c, d] = [a, b, c, d].map(|word| i64::from(i32::from_le_bytes(word)));
-        return Ok([[a, b], [c, d]]);
-    }
-    guest.read(address, &mut long)?;
-    let [a, b, c, d] = *long.as_chunks::<8>().0 else { return Err(Errno::EFAULT) };
-    let [a, b, c, d] = [a, b, c, d].map(i64::from_le_bytes);
-    Ok([[a, b], [c, d]])
 }
 
 #[cfg(test)]

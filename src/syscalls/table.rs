@@ -168,8 +168,6 @@ pub const TABLE: &[Operation] = &[
     // What a directory lists, and what can be cut short.
     row("getdents", [78, 141, -1], list::getdents, DEVICES),
     row("getdents64", [217, 220, 61], list::getdents64, DEVICES),
-    row("utimensat", [280, 320, 88], device::utimensat, device::UTIMENSAT_STOPS),
-    row("utimensat_time64", [-1, 412, -1], device::utimensat, device::UTIMENSAT_STOPS),
     row("truncate", [76, 92, 45], device::truncate, DEVICES),
     row("truncate64", [-1, 193, -1], device::truncate, DEVICES),
     // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.

@@ -9,7 +9,7 @@ use super::inode::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict};
 use crate::abi::stat::{Statx, Time};
 use crate::abi::{Abi, Call, Errno, SysResult};
-use crate::ownership::{Attributes, Times, rules};
+use crate::ownership::{Attributes, Times, reach, rules};
 
 /// utime(2).
 pub const SECONDS: u8 = 0;
@@ -61,9 +61,16 @@ pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
         return Verdict::Reply(Err(inode::refusal(guest, request.place, errno)));
     }
     if guest.stands_in(request.place) {
-        return Verdict::Reply(refused::<FORM>(guest, Err(Errno::EPERM))); // the kernel's own are the device's
+        return Verdict::Reply(set_on_placeholder(guest, request));
     }
     if inode::known(&statx).is_ours(guest.view()) { Verdict::Run } else { Verdict::Amend(refused::<FORM>) }
+}
+
+/// Sets the times of the placeholder by which a device was opened: the kernel's call would set the device's.
+fn set_on_placeholder(guest: &mut dyn Guest, Request { place, times }: Request) -> SysResult {
+    inode::look(guest, place)?; // something else may have been looked at since
+    let placeholder = guest.seen(place).ok_or(Errno::EPERM)?;
+    reach::set_times(&placeholder, times.map(Wanted::timespec)).map(|()| 0)
 }
 
 /// What the kernel would say under the emulated credentials before it sets anything.
@@ -102,6 +109,15 @@ fn present() -> Time {
 }
 
 impl Wanted {
+    /// As utimensat(2) takes it: seconds and nanoseconds.
+    const fn timespec(self) -> [i64; 2] {
+        match self {
+            Wanted::Same => [0, UTIME_OMIT],
+            Wanted::Now => [0, UTIME_NOW],
+            Wanted::At(time) => [time.seconds, time.nanoseconds as i64],
+        }
+    }
+
     /// What comes of a time that was `old`.
     const fn over(self, old: Time, present: Time) -> Time {
         match self {
