@@ -225,3 +225,64 @@ fn where_nothing_can_be_written_devices_can() {
          (echo x > m/file); (echo x > m/new); mkdir n; touch n/bound; mount --bind m/null n/bound; echo x > n/bound; stat -c '%F %t:%T %s' n/bound";
     compare(5, |how, _| Run::new(how, ["unshare", "-m", "sh", "-c", script]));
 }
+
+#[test]
+fn a_device_that_another_tool_or_listing_speaks_of_opens_as_one() {
+    if !common::needs_root() || !has(&["setfattr"]) {
+        return;
+    }
+    let place = Scratch::new("devices");
+    small_root(&place, &["sh", "cat", "stat", "find"]);
+    let script = "setfattr -n user.containers.override_stat -v 0:0:0666:char-1-7 root/dev/full; \
+         setfattr -n user.containers.override_stat -v 0:0:0660:block-8-0 root/dev/sda";
+    let script = format!("touch root/dev/full root/dev/sda; {script}");
+    let marked = Command::new("sh").args(["-c", &script]).current_dir(place.path()).status().unwrap();
+    assert!(marked.success());
+    let look = "stat -c %F dev/full; find dev -type b; (cat < dev/sda) 2>&1";
+    let inside = |options: &[&str]| {
+        let words =
+            ["chroot", "root", "/remainroot", "--store=xattr"].into_iter().chain(options.iter().copied());
+        let words: Vec<_> = words.chain(["--", "/bin/sh", "-c", look]).collect();
+        Run::new(How::Namespace, words).directory(place.path()).output().stdout
+    };
+    assert!(inside(&[]).contains("regular"), "a container of ours without a mark has nothing to look for");
+    let adopted = inside(&["--adopt"]);
+    assert!(adopted.starts_with("character special file\ndev/sda\n"), "{adopted}");
+    assert_eq!(inside(&[]), adopted, "the mark says so from now on");
+    let outside = |options: &[&str], script: &str| {
+        let run = options.iter().fold(Run::shell(How::Remainroot, script), |run, option| run.option(option));
+        let output = run.option("--store=memory").directory(place.path()).output();
+        format!("{}{}", output.stdout, output.stderr)
+    };
+    let save = format!("--save={}", place.file("list"));
+    let load = format!("--load={}", place.file("list"));
+    outside(&[&save], "mknod full c 1 7; touch file");
+    assert_eq!(outside(&[&load], "echo x > full"), "sh: 1: echo: echo: I/O error\n");
+}
+
+#[test]
+fn a_device_that_another_run_makes_is_one_in_a_run_that_began_before() {
+    if !common::needs_root() {
+        return;
+    }
+    let place = Scratch::new("devices");
+    small_root(&place, &["sh", "cat", "mknod", "sleep", "find", "head", "od"]);
+    let wait = "echo begun; while ! cat made >/none 2>&1; do sleep 0.02; done; head -c 2 dev/zero | od -An -c; find dev -type c";
+    let wait = wait.replace(">/none 2>&1", ">tmp/out 2>&1");
+    let words = ["chroot", "root", "/remainroot", "--store=xattr", "--", "/bin/sh", "-c", &wait];
+    let first = Run::new(How::Namespace, words).directory(place.path()).start();
+    first.until("begun");
+    contained(&place, "--store=xattr", "mknod dev/zero c 1 5; echo > made");
+    // The container has no zero of its own: what matters is that it is no empty file.
+    let output = first.finish();
+    assert!(output.stdout.ends_with("dev/zero\n"), "{output:?}");
+}
+
+#[test]
+fn one_descriptor_more_than_the_open_itself_is_enough() {
+    if !common::needs_root() {
+        return;
+    }
+    let script = "mknod zero c 1 5; (ulimit -n 5; exec head -c 3 zero) | wc -c";
+    assert_eq!(compare(2, |how, _| Run::shell(how, script)), "3\nexit 0\n");
+}

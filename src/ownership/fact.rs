@@ -65,6 +65,11 @@ impl Device {
         DeviceNumber { major: self.major, minor: self.minor }
     }
 
+    /// Whether it is one of memory (Documentation/admin-guide/devices.txt): null, zero, full, random, urandom.
+    pub const fn is_memory(self) -> bool {
+        !self.block && self.major == 1
+    }
+
     /// Its type bits in a mode.
     pub const fn file_type(self) -> u16 {
         if self.block { S_IFBLK } else { S_IFCHR }

@@ -13,7 +13,7 @@
 //! What differs from real Linux: fstat(2) shows the placeholder only of devices of memory, which bear a label
 //! ([`Guest::stick`]); of the others it shows the container's node, with the same type and number, but another
 //! inode, owner and permissions. What changes an inode by descriptor finds the container's node. An open
-//! needs two descriptors more for a moment. A guest with a seccomp filter of its own opens the placeholder, as nothing
+//! needs one descriptor more for a moment. A guest with a seccomp filter of its own opens the placeholder, as nothing
 //! can be done with it.
 
 use std::ffi::CStr;
@@ -107,7 +107,7 @@ pub fn opened(guest: &mut dyn Guest, result: SysResult, place: Place, flags: u32
         let _ = guest.inject(&kernel::FTRUNCATE, [descriptor, 0, 0, 0, 0, 0]);
         return result;
     }
-    let label = guest.label(descriptor);
+    let label = device.filter(|device| device.is_memory()).and_then(|_| guest.label(descriptor));
     guest.inject(&kernel::CLOSE, [descriptor, 0, 0, 0, 0, 0])?;
     let opened = open_real(guest, real?, flags)?;
     if let Some(label) = label {
@@ -161,10 +161,10 @@ fn borrow_directory(guest: &mut dyn Guest) -> SysResult {
     guest.read(scratch, &mut pair)?;
     let [ours, theirs] = *pair.as_chunks::<4>().0 else { return Err(Errno::EFAULT) };
     let [ours, theirs] = [ours, theirs].map(|number| u64::from(u32::from_le_bytes(number)));
-    let received = guest.send_devices(theirs).and_then(|()| receive(guest, scratch, ours));
-    for socket in [ours, theirs] {
-        guest.inject(&kernel::CLOSE, [socket, 0, 0, 0, 0, 0])?;
-    }
+    let sent = guest.send_devices(theirs);
+    guest.inject(&kernel::CLOSE, [theirs, 0, 0, 0, 0, 0])?;
+    let received = sent.and_then(|()| receive(guest, scratch, ours));
+    guest.inject(&kernel::CLOSE, [ours, 0, 0, 0, 0, 0])?;
     received
 }
 

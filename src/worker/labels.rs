@@ -30,7 +30,7 @@ const MOST: usize = 64;
 #[derive(Debug, Default)]
 pub struct Labels(Mutex<Vec<Placeholder>>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Placeholder {
     identity: Identity,
     /// In the tracer's view.
@@ -78,8 +78,7 @@ impl Labels {
         let task = sys::descriptor::open_task(tid).ok()?;
         let open = sys::descriptor::take(&task, look.directory as i32).ok()?;
         let label = usize::try_from(sys::descriptor::signal(&open).ok()?).ok()?;
-        let all = self.0.lock();
-        let placeholder = all.get(label.checked_sub(1)?)?;
+        let placeholder = self.0.lock().get(label.checked_sub(1)?)?.clone();
         let again = || {
             let inode = files::name(files::CWD, &placeholder.path, false, 0).ok()?;
             let whole = files::statx_of(inode.as_fd(), 0, Statx::MASK).ok()?;

@@ -58,9 +58,9 @@ fn a_placeholder_is_exchanged_for_the_containers_device_with_the_guests_flags() 
         [
             ("close", OPEN),
             ("socketpair", 1),
+            ("close", 5),
             ("recvmsg", 4),
             ("close", 4),
-            ("close", 5),
             ("openat", DIRECTORY),
             ("close", DIRECTORY)
         ]
