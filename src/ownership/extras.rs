@@ -181,10 +181,10 @@ impl Ownership {
         self.extras.are_possible() || self.lasting.as_ref().is_some_and(Lasting::evidence)
     }
 
-    /// Whether some of them may stand for what the kernel could hold on inodes of ours.
+    /// Whether some of them may stand for what the kernel could hold on inodes of ours. Earlier runs have left
+    /// them on files that everybody may write, too.
     pub fn may_have_foreign_extras(&self) -> bool {
-        let kept = |lasting: &Lasting| lasting.evidence() && lasting.kept().is_there();
-        self.extras.may_be_foreign() || self.lasting.as_ref().is_some_and(kept)
+        self.extras.may_be_foreign() || self.lasting.as_ref().is_some_and(Lasting::evidence)
     }
 
     /// There are some, `foreign` ones.

@@ -72,11 +72,6 @@ impl Kept {
         self.path.is_some()
     }
 
-    /// Whether there is one by now.
-    pub(super) fn is_there(&self) -> bool {
-        self.table.get().is_some() || self.path.as_deref().is_some_and(Path::exists)
-    }
-
     /// Whether it has to be found out which filesystem has this device number in this mount. Numbers are
     /// used again after an unmount; those of mounts, since Linux 6.8, are not.
     pub(super) fn wants_filesystem(&self, dev: u64, mount: Option<u64>) -> bool {

@@ -54,7 +54,7 @@ fn killed_by_chown(who: &Credentials, inode: Attributes) -> u16 {
     if inode.is_directory() {
         return 0;
     }
-    let drop_sgid = inode.mode & S_IXGRP != 0 || !in_group_or_capable(who, inode.gid);
+    let drop_sgid = inode.mode & S_IXGRP != 0 || !keeps_set_gid(who, inode.gid);
     inode.mode & (S_ISUID | if drop_sgid { S_ISGID } else { 0 })
 }
 
@@ -74,7 +74,7 @@ fn set_mode(who: &Credentials, owner: Uid, gid: Gid, mode: u16) -> Result<u16, E
     if who.fsuid != owner && !who.has(Cap::FOWNER) {
         return Err(Errno::EPERM); // inode_owner_or_capable
     }
-    let kept = if in_group_or_capable(who, gid) { PERMISSIONS } else { PERMISSIONS & !S_ISGID };
+    let kept = if keeps_set_gid(who, gid) { PERMISSIONS } else { PERMISSIONS & !S_ISGID };
     Ok(mode & kept)
 }
 
@@ -104,8 +104,8 @@ pub const fn loses_set_id(inode: &Attributes) -> bool {
     taken && inode.mode & S_IFMT == S_IFREG && inode.uid.0 == 0 && inode.mode & OTHERS_WRITE == 0
 }
 
-/// `in_group_or_capable`, fs/inode.c.
-fn in_group_or_capable(who: &Credentials, gid: Gid) -> bool {
+/// Whether who changes a file's mode may leave it its set-gid bit (`in_group_or_capable`, fs/inode.c).
+pub fn keeps_set_gid(who: &Credentials, gid: Gid) -> bool {
     who.in_group(gid) || who.has(Cap::FSETID)
 }
 
@@ -118,7 +118,7 @@ pub fn made(who: &Credentials, directory: Option<Attributes>, inode: Attributes,
     match directory.filter(Attributes::passes_group_on) {
         None => Attributes { uid, gid, ..inode },
         Some(Attributes { gid, .. }) => {
-            let strip = !inode.is_directory() && asked & SET_GID == SET_GID && !in_group_or_capable(who, gid);
+            let strip = !inode.is_directory() && asked & SET_GID == SET_GID && !keeps_set_gid(who, gid);
             let mode = if strip { inode.mode & !S_ISGID } else { inode.mode };
             Attributes { uid, gid, mode, ..inode }
         }

@@ -217,6 +217,31 @@ long put_xattrs(struct text *text, const char *path)
 	}
 }
 
+/* `entries PATH`: what a directory says it holds, in the order of names. */
+long put_entries(struct text *text, const char *path)
+{
+	struct entry { u64 inode, next; u16 length; u8 type; char name[]; };
+	static u8 list[1 << 12] __attribute__((aligned(8)));
+	const char *last = "";
+	long fd = sys_open(path, 0200000 /* O_DIRECTORY */, 0), length = fd < 0 ? fd : sys_getdents64(fd, list, sizeof list);
+	sys_close(fd);
+	for (;;) {
+		const struct entry *next = 0, *entry;
+		for (long at = 0; at < length; at += entry->length) {
+			entry = (const struct entry *)(list + at);
+			if (compare(entry->name, last) > 0 && (!next || compare(entry->name, next->name) < 0))
+				next = entry;
+		}
+		if (!next)
+			return length < 0 ? length : 0;
+		put(text, " ");
+		put(text, next->name);
+		put(text, "/");
+		put_unsigned(text, next->type);
+		last = next->name;
+	}
+}
+
 /* Whether everybody may do everything with it: then no call hangs on who may search, read or write. */
 static int is_open(const char *path, u32 bits)
 {
@@ -256,7 +281,7 @@ static int is_way_open(const char *path, int links)
 }
 
 /* One item of a list: w: the way to the path is open to all, or the task is above that; f: the file is so
- * too, and no device; k: and has no set-id bit; o: it is not the host's; K, O: the same of a descriptor;
+ * too, and no device; k: and has no set-id bit; o: it is not the host's; F, K, O: the same of a descriptor;
  * E: the task may link what a descriptor names. */
 static int is_item_permitted(char what, const char *path, u32 caps)
 {
@@ -273,6 +298,9 @@ static int is_item_permitted(char what, const char *path, u32 caps)
 		return 0;
 	if (!none && (what == 'o' || what == 'O') && is_hosts(&x))
 		return 0;
+	if (!none && what == 'F')
+		if (type == CHARACTER || type == BLOCK || !(above || (x.mode & bits) == bits))
+			return 0;
 	if (!none && (what == 'f' || what == 'k'))
 		if (type == CHARACTER || type == BLOCK || !(above || is_open(path, bits)))
 			return 0;

@@ -93,6 +93,7 @@ static inline long enter(enum entry entry, long nr, long a, long b, long c, long
 #define sys_readlink(path, at, n) native(NR(89, 85), (long)(path), (long)(at), n, 0, 0)
 #define sys_lgetxattr(path, name, at, n) native(NR(192, 230), (long)(path), (long)(name), (long)(at), n, 0)
 #define sys_llistxattr(path, at, n) native(NR(195, 233), (long)(path), (long)(at), n, 0, 0)
+#define sys_getdents64(fd, at, n) native(NR(217, 220), fd, (long)(at), n, 0, 0)
 #define sys_capget(header, data) native(NR(125, 184), (long)(header), (long)(data), 0, 0, 0)
 #define sys_prctl(option, arg) native(NR(157, 172), option, arg, 0, 0, 0)
 

@@ -15,7 +15,7 @@
  *   tN CALL ARGUMENT ...   a call of calls.h; arguments as in operand.c
  *   tN thread|thread3|fork|fork3|vfork|vfork3|sibling tM    a new task (the 3 means clone3)
  *   tN exec PATH           execve of another copy of the probe, which goes on as tN
- *   tN exit|exit_group|look|copy FROM TO|script PATH INTERPRETER|stat WHAT [HOW]|xattrs PATH
+ *   tN exit|exit_group|look|copy FROM TO|script PATH INTERPRETER|stat WHAT [HOW]|xattrs PATH|entries PATH
  *   tN may LIST ...    the step, if nothing but owners decides it; see files.c
  *   tN into FD CALL ARGUMENT ...    what the call opens becomes this descriptor
  *   tN ... | tM ...        tasks that share no memory act at the same time

@@ -56,6 +56,7 @@ void put_list(struct text *text, const char *at, int fates);
 void set_hosts(const char *paths);
 long put_stat(struct text *text, const char *what, const char *how);
 long put_xattrs(struct text *text, const char *path);
+long put_entries(struct text *text, const char *path);
 int is_permitted(const char *list);
 
 void *memset(void *at, int value, unsigned long size);

@@ -309,6 +309,8 @@ static void perform_step(struct slot *me, const char *step)
 		put_result(&me->text, put_stat(&me->text, words[1], words[2]));
 	else if (same(words[0], "xattrs"))
 		put_result(&me->text, put_xattrs(&me->text, words[1]));
+	else if (same(words[0], "entries"))
+		put_result(&me->text, put_entries(&me->text, words[1]));
 	else if (other < TASKS)
 		put_spawned(&me->text, spawn(words[0], other), other);
 	else {

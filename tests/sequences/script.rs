@@ -150,6 +150,94 @@ fn contents() -> BoxedStrategy<String> {
     prop_oneof![2 => cut, 1 => cut_open, 3 => write].boxed()
 }
 
+/// A value of an attribute, and its length.
+fn value(name: &str) -> BoxedStrategy<(String, usize)> {
+    match name {
+        "system.posix_acl_access" | "system.posix_acl_default" => lists().boxed(),
+        // Version 2, permitted, inheritable, effective; version 3 with a root; and one that is too short.
+        "security.capability" => select(
+            &[
+                ("u32[0x2000001,0x400,0,0,0]", 20),
+                ("u32[0x2000000,0,0x400,0,0]", 20),
+                ("u32[0x3000000,0x400,0,0,0,0]", 24),
+                ("u32[0x3000001,0x400,0,0,0,1000]", 24),
+                ("u32[0x2000001,0x400]", 8),
+            ][..],
+        )
+        .prop_map(|(value, length)| (value.to_owned(), length))
+        .boxed(),
+        _ => select(&[("path:value", 5), ("path:another", 7), ("null", 0)][..])
+            .prop_map(|(value, length)| (value.to_owned(), length))
+            .boxed(),
+    }
+}
+
+/// The value of an ACL: with and without names, and one without a mask.
+fn lists() -> impl Strategy<Value = (String, usize)> {
+    let bits = || select(&[7, 6, 4, 0][..]);
+    let named = vec((select(&[2, 8][..]), bits(), user()), 0..3);
+    (bits(), bits(), bits(), bits(), named, prop::bool::weighted(0.9)).prop_map(
+        |(owner, group, mask, others, mut named, masked)| {
+            named.sort_by_key(|&(tag, _, id)| (tag, id.parse::<u32>().unwrap_or(0)));
+            named.dedup_by_key(|&mut (tag, _, id)| (tag, id));
+            let of = |wanted| named.iter().filter(move |&&(tag, ..)| tag == wanted);
+            let written = |&(tag, bits, id): &(u8, u8, &str)| format!("{tag},{bits},{id}");
+            let mut entries = vec![format!("1,{owner},-1")];
+            entries.extend(of(2).map(written));
+            entries.push(format!("4,{group},-1"));
+            entries.extend(of(8).map(written));
+            if masked && !named.is_empty() {
+                entries.push(format!("16,{mask},-1"));
+            }
+            entries.push(format!("32,{others},-1"));
+            (format!("acl({})", entries.join(",")), 4 + 8 * entries.len())
+        },
+    )
+}
+
+/// Calls about extended attributes.
+fn attributes() -> BoxedStrategy<Vec<String>> {
+    let names = select(
+        &[
+            "user.a",
+            "system.posix_acl_access",
+            "system.posix_acl_default",
+            "trusted.x",
+            "security.capability",
+            "security.x",
+            "user.b",
+            "nothing.x",
+        ][..],
+    );
+    let set = names.clone().prop_flat_map(|name| {
+        let link = select(&["", "l", ""][..]);
+        (Just(name), value(name), select(&["0", "0", "1", "2"][..]), path(), link).prop_map(
+            |(name, (value, length), flags, path, link)| {
+                let set = format!("{link}setxattr path:{path} path:{name} {value} {length} {flags}");
+                vec![format!("may f:{path} {set}"), format!("may f:{path} xattrs {path}")]
+            },
+        )
+    });
+    let set_open = names.clone().prop_flat_map(|name| {
+        (descriptor(), value(name)).prop_map(move |(fd, (value, length))| {
+            vec![format!("may F:{fd} fsetxattr {fd} path:{name} {value} {length} 0")]
+        })
+    });
+    let get = (names.clone(), path(), select(&["out 64", "null 0", "out 3", "big 1000"][..]))
+        .prop_map(|(name, path, to)| vec![format!("may f:{path} getxattr path:{path} path:{name} {to}")]);
+    let get_open = (names.clone(), descriptor())
+        .prop_map(|(name, fd)| vec![format!("may F:{fd} fgetxattr {fd} path:{name} out 64")]);
+    let remove = (names.clone(), path(), select(&["", "l", ""][..])).prop_map(|(name, path, link)| {
+        vec![format!("may f:{path} {link}removexattr path:{path} path:{name}")]
+    });
+    let remove_open = (names, descriptor())
+        .prop_map(|(name, fd)| vec![format!("may F:{fd} fremovexattr {fd} path:{name}")]);
+    let list = (path(), select(&["listxattr", "llistxattr"][..]))
+        .prop_map(|(path, call)| vec![format!("may f:{path} {call} path:{path} null 0")]);
+    prop_oneof![6 => set, 1 => set_open, 2 => get, 1 => get_open, 2 => remove, 1 => remove_open, 1 => list]
+        .boxed()
+}
+
 /// Calls that make something.
 fn making() -> BoxedStrategy<String> {
     // O_RDWR or O_WRONLY, with O_CREAT, O_EXCL, O_TRUNC; never without O_NONBLOCK.
@@ -207,7 +295,8 @@ fn looking() -> BoxedStrategy<String> {
         .prop_map(|(path, how)| format!("may w:{path} stat {path} {how}"));
     let by_descriptor = (descriptor(), select(&["fstat", "statat", "statx"][..]))
         .prop_map(|(fd, how)| format!("stat {fd} {how}"));
-    prop_oneof![1 => by_path, 2 => by_descriptor].boxed()
+    let entries = select(&[".", "d", "e", "d/s"][..]).prop_map(|path| format!("may f:{path} entries {path}"));
+    prop_oneof![1 => by_path, 2 => by_descriptor, 1 => entries].boxed()
 }
 
 /// One step.
@@ -216,6 +305,7 @@ pub fn step() -> BoxedStrategy<Step> {
     let spawn = select(&["fork", "thread", "fork"][..]).prop_map(Act::Spawn);
     let act = prop_oneof![
         8 => one(metadata()), 4 => one(contents()), 8 => one(making()), 6 => one(moving()), 2 => one(looking()),
+        4 => attributes().prop_map(Act::Calls),
         4 => become_another().prop_map(Act::Calls), 2 => spawn, 1 => Just(Act::Exit),
     ];
     (any::<u8>(), act).boxed()

@@ -8,12 +8,12 @@ use super::class::{ACCESS, Class, DEFAULT};
 use super::foreign;
 use super::request::{Kind, Operand, Request};
 use crate::abi::acl::{self, Entry};
-use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_ISGID, Statx};
+use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_ISGID, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, View};
-use crate::ownership::{Extra, Identity};
+use crate::ownership::{Extra, Identity, rules};
 use crate::syscalls::inode::{self, Place};
-use crate::syscalls::{Guest, Verdict, home};
+use crate::syscalls::{Guest, Verdict, chmod, home};
 
 /// A list that no inode can have, and that the kernel looks at last (`posix_acl_valid`).
 const PROBE: &[u8] = &[2, 0, 0, 0, 32, 0, 0, 0, 255, 255, 255, 255];
@@ -83,7 +83,7 @@ fn follow(guest: &mut dyn Guest, request: &Request, entries: &[Entry], result: S
     }
     let names: Vec<Entry> =
         entries.iter().copied().filter(|&entry| is_strange(guest.view(), entry)).collect();
-    if class == Class::Access {
+    if class == Class::Access && !entries.is_empty() {
         follow_mode(guest, request.place)?;
     } else if !names.is_empty() {
         guest.ownership().set_inherits();
@@ -102,17 +102,25 @@ fn may_change(guest: &mut dyn Guest, request: &Request) -> Result<bool, Errno> {
     Ok(foreign::owns(guest, inode))
 }
 
-/// An access list is the mode's lower bits too (`posix_acl_update_mode`): where a mode is remembered,
-/// it takes over what the kernel has made of its own.
+/// An access list is the mode's lower bits too, and takes a set-gid bit from who is not in the group
+/// (`posix_acl_update_mode`). Where a mode is remembered, it takes over what the kernel has made of its own.
 fn follow_mode(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
-    if guest.ownership().is_empty() {
+    let who = guest.credentials();
+    if guest.ownership().is_empty() && who.has(Cap::FSETID) {
         return Ok(());
     }
     let statx = inode::inspect(guest, place)?;
-    if inode::attributes(guest, &statx).0.is_some_and(|fact| fact.mode.is_some()) {
+    let (fact, shown) = inode::attributes(guest, &statx);
+    let lost = if rules::keeps_set_gid(&who, shown.gid) { 0 } else { shown.mode & S_ISGID };
+    if lost != 0 {
+        let (call, args) = chmod::kernels(place, statx.mode & PERMISSIONS & !S_ISGID);
+        guest.inject(call, args)?;
+    }
+    if lost != 0 || fact.is_some_and(|fact| fact.mode.is_some()) {
         let Statx { mode, .. } = statx;
+        let statx = inode::look(guest, place)?;
         inode::remember(guest, place, &statx, |shown| {
-            shown.with_permissions((shown.permissions() & !ACCESS_BITS) | (mode & ACCESS_BITS))
+            shown.with_permissions((shown.permissions() & !ACCESS_BITS & !lost) | (mode & ACCESS_BITS))
         })?;
     }
     Ok(())
@@ -132,8 +140,11 @@ fn set_on_anothers(guest: &mut dyn Guest, request: &Request, class: Class, entri
     }
     let (mode, is_mode) = acl::mode(entries);
     if class == Class::Access {
-        let keeps = guest.credentials().in_group(inode.gid) || guest.credentials().has(Cap::FSETID);
-        let others = if keeps { !ACCESS_BITS } else { !ACCESS_BITS & !S_ISGID };
+        let others = if rules::keeps_set_gid(&guest.credentials(), inode.gid) {
+            !ACCESS_BITS
+        } else {
+            !ACCESS_BITS & !S_ISGID
+        };
         inode::remember(guest, request.place, &statx, |shown| {
             shown.with_permissions(shown.permissions() & others | mode)
         })?;

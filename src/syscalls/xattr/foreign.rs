@@ -1,12 +1,12 @@
 //! Attributes that the kernel refuses to change, on inodes of others above all: all of them is remembered.
 
 use super::request::{Kind, Operand, Request};
-use crate::abi::stat::Statx;
+use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::cred::Cap;
 use crate::ownership::{Attributes, Extra, Identity};
-use crate::syscalls::inode;
-use crate::syscalls::{Guest, home};
+use crate::syscalls::inode::{self, Place};
+use crate::syscalls::{Guest, chmod, home, kernel};
 
 /// A name that nobody but real root may set or remove.
 const FORBIDDEN: &[u8] = b"trusted.remainroot\0";
@@ -79,11 +79,30 @@ pub(super) fn keep(
     let exists = has(guest, request, statx)?;
     request.may_set(exists)?;
     let whole = Extra::Whole(value);
-    home::remember_extras(guest, request.place, statx, foreign, |extras| {
+    let statx = stamp(guest, request, statx)?;
+    home::remember_extras(guest, request.place, &statx, foreign, |extras| {
         extras.set(&request.name, Some(whole.clone()));
         Ok(())
     })?;
     Ok(0)
+}
+
+/// Gives the inode a new ctime, as the kernel would have done with the attribute, and what it is then: overlayfs
+/// copies it up. Of others that cannot be had.
+fn stamp(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<Statx, Errno> {
+    const UNCHANGED: u64 = u32::MAX as u64;
+    if !inode::known(statx).is_ours(guest.view()) {
+        return Ok(*statx);
+    }
+    // A mode that it has already; a symbolic link has none, but nothing either that a chown takes away.
+    let (call, args) = match (statx.mode & S_IFMT, request.place) {
+        (S_IFLNK, Place::Path { directory, path, flags }) => {
+            (&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
+        }
+        (_, place) => chmod::kernels(place, statx.mode & PERMISSIONS),
+    };
+    guest.inject(call, args)?;
+    inode::look(guest, request.place)
 }
 
 /// Remembers that an attribute is gone which the kernel did not remove.
@@ -92,7 +111,8 @@ pub(super) fn drop(guest: &mut dyn Guest, request: &Request, statx: &Statx, fore
         return Err(Errno::ENODATA);
     }
     let stays = !matches!(request.kernel_has(guest, &request.name), Err(Errno::ENODATA | Errno::EOPNOTSUPP));
-    home::remember_extras(guest, request.place, statx, foreign, |extras| {
+    let statx = stamp(guest, request, statx)?;
+    home::remember_extras(guest, request.place, &statx, foreign, |extras| {
         extras.set(&request.name, stays.then_some(Extra::Gone));
         Ok(())
     })?;

@@ -2,19 +2,20 @@
 
 use super::class::Class;
 use super::request::{Kind, Request};
-use super::{acl, capability, hidden, privileged, users};
+use super::{acl, capability, foreign, hidden, privileged, users};
 use crate::abi::Errno;
 use crate::syscalls::{Guest, Verdict};
 
 /// The whole call.
 pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     let Some(request) = Request::read(guest, FORM, Kind::Set) else { return Verdict::Run };
-    if hidden::is_hidden(guest, &request.name) {
-        // A filesystem that knows no such attribute: what copies attributes goes on without it.
-        return Verdict::Reply(Err(Errno::EOPNOTSUPP));
-    }
+    // A filesystem that knows no hidden attribute: what copies attributes goes on without it.
+    let hidden = hidden::is_hidden(guest, &request.name).then_some(Errno::EOPNOTSUPP);
     if guest.sandboxed() {
-        return Verdict::Run; // it cannot be made to look
+        return hidden.map_or(Verdict::Run, |errno| Verdict::Reply(Err(errno))); // it cannot be made to look
+    }
+    if let Some(errno) = hidden {
+        return Verdict::Reply(foreign::settable(guest, &request).and(Err(errno)));
     }
     let Some(value) = request.value(guest) else { return Verdict::Run };
     match Class::of(&request.name) {
