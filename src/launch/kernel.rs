@@ -25,6 +25,11 @@ const NEEDS: &[Need] = &[
     need((4, 8), "seccomp stops after syscall-entry stops", None),
     need((4, 11), "statx(2)", None),
     need((5, 3), "PTRACE_GET_SYSCALL_INFO", None),
+    need(
+        (5, 6),
+        "pidfd_getfd(2)",
+        Some("without a /proc of its own the tracer sees nothing by a path's descriptor"),
+    ),
     need((5, 8), "faccessat2(2)", Some("a refused chown on a read-only filesystem gives EPERM, not EROFS")),
     need((5, 9), "close_range(2)", Some("descriptors are closed one by one")),
     need(

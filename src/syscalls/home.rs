@@ -137,10 +137,16 @@ fn put(guest: &mut dyn Guest, place: Place, new: &[Named], old: &[Named]) -> Res
 
 /// Removes an attribute that may not be there.
 fn remove(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<(), Errno> {
-    match attributes::remove(guest, place, name) {
-        Err(errno @ (Errno::ESRCH | Errno::EIO | Errno::ENOSPC | Errno::EDQUOT)) => Err(errno),
-        // Not there, or on an inode that can bear none or is not ours to write.
-        _ => Ok(()),
+    let errno = match attributes::remove(guest, place, name) {
+        Ok(()) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => return Ok(()),
+        Err(errno) => errno,
+    };
+    // What may not be written can be asked for its names still. What stands there would be seen.
+    match attributes::list(guest, place) {
+        Ok(names) if !names.split(|&byte| byte == 0).any(|other| other == name.to_bytes()) => Ok(()),
+        Err(Errno::EOPNOTSUPP) => Ok(()),
+        Ok(_) => Err(errno),
+        Err(_) => Err(Errno::EIO),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The [`Guest`] that handlers see: a stopped tracee and its worker.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::tracee::SLOTS;
@@ -29,6 +30,8 @@ pub struct Live<'a> {
     lost: Option<Lost>,
     /// What was looked at, until something happens that may make the place mean another inode.
     seen: Vec<(Place, OwnedFd)>,
+    /// What was open in the task.
+    fetched: RefCell<Vec<OwnedFd>>,
     /// Where a device is open, and the placeholder was seen by which it was opened.
     stand_ins: Vec<Place>,
 }
@@ -36,7 +39,14 @@ pub struct Live<'a> {
 impl<'a> Live<'a> {
     /// The guest of a stop.
     pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
-        Live { worker, stop, lost: None, seen: Vec::new(), stand_ins: Vec::new() }
+        Live {
+            worker,
+            stop,
+            lost: None,
+            seen: Vec::new(),
+            fetched: RefCell::default(),
+            stand_ins: Vec::new(),
+        }
     }
 
     /// `Err` when the task was lost while the handler ran, whatever the handler made of it.
@@ -51,6 +61,16 @@ impl<'a> Live<'a> {
         let outcome = self.stop.inject(number, args).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
         outcome
+    }
+
+    /// Gets what is open at a descriptor for the tracer too, as long as the handler runs.
+    fn fetch(&self, descriptor: u64) -> Option<RawFd> {
+        let tgid = self.worker.tracees.get(&self.stop.tid())?.tgid;
+        let process = sys::process::open(tgid).ok()?;
+        let open = sys::process::borrow(process.as_fd(), descriptor as RawFd).ok()?;
+        let number = open.as_raw_fd();
+        self.fetched.borrow_mut().push(open);
+        Some(number)
     }
 
     /// What is open at a descriptor, or a name in the directory that is, as a path of the tracer's own.
@@ -184,8 +204,11 @@ impl Guest for Live<'_> {
     }
 
     fn open_file(&self, descriptor: u64) -> Option<CString> {
-        let path = format!("/proc/{}/fd/{}", self.stop.tid(), descriptor as i32);
-        self.worker.shared.has_proc.then(|| CString::new(path).ok())?
+        let path = match self.worker.shared.has_proc {
+            true => format!("/proc/{}/fd/{}", self.stop.tid(), descriptor as i32),
+            false => format!("/proc/self/fd/{}", self.fetch(descriptor)?),
+        };
+        CString::new(path).ok()
     }
 
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {

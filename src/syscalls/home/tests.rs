@@ -274,6 +274,25 @@ fn where_there_is_no_room_what_stood_there_stays() {
 }
 
 #[test]
+fn what_stands_on_an_inode_and_cannot_be_taken_off_is_not_contradicted() {
+    let inode = Attributed::default();
+    inode.borrow_mut().insert(xattr::OWNER.to_bytes().to_vec(), b"\x08\x07\x10\x08".to_vec());
+    let refuses = |name: &str| matches!(name, "setxattr" | "removexattr").then_some(Errno::EPERM);
+    let mut guest = guest(&inode, refuses);
+    guest.memory.map(PATH, b"/f\0");
+    guest.ownership.leave_mark().expect("the root bears it or never can");
+    let file = statx(0o100_644, 5);
+    recall(&mut guest, Place::path(PATH), &file).expect("nothing keeps it from being read");
+    assert_eq!(give(&mut guest, &file, owned(20, 8)), Err(Errno::EPERM));
+    inode.borrow_mut().clear();
+    assert_eq!(
+        give(&mut guest, &file, owned(21, 8)),
+        Ok(()),
+        "what does not stand there need not be taken off"
+    );
+}
+
+#[test]
 fn a_fact_that_nothing_can_keep_is_not_taken_where_the_person_named_the_home() {
     let mut guest = guest(&Attributed::default(), WILLING);
     let directory = std::env::temp_dir().join(format!("remainroot-nowhere-{}", std::process::id()));
