@@ -50,6 +50,11 @@
 //! ownership stage in every process before that chown returns; the kernel then runs the stat, the exit stop
 //! looks its inode up, and writes to the guest's buffer only what differs (`Verdict::Amend`).
 //!
+//! An open of what mknod made goes a third: once there is a device anywhere, or may be one of an earlier run,
+//! every open stops in the devices stage; the worker looks at what the path names and lets the kernel go on, but
+//! where it is a placeholder the task itself is made to open the container's own device, below a descriptor of
+//! `/dev` that it was handed (`syscalls/device.rs`).
+//!
 //! # Births, and why a worker has one thread group
 //!
 //! ptrace ownership is bound to a thread. A new process is born attached to its parent's worker, is

@@ -10,9 +10,12 @@
 //! works whatever the guest's root, namespaces and ids are. It is the guest that opens, so that flags are
 //! its own, and `/dev/tty` is its own terminal.
 //!
+//! What it costs: no open stops before the first device. The main job makes some in its first minute; 172,000
+//! opens and 12,000 listings then stop beside 719,000 other calls, each once.
+//!
 //! What differs from real Linux: fstat(2) shows the placeholder only of devices of memory, which bear a label
 //! ([`Guest::stick`]); of the others it shows the container's node, with the same type and number, but another
-//! inode, owner and permissions. What changes an inode by descriptor finds the container's node. An open
+//! inode, owner and permissions, and what changes an inode by descriptor finds that. An open
 //! needs one descriptor more for a moment. A guest with a seccomp filter of its own opens the placeholder, as nothing
 //! can be done with it.
 
