@@ -102,7 +102,7 @@ fn write_listing(path: Option<PathBuf>, shared: &Shared, say: fn(&str)) {
 
 /// Writes a file in one step, so that who reads it finds the old or the new whole; in place where it is
 /// no regular file.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return File::options().write(true).open(path)?.write_all(text);

@@ -298,6 +298,43 @@ fn scripts_recognise_fakeroot_and_nesting_is_no_error() {
 }
 
 #[test]
+fn inside_another_remainroot_it_loads_and_saves_all_the_same() {
+    if !Place::has_peer() {
+        return;
+    }
+    for option in ["--store=auto", "--store=memory"] {
+        let place = Place::new();
+        let inside = |script: &str| {
+            let run = Run::shell(How::Remainroot, script).directory(&place.0.path().join("w")).option(option);
+            run.variable("F", place.0.file("fakeroot")).variable("HOME", place.0.path()).output().success()
+        };
+        let made = inside(&format!(
+            "umask 022; mkdir before; $F -s ../db sh -c \"{MAKE}; touch x; chown 77 x; rm x; {SHOW}; exit 7\"; echo $?"
+        ));
+        assert_eq!(made, format!("{SHOWN}7\n"), "{option}");
+        let db = told(&place, "db");
+        let names: Vec<&str> = db.keys().map(String::as_str).collect();
+        assert_eq!(names, ["./a", "./b", "./bb", "./c", "./d", "./l", "./n"], "{option}");
+        assert_eq!(place.says(&format!("$R -i ../db {SHOW}")), SHOWN, "{option}");
+        assert_eq!(
+            inside(&format!("$F -i ../db -s ../db2 {SHOW}; cmp ../db ../db2 && echo same")),
+            format!("{SHOWN}same\n")
+        );
+    }
+    let place = Place::new();
+    let line = "$F sh -c 'touch a; $F -s ../db chown 5 a; $F -s /nonexistent/db sh -c \"kill -9 \\$\\$\"; echo $?; stat -c %u a'; \
+                grep -c uid=5, ../db; $F setpriv --reuid 9 $F id 2>&1; echo $?";
+    let said = place.says(&format!("{{ {line}; }} 2>&1"));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains("saving to /nonexistent/db failed: No such file"), "{said}");
+    assert_eq!(lines[1..4], ["137", "5", "1"], "{said}");
+    assert!(
+        lines[4].contains("this user is not root in the remainroot around it") && lines[5] == "1",
+        "{said}"
+    );
+}
+
+#[test]
 fn packages_and_archives_made_inside_have_the_owners() {
     let place = Place::new();
     let line = "mkdir -p p/DEBIAN p/usr/bin; echo x >p/usr/bin/x; echo \

@@ -89,7 +89,16 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     // A number that no other fakeroot of this user has, as the key of its daemon's message queue is.
     let key = CString::new(std::process::id().to_string()).unwrap_or_default();
     let variables = vec![(c"FAKEROOTKEY", key), (c"FAKED_MODE", mode.to_owned())];
-    Ok(Plan { command, load, save, unknown_is_real, variables, allow_real_root: true, ..Plan::default() })
+    Ok(Plan {
+        command,
+        load,
+        save,
+        unknown_is_real,
+        needs_root: true,
+        variables,
+        allow_real_root: true,
+        ..Plan::default()
+    })
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ pub enum Failure {
         /// Why not.
         cause: String,
     },
+    /// The remainroot around this one loads and saves nothing for it.
+    Inner(Errno),
+    /// The remainroot around this one has another user run it.
+    NotRootInside,
     /// Options that exclude each other.
     Options(&'static str),
     /// The tracer ended before it had attached.
@@ -130,6 +134,19 @@ impl std::fmt::Display for Failure {
             Failure::Listing { path, cause } => {
                 write!(f, "{} cannot be loaded: {cause}", path.display())
             }
+            Failure::Inner(Errno::EPERM) => {
+                write!(f, "inside another remainroot nobody but root can load and save owners")
+            }
+            Failure::Inner(errno) => write!(
+                f,
+                "the remainroot around this one loads and saves nothing for it ({}); is it of another version?",
+                errno.desc()
+            ),
+            Failure::NotRootInside => write!(
+                f,
+                "this user is not root in the remainroot around it, and cannot become root again; run it as root \
+                 there, or use the real fakeroot"
+            ),
             Failure::Options(cause) => write!(f, "{cause}"),
             Failure::TracerDied => {
                 write!(f, "the tracer ended before the command could start; out of memory?")

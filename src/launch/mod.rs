@@ -9,6 +9,7 @@
 //! syscalls stands here.
 
 mod failure;
+mod inner;
 mod kernel;
 mod namespace;
 
@@ -49,6 +50,8 @@ pub struct Plan {
     pub save: Option<PathBuf>,
     /// Whether files of the caller's that nobody has touched are shown as his.
     pub unknown_is_real: bool,
+    /// Whether the command is not to be run at all unless it is root to itself.
+    pub needs_root: bool,
     /// Variables that the command finds beside the caller's.
     pub variables: Vec<(&'static CStr, CString)>,
     /// Whether to run as real root of the initial namespace.
@@ -75,7 +78,10 @@ pub fn run(plan: Plan) -> Failure {
             if plan.verbosity > 0 {
                 say("already inside remainroot: running the command as it is");
             }
-            return exec(&command);
+            if plan.needs_root && !nix::unistd::geteuid().is_root() {
+                return Failure::NotRootInside;
+            }
+            return inner::run(&command, &plan.load, plan.save.as_deref());
         }
         Some((tracer, name)) => return Failure::OtherTracer { tracer, name },
         None => {}

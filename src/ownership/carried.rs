@@ -10,12 +10,12 @@ use crate::abi::stat::Statx;
 use crate::cred::View;
 
 /// Entries that nobody has met yet, and what was last seen of inodes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Carried {
     /// Taken over, of inodes that nothing has looked at since.
     waiting: RwLock<HashMap<Inode, Entry>>,
     /// What a line says beside the fact; only where one is to be written.
-    notes: Option<RwLock<HashMap<Inode, Note>>>,
+    notes: RwLock<HashMap<Inode, Note>>,
 }
 
 /// What the kernel said of an inode when it was last looked at.
@@ -27,13 +27,9 @@ struct Note {
 }
 
 impl Carried {
-    /// `None` where nothing is taken over and nothing is to be written.
-    pub(super) fn new(loaded: Vec<Entry>, saves: bool) -> Option<Carried> {
-        if loaded.is_empty() && !saves {
-            return None;
-        }
-        let waiting = loaded.into_iter().map(|entry| (entry.inode, entry)).collect();
-        Some(Carried { waiting: RwLock::new(waiting), notes: saves.then(RwLock::default) })
+    /// Takes entries over.
+    pub(super) fn take_over(&self, loaded: Vec<Entry>) {
+        self.waiting.write().extend(loaded.into_iter().map(|entry| (entry.inode, entry)));
     }
 
     /// Whether some inode's entry waits for it.
@@ -46,15 +42,15 @@ impl Carried {
         self.waiting.read().get(&inode).map(Entry::fact)
     }
 
-    /// An inode was looked at. Has `keep` keep what waited for it, if it is the one that was meant, before
+    /// An inode was looked at, which is noted where a listing is to be written. Has `keep` keep what waited for it, if it is the one that was meant, before
     /// anybody can find it gone from here.
-    pub(super) fn meet(&self, statx: &Statx, keep: impl FnOnce(Identity, Kernel, Fact)) {
+    pub(super) fn meet(&self, statx: &Statx, notes: bool, keep: impl FnOnce(Identity, Kernel, Fact)) {
         let identity = Identity::of(statx);
         let kernel = Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode };
         if statx.links == 0 {
             self.forget(identity);
-        } else if let Some(notes) = &self.notes {
-            notes.write().insert(identity.inode(), Note { identity, kernel, links: statx.links });
+        } else if notes {
+            self.notes.write().insert(identity.inode(), Note { identity, kernel, links: statx.links });
         }
         if self.waiting(identity.inode()).is_none() {
             return;
@@ -70,18 +66,17 @@ impl Carried {
 
     /// An inode has no name any more.
     pub(super) fn forget(&self, identity: Identity) {
-        if let Some(notes) = &self.notes {
-            let mut notes = notes.write();
-            if notes.get(&identity.inode()).is_some_and(|note| note.identity == identity) {
-                notes.remove(&identity.inode());
-            }
+        let mut notes = self.notes.write();
+        if notes.get(&identity.inode()).is_some_and(|note| note.identity == identity) {
+            notes.remove(&identity.inode());
         }
     }
 
     /// A line for each inode with a fact, by number; those that wait still as they came.
     pub(super) fn entries(&self, view: &View, remembered: impl Fn(Identity) -> Fact) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.waiting.read().values().copied().collect();
-        for note in self.notes.iter().flat_map(|notes| notes.read().values().copied().collect::<Vec<_>>()) {
+        let notes: Vec<Note> = self.notes.read().values().copied().collect();
+        for note in notes {
             let fact = remembered(note.identity);
             if !fact.is_empty() {
                 let seen = Attributes::seen(note.kernel, view, Some(fact));

@@ -56,7 +56,8 @@ pub use table::{Table, Unusable};
 pub use times::{Moment, Times};
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
@@ -89,8 +90,10 @@ pub struct Ownership {
     /// What outlasts the run, if anything does.
     lasting: Option<Lasting>,
     /// What is taken over from a listing, and what one needs, if there is one.
-    carried: Option<Carried>,
+    carried: OnceLock<Carried>,
     listing: Listing,
+    /// How many inner runs have a listing of their own made.
+    recorders: AtomicUsize,
     /// Change times at which an inode's birth time was found to be its record's.
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
@@ -112,12 +115,13 @@ impl Ownership {
     /// The facts in `store`.
     pub fn new(store: Box<dyn Store>) -> Ownership {
         let inherits = AtomicBool::new(!store.is_empty());
-        let (lasting, carried, confirmed) = (None, None, RwLock::default());
+        let (lasting, carried, confirmed) = (None, OnceLock::new(), RwLock::default());
         Ownership {
             store,
             lasting,
             carried,
             listing: Listing::None,
+            recorders: AtomicUsize::new(0),
             confirmed,
             inherits,
             extras: extras::All::default(),
@@ -132,9 +136,13 @@ impl Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
         let devices = Devices::new(home.evidence_of_devices());
-        let carried = Carried::new(home.take_loaded(), listing == Listing::Saved);
+        let loaded = home.take_loaded();
         let lasting = Lasting::new(home, voice);
-        Ownership { lasting, carried, listing, inherits, devices, ..Ownership::default() }
+        let ownership = Ownership { lasting, listing, inherits, devices, ..Ownership::default() };
+        if ownership.saves() || !loaded.is_empty() {
+            ownership.carried.get_or_init(Carried::default).take_over(loaded);
+        }
+        ownership
     }
 
     /// Whether nothing is known of any inode, and nothing is to be found out.
@@ -144,13 +152,41 @@ impl Ownership {
 
     /// Whether there may be facts that memory does not know.
     pub fn evidence(&self) -> bool {
-        let waiting = self.carried.as_ref().is_some_and(Carried::is_waiting);
+        let waiting = self.carried.get().is_some_and(Carried::is_waiting);
         waiting || self.lasting.as_ref().is_some_and(Lasting::evidence)
+    }
+
+    /// Whether what is known is to be saved as a listing in the end.
+    pub fn saves(&self) -> bool {
+        self.listing == Listing::Saved
     }
 
     /// Whether everything that is touched is to be remembered, even where the kernel shows it right.
     pub fn records_all(&self) -> bool {
-        self.listing != Listing::None
+        self.listing != Listing::None || self.is_recording()
+    }
+
+    fn is_recording(&self) -> bool {
+        self.recorders.load(Ordering::Acquire) > 0
+    }
+
+    /// An inner run wants a listing of what is touched from now on.
+    pub fn begin_recording(&self) {
+        self.carried.get_or_init(Carried::default);
+        self.recorders.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One has it.
+    pub fn end_recording(&self) {
+        // Nobody but an inner run ends one, but it may say so twice.
+        let _ =
+            self.recorders.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
+    }
+
+    /// Takes the entries of an inner run's listing over.
+    pub fn take_over(&self, entries: Vec<listing::Entry>) {
+        self.set_inherits();
+        self.carried.get_or_init(Carried::default).take_over(entries);
     }
 
     /// What must be remembered for `goal` to be shown where the kernel says `kernel`.
@@ -161,7 +197,7 @@ impl Ownership {
 
     /// An inode has lost its last name: no listing tells of it.
     pub fn forget(&self, identity: Identity) {
-        if let Some(carried) = &self.carried {
+        if let Some(carried) = self.carried.get() {
             carried.forget(identity);
         }
     }
@@ -178,8 +214,9 @@ impl Ownership {
 
     /// An inode was looked at: what a listing says of its number is its own, or of no inode any more.
     pub fn meet(&self, statx: &Statx, view: &View) {
-        if let Some(carried) = &self.carried {
-            carried.meet(statx, |identity, kernel, said| {
+        if let Some(carried) = self.carried.get() {
+            let notes = self.saves() || self.is_recording();
+            carried.meet(statx, notes, |identity, kernel, said| {
                 let seen = Attributes::seen(kernel, view, Some(said));
                 let fact = self.between(kernel, seen, view);
                 self.put(identity, &|known| known.unwrap_or(fact));
@@ -189,13 +226,13 @@ impl Ownership {
 
     /// What is known, as a listing that is to be saved.
     pub fn listing(&self, view: &View) -> String {
-        let entries = self.carried.as_ref().map(|carried| carried.entries(view, |it| self.remembered(it)));
+        let entries = self.carried.get().map(|carried| carried.entries(view, |it| self.remembered(it)));
         listing::text(&entries.unwrap_or_default())
     }
 
     /// What a listing says of the number of an inode that was not looked at yet.
     fn waiting(&self, inode: Inode) -> Option<Fact> {
-        self.carried.as_ref()?.waiting(inode)
+        self.carried.get()?.waiting(inode)
     }
 
     /// Whether it has to be found out which filesystem an inode is on, before anything is asked or kept of it.

@@ -215,7 +215,8 @@ pub fn capabilities() -> Result<[u64; 3]> {
 /// prctl(2) with values only; gives its result.
 pub fn prctl(option: i32, args: [u64; 4]) -> Result<i32> {
     let [a, b, c, d] = args;
-    // SAFETY: only options whose arguments are values are asked for by this crate.
+    // SAFETY: the options of the kernel's that this crate asks for have values as arguments; the one of its own
+    // that has an address is answered by a tracer, which writes no further than the length beside it.
     Errno::result(unsafe { libc::prctl(option, a, b, c, d) })
 }
 

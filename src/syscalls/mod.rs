@@ -20,6 +20,7 @@ mod groups;
 mod guest;
 mod home;
 mod ids;
+pub mod inner;
 pub mod inode;
 pub mod kernel;
 mod kill;

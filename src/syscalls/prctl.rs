@@ -2,7 +2,7 @@
 //! security/commoncap.c, and `no_new_privs` in kernel/sys.c.
 
 use super::ids::adopt;
-use super::{Guest, Stage, Test, Verdict, sandbox};
+use super::{Guest, Stage, Test, Verdict, inner, sandbox};
 use crate::abi::Errno;
 use crate::cred::{Cap, Credentials, Securebits};
 
@@ -37,6 +37,7 @@ pub const STOPS: &[(Stage, Test)] = &[
                 SET_NO_NEW_PRIVS,
                 GET_NO_NEW_PRIVS,
                 CAP_AMBIENT,
+                inner::OPTION,
                 sandbox::PRCTL_OPTIONS[0],
                 sandbox::PRCTL_OPTIONS[1],
             ],
@@ -57,6 +58,9 @@ pub fn prctl(guest: &mut dyn Guest) -> Verdict {
     let [option, rest @ ..] = guest.call().args;
     if option as u32 == SET_PDEATHSIG && guest.call().arg(1) != 0 && !old.heeds_parent {
         guest.commit(Credentials { heeds_parent: true, ..(*old).clone() });
+    }
+    if option as u32 == inner::OPTION {
+        return inner::prctl(guest);
     }
     if sandbox::PRCTL_OPTIONS.contains(&(option as u32)) {
         return sandbox::prctl_seccomp(guest);

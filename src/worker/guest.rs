@@ -307,8 +307,8 @@ impl Guest for Live<'_> {
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base => Ok(()),
-            Stage::Identity | Stage::Removal => self.worker.raise_here(self.stop, stage.only()),
-            Stage::Ownership | Stage::Devices => self.worker.raise_for_all(self.stop, stage),
+            Stage::Identity => self.worker.raise_here(self.stop, stage.only()),
+            Stage::Ownership | Stage::Removal | Stage::Devices => self.worker.raise_for_all(self.stop, stage),
         };
         let _ = self.note(outcome);
     }

@@ -41,6 +41,8 @@ pub struct Shared {
     pub(super) has_proc: bool,
     /// Whether the ownership stage is up, for every process.
     ownership_raised: AtomicBool,
+    /// Whether the removal stage is.
+    removal_raised: AtomicBool,
     /// Whether the devices stage is.
     devices_raised: AtomicBool,
     /// Held while a stage is being raised for every process.
@@ -64,6 +66,7 @@ impl Shared {
             view,
             registry: Registry::default(),
             ownership_raised: AtomicBool::new(translates || ownership.evidence() || ownership.records_all()),
+            removal_raised: AtomicBool::new(translates || ownership.saves()),
             devices_raised: AtomicBool::new(ownership.devices().any()),
             ownership,
             sights: Sights::new(has_proc()),
@@ -95,8 +98,9 @@ impl Shared {
     /// Whether a stage that is every process's or nobody's is up; `None` for the others.
     pub(super) fn raised_for_all(&self, stage: Stage) -> Option<&AtomicBool> {
         match stage {
-            Stage::Base | Stage::Identity | Stage::Removal => None,
+            Stage::Base | Stage::Identity => None,
             Stage::Ownership => Some(&self.ownership_raised),
+            Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),
         }
     }
