@@ -110,3 +110,14 @@ fn calls_before_the_first_fact_give_what_root_gets() {
         compare(&said);
     }
 }
+
+#[test]
+fn what_is_given_to_root_is_shown_as_roots_though_nothing_has_to_be_remembered() {
+    if !common::needs_root() {
+        return;
+    }
+    let place = workplace();
+    let script = "chown 0:0 hosts && stat -c '%u:%g %a' hosts hosts-directory";
+    let run = Run::shell(How::Remainroot, script).directory(place.path()).option("--store=memory");
+    assert_eq!(run.output().success(), "0:0 644\n0:0 755\n");
+}

@@ -250,7 +250,8 @@ pub fn remember_after(
         guest.ownership().end_writing(identity.inode());
         kept?;
     }
-    if fact.is_empty() {
+    // What the kernel says of an inode that is not ours is never what is to be seen.
+    if fact.is_empty() && kernel.is_ours(guest.view()) {
         return Ok(());
     }
     if inherits {
