@@ -15,6 +15,19 @@ use std::time::{Duration, Instant};
 
 use common::{How, NOBODY, Output, Run, Scratch};
 
+/// What came of a run, when its tracer has ended too: it closes the file after its command.
+fn to_the_end(run: Run) -> Output {
+    let run = run.start();
+    let mark = run.mark().to_owned();
+    let output = run.finish();
+    let until = Instant::now() + Duration::from_secs(10);
+    while !common::living(&mark).is_empty() {
+        assert!(Instant::now() < until, "it does not end");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    output
+}
+
 /// A directory with a store file beside it.
 struct Place(Scratch);
 
@@ -36,7 +49,7 @@ impl Place {
 
     /// What a script says with the store file.
     fn says(&self, script: &str) -> String {
-        self.run(&self.file(), script).output().success()
+        to_the_end(self.run(&self.file(), script)).success()
     }
 
     /// Writes the store file as its owner would.
@@ -54,17 +67,7 @@ impl Place {
             "for i in $(seq 300); do ln -s x l$i; done; \
              for i in $(seq 300); do chown -h $i:$((i+1)) l$i; done; stat -c '%n %u:%g' *",
         );
-        self.await_close();
         (fs::read(self.file()).unwrap(), made)
-    }
-
-    /// Waits until the last run has closed the file, which it does after its command has ended.
-    fn await_close(&self) {
-        let until = Instant::now() + Duration::from_secs(10);
-        while fs::exists(self.0.file("facts-wal")).unwrap() {
-            assert!(Instant::now() < until, "it is not closed");
-            std::thread::sleep(Duration::from_millis(2));
-        }
     }
 
     /// What the next run says of them, or why it did not come to that.
@@ -138,7 +141,7 @@ fn what_is_no_store_is_reported_and_left_as_it_is() {
     rusqlite::Connection::open(place.file()).unwrap().execute_batch(older).unwrap();
     let old = fs::read(place.file()).unwrap();
     place.assert_refused("an older format", &old);
-    assert!(place.shows().expect_err("it is refused").contains("format 1, and this is 2"));
+    assert!(place.shows().expect_err("it is refused").contains("format 1, and this is 3"));
     fs::remove_file(place.file()).unwrap();
     fs::create_dir(place.file()).unwrap();
     let said = place.shows().expect_err("a directory");
@@ -180,15 +183,10 @@ fn damaged_meanwhile(place: &Place, store: &str, file: &str) -> Output {
     let links = "$(seq 600)";
     let made =
         place.run(store, &format!("for i in {links}; do ln -s x l$i; done; chown -h 5:6 l*; stat -c %u l9"));
-    assert_eq!(made.output().success(), "5\n");
+    assert_eq!(to_the_end(made).success(), "5\n");
     let script = "echo ready; read line; for i in 9 299 599; do chown -h 7 l$i; stat -c %u:%g l$i; done; ln -s x new; \
                   chown -h 8 new && stat -c %u new; echo alive";
     let wait = "mkfifo go; exec 9<>go; (while [ ! -e damaged ]; do sleep 0.02; done; echo >&9) & exec 0<&9; exec \"$@\"";
-    let until = Instant::now() + Duration::from_secs(10);
-    while fs::exists(format!("{file}-wal")).unwrap() {
-        assert!(Instant::now() < until, "it is not closed");
-        std::thread::sleep(Duration::from_millis(2));
-    }
     let run = place.run(store, script).before(["sh", "-c", wait, "sh"]).start();
     run.until("ready\n");
     let length = fs::metadata(file).unwrap().len() as usize;

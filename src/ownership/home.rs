@@ -11,8 +11,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::kept::{Kept, Voice};
 use super::{
-    EXTRAS, Evidence, Extras, Fact, Identity, Inode, Record, Table, Unusable, listing::Entry, mark, reach,
-    xattr,
+    EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, Record, Table, Unusable, listing::Entry,
+    mark, reach, xattr,
 };
 use crate::abi::{Errno, stat::Ctime};
 
@@ -203,6 +203,15 @@ impl Lasting {
 
     pub(super) fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// The filesystem with this device number is this one. What was read of another with that number says
+    /// nothing of it.
+    pub(super) fn know_filesystem(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) {
+        if self.kept.know_filesystem(dev, mount, filesystem) {
+            self.read.write().retain(|inode, _| inode.dev != dev);
+            self.homeless.write().retain(|inode, _| inode.dev != dev);
+        }
     }
 
     /// Why not everything lasts, where it does not.

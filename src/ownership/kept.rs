@@ -1,6 +1,6 @@
 //! What is kept beside inodes: the file, and how it is said that it failed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -47,6 +47,8 @@ pub(super) struct Kept {
     table: OnceLock<Table>,
     /// By device number.
     filesystems: RwLock<HashMap<u64, Mounted>>,
+    /// Inodes that were copied up while they were changed.
+    copied: RwLock<HashSet<Identity>>,
     voice: Voice,
     /// What was said of it.
     complaint: OnceLock<String>,
@@ -63,8 +65,9 @@ struct Mounted {
 
 impl Kept {
     pub(super) fn new(path: Option<PathBuf>, named: bool, voice: Voice) -> Kept {
-        let (filesystems, useless) = (RwLock::default(), AtomicBool::new(false));
-        Kept { path, named, table: OnceLock::new(), filesystems, voice, complaint: OnceLock::new(), useless }
+        let (filesystems, copied) = (RwLock::default(), RwLock::default());
+        let (table, complaint, useless) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
+        Kept { path, named, table, filesystems, copied, voice, complaint, useless }
     }
 
     /// Whether there is to be a file.
@@ -79,16 +82,25 @@ impl Kept {
         self.is_wanted() && !self.filesystems.read().get(&dev).is_some_and(met)
     }
 
-    /// It is this one.
-    pub(super) fn know_filesystem(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) {
+    /// An inode was copied to the upper layer of an overlay, and is shown under its old number for now.
+    pub(super) fn note_copied(&self, identity: Identity) {
+        if self.is_wanted() {
+            self.copied.write().insert(identity);
+        }
+    }
+
+    /// It is this one. Whether it was another before.
+    pub(super) fn know_filesystem(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) -> bool {
         let mut filesystems = self.filesystems.write();
         match filesystems.get_mut(&dev) {
             Some(mounted) if mounted.filesystem == filesystem && mounted.mounts.len() < MOST => {
                 mounted.mounts.extend(mount);
+                false
             }
             _ => {
                 let mounts = mount.into_iter().collect();
-                filesystems.insert(dev, Mounted { filesystem, mounts });
+                let before = filesystems.insert(dev, Mounted { filesystem, mounts });
+                before.is_some_and(|before| before.filesystem != filesystem)
             }
         }
     }
@@ -98,7 +110,8 @@ impl Kept {
     fn key(&self, identity: Identity) -> Option<Key> {
         let filesystem = self.filesystems.read().get(&identity.dev)?.filesystem;
         let birth = i64::try_from(identity.birth).ok().filter(|&birth| birth != 0)?;
-        Some(Key { filesystem, ino: identity.ino, birth })
+        let copied = !self.copied.read().is_empty() && self.copied.read().contains(&identity);
+        Some(Key { filesystem, ino: identity.ino, birth, copied })
     }
 
     /// The file, opened; made where nobody has made it yet and it is to be written. `None` where there is none

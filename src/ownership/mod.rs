@@ -244,7 +244,17 @@ impl Ownership {
     /// It is this one.
     pub fn know_filesystem(&self, statx: &Statx, filesystem: Filesystem) {
         if let Some(lasting) = &self.lasting {
-            lasting.kept().know_filesystem(statx.dev, statx.mount, filesystem);
+            lasting.know_filesystem(statx.dev, statx.mount, filesystem);
+        }
+    }
+
+    /// Changing an inode made another of it, to which its number is lent: overlayfs has copied it up.
+    pub fn note_copied(&self, before: &Statx, after: &Statx) {
+        if before.ino == after.ino
+            && before.birth != after.birth
+            && let Some(lasting) = &self.lasting
+        {
+            lasting.kept().note_copied(Identity::of(after));
         }
     }
 

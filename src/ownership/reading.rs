@@ -98,7 +98,7 @@ impl Ownership {
             if lasting.kept().wants_filesystem(identity.dev, None)
                 && let Ok(statfs) = reach::statfs(path)
             {
-                lasting.kept().know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
+                lasting.know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
             }
             let found = self.found(identity, lasting.borne_by(path));
             self.learn(reading, kernel, found);

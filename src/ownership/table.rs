@@ -42,12 +42,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CHECKED: &std::ffi::CStr = c"user.remainroot.checked";
 
 /// An attribute's row has a birth time in its key: an inode number's next owner has attributes of its own.
+/// `copied` are inodes that an overlay shows under their lower layer's number until it is mounted again.
 /// `fleeting` has the filesystems that do not outlive the boot they were met in.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS facts (
     filesystem INTEGER NOT NULL, ino INTEGER NOT NULL, birth INTEGER NOT NULL,
     uid INTEGER, gid INTEGER, mode INTEGER, block INTEGER, major INTEGER, minor INTEGER,
-    times BLOB, flags INTEGER, proof INTEGER NOT NULL,
+    times BLOB, flags INTEGER, copied INTEGER NOT NULL, proof INTEGER NOT NULL,
     PRIMARY KEY (filesystem, ino)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS copies ON facts (filesystem, birth) WHERE copied;
 CREATE TABLE IF NOT EXISTS attributes (
     filesystem INTEGER NOT NULL, ino INTEGER NOT NULL, birth INTEGER NOT NULL,
     name BLOB NOT NULL, value BLOB NOT NULL,

@@ -106,6 +106,9 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
         return Err(errno);
     }
     let statx = inode::inspect(guest, place)?;
+    if let Some(first) = &first {
+        guest.ownership().note_copied(first, &statx);
+    }
     if inode::known(&statx).is_ours(guest.view()) {
         touched?; // elsewhere the kernel takes no set-id bits: they are remembered as taken
     }

@@ -7,11 +7,13 @@ use crate::abi::Errno;
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Device, Fact, Filesystem, Times};
 
-const GET: &str = "SELECT birth, uid, gid, mode, block, major, minor, times, flags, proof FROM facts WHERE filesystem = ? AND ino = ?";
-const PUT: &str = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const GET: &str = "SELECT birth, uid, gid, mode, block, major, minor, times, flags, copied, proof FROM facts WHERE filesystem = ? AND ino = ?";
+/// Named, since else the key is preferred, and every row of the filesystem read.
+const GET_COPIED: &str =
+    "SELECT ino FROM facts INDEXED BY copies WHERE filesystem = ? AND birth = ? AND copied";
+const PUT: &str = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const REMOVE: &str = "DELETE FROM facts WHERE filesystem = ? AND ino = ? AND birth = ?";
-const ALL: &str =
-    "SELECT birth, uid, gid, mode, block, major, minor, times, flags, proof, filesystem, ino FROM facts";
+const ALL: &str = "SELECT birth, uid, gid, mode, block, major, minor, times, flags, copied, proof, filesystem, ino FROM facts";
 const GET_NAMED: &str =
     "SELECT value, proof FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ? AND name = ?";
 const PUT_NAMED: &str = "INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?)";
@@ -35,6 +37,8 @@ pub(in crate::ownership) struct Key {
     pub ino: u64,
     /// Its birth time in nanoseconds since the epoch, good until the year 2262.
     pub birth: i64,
+    /// Whether it was just copied to an overlay's upper layer, and has another number when that is mounted again.
+    pub copied: bool,
 }
 
 impl Key {
@@ -50,6 +54,8 @@ pub(in crate::ownership) struct Record {
     pub birth: i64,
     /// What is known.
     pub fact: Fact,
+    /// As in [`Key`].
+    pub copied: bool,
 }
 
 /// What an attribute's value becomes; `None` is no attribute.
@@ -73,10 +79,13 @@ impl Table {
     /// The fact of this very inode; one of an earlier inode with its number is forgotten.
     pub(in crate::ownership) fn fact(&self, key: Key) -> Result<Option<Fact>, Trouble> {
         match self.get(key.filesystem, key.ino)? {
-            Some(record) if record.birth == key.birth => Ok(Some(record.fact)),
-            Some(record) => self.put(Key { birth: record.birth, ..key }, &Fact::default()).map(|()| None),
-            None => Ok(None),
+            Some(record) if record.birth == key.birth => return Ok(Some(record.fact)),
+            Some(record) if !record.copied => {
+                self.put(Key { birth: record.birth, ..key }, &Fact::default())?;
+            }
+            _ => {}
         }
+        self.judge(self.connection().and_then(|mut connection| renumber(&mut connection, key)))
     }
 
     /// Whether there are attributes under this inode number.
@@ -123,7 +132,7 @@ pub(super) fn verify(connection: &Connection) -> Result<(), Trouble> {
     let mut all = connection.prepare(ALL)?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
-        proven(row, [row.get(10)?, row.get(11)?])?;
+        proven(row, [row.get(11)?, row.get(12)?])?;
     }
     let mut all = connection.prepare(ALL_NAMED)?;
     let mut rows = all.query([])?;
@@ -164,7 +173,7 @@ fn get(connection: &Connection, filesystem: Filesystem, ino: u64) -> Result<Opti
 /// The record in a row that [`GET`] or [`ALL`] has found, if its values are those that were written.
 fn proven(row: &Row, [filesystem, ino]: [i64; 2]) -> Result<Record, Trouble> {
     let record = record(row)?;
-    if fact_proof([filesystem, ino, record.birth], &record.fact) != row.get::<_, i64>(9)? {
+    if fact_proof([filesystem, ino, record.birth], &record.fact, record.copied) != row.get::<_, i64>(10)? {
         return Err(damaged());
     }
     Ok(record)
@@ -188,7 +197,7 @@ fn record(row: &Row) -> rusqlite::Result<Record> {
         times: row.get::<_, Option<Vec<u8>>>(7)?.map(|bytes| Times::from_bytes(&bytes)).unwrap_or_default(),
         flags: row.get::<_, Option<u32>>(8)?.unwrap_or(0),
     };
-    Ok(Record { birth: row.get(0)?, fact })
+    Ok(Record { birth: row.get(0)?, fact, copied: row.get(9)? })
 }
 
 fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble> {
@@ -198,6 +207,12 @@ fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble
         return Ok(());
     }
     let device = fact.device;
+    // Once copied it stays so until it is met under its other number.
+    let known = match get(connection, key.filesystem, key.ino) {
+        Err(Trouble::Damaged(_)) => None, // it will be right again
+        known => known?.filter(|record| record.birth == birth),
+    };
+    let copied = key.copied || known.is_some_and(|record| record.copied);
     let values = params![
         filesystem,
         ino,
@@ -210,7 +225,8 @@ fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble
         device.map(|device| device.minor),
         fact.times.bytes(),
         (fact.flags != 0).then_some(fact.flags),
-        fact_proof([filesystem, ino, birth], fact),
+        copied,
+        fact_proof([filesystem, ino, birth], fact, copied),
     ];
     if key.filesystem.fleeting {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -221,6 +237,20 @@ fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble
         connection.prepare_cached(PUT)?.execute(values)?;
     }
     Ok(())
+}
+
+/// The fact of an inode that was copied up under another number: it has this one from now on.
+fn renumber(connection: &mut Connection, key: Key) -> Result<Option<Fact>, Trouble> {
+    let numbers: rusqlite::Result<Vec<i64>> = connection
+        .prepare_cached(GET_COPIED)?
+        .query_map(params![key.filesystem.id, key.birth], |row| row.get(0))?
+        .collect();
+    // Two of one birth time cannot be told apart.
+    let &[number] = numbers?.as_slice() else { return Ok(None) };
+    let Some(record) = get(connection, key.filesystem, number.cast_unsigned())? else { return Ok(None) };
+    put(connection, Key { copied: false, ..key }, &record.fact)?;
+    put(connection, Key { ino: number.cast_unsigned(), ..key }, &Fact::default())?;
+    Ok(Some(record.fact))
 }
 
 /// A filesystem will end with this boot.
@@ -274,13 +304,13 @@ fn change_attribute(
 }
 
 /// What a row of facts with these values bears.
-fn fact_proof([filesystem, ino, birth]: [i64; 3], fact: &Fact) -> i64 {
+fn fact_proof([filesystem, ino, birth]: [i64; 3], fact: &Fact, copied: bool) -> i64 {
     let id = |id: Option<u32>| id.map_or(-1, i64::from);
     let device = fact.device.map(|device| [device.block.into(), device.major.into(), device.minor.into()]);
     let [block, major, minor] = device.unwrap_or([-1; 3]);
     let (uid, gid) = (id(fact.uid.map(|uid| uid.0)), id(fact.gid.map(|gid| gid.0)));
     let values = [filesystem, ino, birth, uid, gid, id(fact.mode.map(u32::from)), block, major, minor];
-    let values = values.into_iter().chain([i64::from(fact.flags)]).flat_map(i64::to_le_bytes);
+    let values = values.into_iter().chain([i64::from(fact.flags), copied.into()]).flat_map(i64::to_le_bytes);
     digest(values.chain(fact.times.bytes().unwrap_or_default()))
 }
 

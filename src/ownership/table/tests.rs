@@ -29,7 +29,7 @@ impl Drop for Place {
 const FILESYSTEM: Filesystem = Filesystem { id: -1, fleeting: false };
 
 fn key(ino: u64, birth: i64) -> Key {
-    Key { filesystem: FILESYSTEM, ino, birth }
+    Key { filesystem: FILESYSTEM, ino, birth, copied: false }
 }
 
 fn owned(uid: u32) -> Fact {
@@ -197,4 +197,23 @@ fn a_value_that_nobody_wrote_is_no_owner() {
     assert_eq!(table.attribute(key(1, 7), b"n"), Ok(Some(b"value".to_vec())));
     table.connection().unwrap().execute_batch("UPDATE attributes SET value = x'76616C7566'").unwrap();
     assert_eq!(table.attribute(key(1, 7), b"n").map_err(|trouble| trouble.errno()), Err(Errno::EIO));
+}
+
+#[test]
+fn an_inode_that_was_copied_up_is_found_by_its_birth_under_its_other_number() {
+    let place = Place::new("copied");
+    let table = Table::open(&place.file()).unwrap();
+    table.put(Key { copied: true, ..key(1, 7) }, &owned(5)).unwrap();
+    table.put(key(1, 7), &owned(6)).unwrap();
+    table.put(key(2, 8), &owned(9)).unwrap();
+    assert_eq!(table.fact(key(1, 3)), Ok(None), "what the layer below has under the number");
+    assert_eq!(table.fact(key(3, 8)), Ok(None), "which was never copied");
+    assert_eq!(table.fact(key(4, 7)), Ok(Some(owned(6))));
+    assert_eq!(table.get(FILESYSTEM, 1), Ok(None));
+    assert_eq!(table.fact(key(4, 7)), Ok(Some(owned(6))));
+    assert_eq!(table.fact(key(5, 7)), Ok(None), "it has its number now");
+    for number in [10, 11] {
+        table.put(Key { copied: true, ..key(number, 20) }, &owned(1)).unwrap();
+    }
+    assert_eq!(table.fact(key(12, 20)), Ok(None), "one of the two");
 }
