@@ -286,3 +286,14 @@ fn one_descriptor_more_than_the_open_itself_is_enough() {
     let script = "mknod zero c 1 5; (ulimit -n 5; exec head -c 3 zero) | wc -c";
     assert_eq!(compare(2, |how, _| Run::shell(how, script)), "3\nexit 0\n");
 }
+
+#[test]
+fn an_open_device_is_changed_wherever_its_node_is_mounted() {
+    if !common::needs_root() {
+        return;
+    }
+    let script = "mkdir m; mount -t tmpfs none m; cd m; mknod null c 1 3; touch -d @1000000000 null; chmod 600 null; \
+         stat -c '%Y %a' null; cp null ../copy; mkdir bin dev; mknod dev/null c 1 3; exec 3> dev/null; \
+         stat -L -c '%t:%T' /proc/self/fd/3";
+    compare(3, |how, _| Run::new(how, ["unshare", "-m", "sh", "-c", script]));
+}

@@ -73,18 +73,17 @@ impl<'a> Live<'a> {
         Some(number)
     }
 
-    /// What is open at a descriptor, or a name in the directory that is, as a path of the tracer's own.
-    fn path_of(&self, descriptor: u64, name: &[u8]) -> Option<CString> {
-        let open = self.open_file(descriptor)?;
-        if name.is_empty() { Some(open) } else { CString::new([open.to_bytes(), b"/", name].concat()).ok() }
-    }
-
     fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
         outcome.map_err(|lost| {
             self.lost = Some(lost);
             Errno::ESRCH
         })
     }
+}
+
+/// A name in a directory.
+fn below(directory: &CStr, name: &[u8]) -> Option<CString> {
+    CString::new([directory.to_bytes(), b"/", name].concat()).ok()
 }
 
 /// The task's scratch area: its process's part of a mapping that is made when first needed.
@@ -237,10 +236,16 @@ impl Guest for Live<'_> {
 
     fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
         let shared = &self.worker.shared;
-        let path = self.path_of(descriptor, name).ok_or(Errno::ENOSYS)?;
-        let look = if name.is_empty() { sys::process::statx } else { sys::process::statx_link };
-        let found = look(&path).map_err(|errno| Errno(errno as i32))?;
-        let found = Statx::parse(&found);
+        let open = self.open_file(descriptor).ok_or(Errno::ENOSYS)?;
+        let (path, look): (_, fn(&CStr) -> _) = match name {
+            [] => (open.clone(), sys::process::statx),
+            name => (below(&open, name).ok_or(Errno::ENOSYS)?, sys::process::statx_link),
+        };
+        let found = match look(&path) {
+            // Without any /proc there are no paths of the tracer's own.
+            Err(sys::Errno::ENOENT) if sys::process::statx(&open).is_err() => return Err(Errno::ENOSYS),
+            found => Statx::parse(&found.map_err(|errno| Errno(errno as i32))?),
+        };
         let kernel = Kernel { uid: found.uid, gid: found.gid, mode: found.mode };
         shared.ownership.meet(&found, &shared.view);
         if found.mode & S_IFMT == S_IFREG {
@@ -250,7 +255,7 @@ impl Guest for Live<'_> {
     }
 
     fn is_nodev(&self, descriptor: u64) -> bool {
-        let path = self.path_of(descriptor, b"");
+        let path = self.open_file(descriptor);
         path.is_some_and(|path| sys::process::is_nodev(&path).unwrap_or(false))
     }
 
@@ -259,7 +264,7 @@ impl Guest for Live<'_> {
     }
 
     fn label(&self, descriptor: u64) -> Option<u8> {
-        self.worker.shared.labels.of(&self.open_file(descriptor)?)
+        self.worker.shared.labels.of(self.stop.tid(), &self.open_file(descriptor)?)
     }
 
     fn stick(&mut self, descriptor: u64, label: u8) {

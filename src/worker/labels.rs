@@ -6,12 +6,13 @@
 //! misses: the signal that it sends when it is ready (`F_SETSIG`). The devices of memory (null, zero, full,
 //! random, urandom) never send one; there it is the number of the placeholder. `F_GETSIG` shows it.
 //!
-//! The placeholder is looked at again by the path that it had. Where it is not there any more, or the path is
-//! another mount namespace's, it is told as it was when it was opened.
+//! The placeholder is looked at again by the path that it had, below the task's root and in the tracer's view. Where
+//! it is not there any more it is told as it was when it was opened.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use parking_lot::Mutex;
 
@@ -33,19 +34,23 @@ pub struct Labels(Mutex<Vec<Placeholder>>);
 #[derive(Debug, Clone)]
 struct Placeholder {
     identity: Identity,
-    /// In the tracer's view.
+    /// Where it was in the tracer's view.
     path: CString,
+    /// Where it was below the root of the task that opened it, if it was.
+    inside: Option<CString>,
     found: [u8; Statx::SIZE],
 }
 
 impl Labels {
     /// A label for the placeholder that is open at a descriptor.
-    pub fn of(&self, open: &CString) -> Option<u8> {
+    pub fn of(&self, tid: Tid, open: &CString) -> Option<u8> {
         let found = sys::process::statx(open).ok()?;
         let identity = Identity::of(&Statx::parse(&found));
+        let spelled = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
         let path = std::fs::read_link(open.to_str().ok()?).ok()?;
-        let path = CString::new(path.into_os_string().into_vec()).ok()?;
-        let placeholder = Placeholder { identity, path, found };
+        let root = std::fs::read_link(root_of(tid)).ok()?;
+        let inside = path.strip_prefix(root).ok().and_then(spelled);
+        let placeholder = Placeholder { identity, path: spelled(&path)?, inside, found };
         let mut all = self.0.lock();
         let index = all.iter().position(|known| known.identity == identity).unwrap_or(all.len());
         match all.get_mut(index) {
@@ -79,15 +84,33 @@ impl Labels {
         let open = sys::descriptor::take(&task, look.directory as i32).ok()?;
         let label = usize::try_from(sys::descriptor::signal(&open).ok()?).ok()?;
         let placeholder = self.0.lock().get(label.checked_sub(1)?)?.clone();
-        let again = || {
-            let inode = files::name(files::CWD, &placeholder.path, false, 0).ok()?;
-            let whole = files::statx_of(inode.as_fd(), 0, Statx::MASK).ok()?;
-            let same = Identity::of(&Statx::parse(&whole)) == placeholder.identity;
-            let found = files::statx_of(inode.as_fd(), look.flags as i32, look.mask).ok()?;
-            same.then_some((found, Some(inode)))
-        };
-        Some(again().unwrap_or((placeholder.found, None)))
+        match placeholder.again(tid) {
+            Some(inode) => {
+                Some((files::statx_of(inode.as_fd(), look.flags as i32, look.mask).ok()?, Some(inode)))
+            }
+            None => Some((placeholder.found, None)),
+        }
     }
+}
+
+impl Placeholder {
+    /// Looks where it was: below the root of `tid`, and in the tracer's view.
+    fn again(&self, tid: Tid) -> Option<OwnedFd> {
+        let is_same = |inode: &OwnedFd| {
+            let found = files::statx_of(inode.as_fd(), 0, Statx::MASK);
+            found.is_ok_and(|found| Identity::of(&Statx::parse(&found)) == self.identity)
+        };
+        let inside = || {
+            let root = files::name(files::CWD, &CString::new(root_of(tid)).ok()?, true, 0).ok()?;
+            files::name(root.as_raw_fd(), self.inside.as_ref()?, false, files::NO_LINKS).ok().filter(is_same)
+        };
+        inside().or_else(|| files::name(files::CWD, &self.path, false, 0).ok().filter(is_same))
+    }
+}
+
+/// A task's root, as a path.
+fn root_of(tid: Tid) -> String {
+    format!("/proc/{tid}/root")
 }
 
 fn is_memory(found: &Statx) -> bool {
