@@ -121,3 +121,44 @@ fn what_is_given_to_root_is_shown_as_roots_though_nothing_has_to_be_remembered()
     let run = Run::shell(How::Remainroot, script).directory(place.path()).option("--store=memory");
     assert_eq!(run.output().success(), "0:0 644\n0:0 755\n");
 }
+
+#[test]
+fn flags_are_set_told_and_obeyed_as_roots() {
+    if !common::needs_root() {
+        return;
+    }
+    let script = include_str!("ownership/flags.sh");
+    let [native, memory, auto] =
+        [(How::Native, "memory"), (How::Remainroot, "memory"), (How::Remainroot, "auto")].map(
+            |(how, store)| {
+                let (place, home) = (workplace(), Scratch::new("metadata-home"));
+                let run = Run::shell(how, script).option(&format!("--store={store}"));
+                run.directory(place.path()).variable("HOME", home.path()).output().success()
+            },
+        );
+    assert!(native.lines().count() > 40, "{native}");
+    assert_eq!(native, memory);
+    assert_eq!(native, auto);
+}
+
+#[test]
+fn flags_times_and_set_id_bits_outlast_the_run_and_roots_writes() {
+    if !common::needs_root() {
+        return;
+    }
+    let both = |how: How, scripts: [&str; 2]| {
+        let (place, home) = (workplace(), Scratch::new("metadata-home"));
+        scripts.map(|script| {
+            let run = Run::shell(how, script).directory(place.path()).variable("HOME", home.path());
+            run.option("--store=auto").output().success()
+        })
+    };
+    let show = "stat -c '%n %u:%g %a %X %Y' hosts hosts-directory f; lsattr -d hosts f | cut -c1-20";
+    let first = format!(
+        "umask 022; echo > f; touch -d @3 f; chown 7:8 hosts; touch -d @5 hosts hosts-directory; chattr +d hosts; \
+         chmod 4755 f; chattr +a f; {show}; chattr -a f; echo more >> f; touch -d @9 f; chattr +a f; {show}"
+    );
+    let then = format!("{show}; chattr -a f; touch -a -d @6 hosts; {show}");
+    let scripts = [first.as_str(), then.as_str()];
+    assert_eq!(both(How::Native, scripts), both(How::Remainroot, scripts));
+}

@@ -339,6 +339,14 @@ impl StatLayout {
         }
     }
 
+    /// Turns flags of chattr(1) round, which only statx(2) tells: `STATX_ATTR_*` have the numbers of `FS_*_FL`.
+    pub fn put_flags(&self, bytes: &[u8], flips: u32) -> Option<Patch> {
+        const ATTRIBUTES: Field = Field::new(8, 8);
+        const TOLD: u32 = 0x74;
+        let tells = matches!(self.code, DeviceCode::Split) && flips & TOLD != 0;
+        tells.then(|| ATTRIBUTES.patch(ATTRIBUTES.get(bytes) ^ u64::from(flips & TOLD)))
+    }
+
     /// Writes the time of the last access where `real` stands now; nothing where another does.
     pub fn put_atime(&self, bytes: &[u8], real: Time, shown: Time) -> Vec<Patch> {
         replacement(self.atime, bytes, real, shown)

@@ -29,6 +29,12 @@ calls! {
     FCHMODAT2 = "fchmodat2", 452, 452, 452;
     /// fstatfs(2); on i386 `fstatfs64`.
     FSTATFS = "fstatfs", 138, 269, 44;
+    /// ioctl(2).
+    IOCTL = "ioctl", 16, 54, 29;
+    /// file_getattr(2), Linux 6.17: like the next only ever in place of the guest's own.
+    FILE_GETATTR = "file_getattr", 468, 468, 468;
+    /// file_setattr(2).
+    FILE_SETATTR = "file_setattr", 469, 469, 469;
     /// fcntl(2).
     FCNTL = "fcntl", 72, 55, 25;
     /// setxattr(2).

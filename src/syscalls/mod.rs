@@ -16,6 +16,7 @@ pub(crate) mod fake;
 #[cfg(test)]
 pub(crate) mod files;
 mod filesystem;
+mod flags;
 mod groups;
 mod guest;
 mod home;

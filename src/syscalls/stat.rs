@@ -154,6 +154,7 @@ pub(super) fn patch(
     .flatten()
     .chain(shown.device.into_iter().flat_map(|device| layout.put_device(device.number())))
     .chain(times(layout, bytes, &shown.times))
+    .chain(layout.put_flags(bytes, shown.flags))
     .collect();
     let mut fields = Vec::with_capacity(patches.len());
     for patch in patches {

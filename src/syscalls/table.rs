@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, device, exec, groups, ids, kill, link, list, mknod, mount,
-    moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
+    bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, link, list, mknod,
+    mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
 use crate::abi::{Abi, Numbers};
 
@@ -127,6 +127,9 @@ pub const TABLE: &[Operation] = &[
     row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, BASE),
     row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, BASE),
     row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, BASE),
+    row("ioctl", [16, 54, 29], flags::ioctl, flags::STOPS),
+    row("file_getattr", [468, 468, 468], flags::file_getattr, OWNERSHIP),
+    row("file_setattr", [469, 469, 469], flags::file_setattr, BASE),
     row("setxattr", [188, 226, 5], xattr::set::<{ xattr::PATH }>, BASE),
     row("lsetxattr", [189, 227, 6], xattr::set::<{ xattr::LINK }>, BASE),
     row("fsetxattr", [190, 228, 7], xattr::set::<{ xattr::DESCRIPTOR }>, BASE),

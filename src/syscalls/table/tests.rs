@@ -79,7 +79,8 @@ const HEADERS: [(Abi, &[&str]); 3] = [
 ];
 
 /// Calls newer than the oldest headers anybody builds with, so a header may lack them.
-const NEW: [&str; 5] = ["fchmodat2", "setxattrat", "getxattrat", "listxattrat", "removexattrat"];
+const NEW: [&str; 7] =
+    ["fchmodat2", "setxattrat", "getxattrat", "listxattrat", "removexattrat", "file_getattr", "file_setattr"];
 
 /// The names that a header's text gives to numbers.
 fn names(header: &str) -> BTreeMap<String, u32> {
