@@ -200,7 +200,8 @@ fn in_the_next_run_they_are_still_devices_and_without_any_no_open_stops() {
         run.directory(place.path()).output().success()
     };
     assert_eq!(
-        outside("head -c 3 root/dev/zero | od -An -c; ls -l root/dev | cut -c1 | sort -u"),
+        // What reads without a look at what it has open, as head does, would find the placeholder.
+        outside("cat root/dev/zero | head -c 3 | od -An -c; ls -l root/dev | cut -c1 | sort -u"),
         "  \\0  \\0  \\0\nc\nt\n"
     );
 }

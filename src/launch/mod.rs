@@ -256,6 +256,7 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
 /// doing.
 fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
     let stages = [
+        (Stage::Reading, home.evidence_of_readable_devices()),
         (Stage::Devices, home.evidence_of_devices()),
         (Stage::Removal, home.listing() == Listing::Saved || view.translates()),
         (Stage::Ownership, home.evidence() || home.listing() != Listing::None || view.translates()),

@@ -13,6 +13,8 @@ pub struct Devices {
     any: AtomicBool,
     /// Whether there may be some that this run has not met.
     unknown: AtomicBool,
+    /// Whether some stood in `/dev` at the start that read otherwise than an empty file.
+    read: bool,
     /// The inode numbers of those that it has, whatever their filesystem: an overlayfs lists and reports
     /// the same number, but not the same device.
     numbers: RwLock<HashSet<u64>>,
@@ -20,9 +22,9 @@ pub struct Devices {
 
 impl Devices {
     /// None yet, but what there may be from earlier runs.
-    pub(super) fn new(evidence: bool) -> Devices {
+    pub(super) fn new(evidence: bool, read: bool) -> Devices {
         let [any, unknown] = [evidence; 2].map(AtomicBool::new);
-        Devices { any, unknown, numbers: RwLock::default() }
+        Devices { any, unknown, read, numbers: RwLock::default() }
     }
 
     /// There may be some that this run has not met.
@@ -34,6 +36,11 @@ impl Devices {
     /// Whether there may be any.
     pub fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
+    }
+
+    /// Whether every process may meet one that reads otherwise than an empty file.
+    pub fn read(&self) -> bool {
+        self.read
     }
 
     /// Whether an inode with this number may be one. It need not, nor be there any more.

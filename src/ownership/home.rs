@@ -69,7 +69,9 @@ impl Home {
         let has_facts = |file: &Path| Table::has_facts(file);
         Ok(match choice {
             Choice::Memory => Home::default(),
-            Choice::Attributes => Home { attributes: true, evidence: mark::at_start(), ..Home::default() },
+            Choice::Attributes => {
+                Home { attributes: true, evidence: mark::at_start(None), ..Home::default() }
+            }
             Choice::Auto(file) => {
                 let file = file.filter(|file| is_own(file));
                 let lacks = match file.as_deref() {
@@ -78,7 +80,8 @@ impl Home {
                 };
                 let file = file.filter(|_| lacks.is_none());
                 file.as_deref().map(has_facts).transpose()?;
-                Home { attributes: true, file, lacks, evidence: mark::at_start(), ..Home::default() }
+                let evidence = mark::at_start(note(file.as_deref()).as_deref());
+                Home { attributes: true, file, lacks, evidence, ..Home::default() }
             }
             Choice::File(file) => {
                 Table::placeable(&file)?;
@@ -96,7 +99,7 @@ impl Home {
     pub fn adopt(&mut self) {
         if self.attributes {
             // Where it cannot be set every run looks from its start.
-            let _ = mark::set(Evidence::Devices);
+            let _ = mark::set(Evidence::Devices, note(self.file.as_deref()).as_deref());
             self.evidence = Evidence::Devices;
         }
     }
@@ -114,6 +117,12 @@ impl Home {
     /// Whether there may be devices among them.
     pub fn evidence_of_devices(&self) -> bool {
         self.evidence == Evidence::Devices || self.loaded.iter().any(|entry| entry.fact().device.is_some())
+    }
+
+    /// Whether devices that read otherwise than an empty file are where every process meets them.
+    pub fn evidence_of_readable_devices(&self) -> bool {
+        // Where each of those in a file stands is not known.
+        self.evidence_of_devices() && (!self.attributes || !self.loaded.is_empty() || devices_stand_in_dev())
     }
 
     /// The same with these entries of a listing, and what is remembered for another.
@@ -138,6 +147,21 @@ fn is_own(file: &Path) -> bool {
         Ok(found) => found.uid() == geteuid().as_raw(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
+}
+
+/// Where it is said that there are devices, when the root directory cannot bear the mark: beside the file.
+fn note(file: Option<&Path>) -> Option<PathBuf> {
+    file.map(|file| file.with_extension("devices"))
+}
+
+/// Whether the container's own `/dev` has a placeholder of a device that its processes read.
+fn devices_stand_in_dev() -> bool {
+    const NAMES: [&CStr; 6] =
+        [c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty", c"/dev/console"];
+    NAMES.into_iter().any(|name| {
+        let line = reach::get(name, xattr::STAT).ok();
+        xattr::fact(None, line.as_deref()).device.is_some()
+    })
 }
 
 /// The facts that outlast the run, and what is known of them.
@@ -249,7 +273,7 @@ impl Lasting {
 
     fn set_mark(&self, evidence: Evidence) -> Result<(), Errno> {
         if self.home.attributes {
-            mark::set(evidence)?;
+            mark::set(evidence, note(self.home.file.as_deref()).as_deref())?;
         }
         self.evidence.store(true, Ordering::Release);
         Ok(())
@@ -262,7 +286,7 @@ impl Lasting {
         }
         let made = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
         let found = match &self.home.file {
-            _ if self.home.attributes => mark::read(),
+            file if self.home.attributes => mark::read(note(file.as_deref()).as_deref()),
             Some(file) if !self.evidence() && made(file) => Evidence::Facts,
             _ => Evidence::Nothing,
         };

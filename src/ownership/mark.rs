@@ -1,6 +1,7 @@
 //! The mark on the container's root directory: it tells a run what earlier ones have left.
 
 use std::ffi::CStr;
+use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
@@ -28,29 +29,32 @@ pub enum Evidence {
     Devices,
 }
 
-/// What the mark says; anything may be where the root could not bear it.
-pub(super) fn at_start() -> Evidence {
+/// What the mark says. Where the root could not bear it there may be facts, and devices where there is a `note` of
+/// them: a stop of every open would be too much on suspicion.
+pub(super) fn at_start(note: Option<&Path>) -> Evidence {
     let bears_none = || sys::xattr::length(ROOT, MARK) == Err(sys::Errno::ENODATA);
-    match read() {
-        Evidence::Nothing if !bears_none() || access(ROOT, AccessFlags::W_OK).is_err() => Evidence::Devices,
+    match read(note) {
+        Evidence::Nothing if !bears_none() || access(ROOT, AccessFlags::W_OK).is_err() => Evidence::Facts,
         said => said,
     }
 }
 
-/// What the mark says, if there is one.
-pub(super) fn read() -> Evidence {
+/// What the mark says, if there is one, or the note.
+pub(super) fn read(note: Option<&Path>) -> Evidence {
     match sys::xattr::get(ROOT, MARK, &mut [0; 16]) {
         Ok(NO_DEVICES) => Evidence::Facts,
         Ok(_) => Evidence::Devices,
+        Err(_) if note.is_some_and(Path::exists) => Evidence::Devices,
         Err(_) => Evidence::Nothing,
     }
 }
 
-/// Sets the mark. Where it can never be set every run looks from its start.
+/// Sets the mark. Where it can never be set every run looks for facts from its start, and for devices where there is
+/// a note of them.
 ///
 /// # Errors
 /// `ENOSPC`, `EDQUOT`, `EIO`.
-pub(super) fn set(evidence: Evidence) -> Result<(), Errno> {
+pub(super) fn set(evidence: Evidence, note: Option<&Path>) -> Result<(), Errno> {
     let outcome = match evidence {
         Evidence::Devices => sys::xattr::set(ROOT, MARK, DEVICES),
         // Another run may have said more.
@@ -58,6 +62,14 @@ pub(super) fn set(evidence: Evidence) -> Result<(), Errno> {
     };
     match outcome {
         Err(errno @ (sys::Errno::ENOSPC | sys::Errno::EDQUOT | sys::Errno::EIO)) => Err(Errno(errno as i32)),
+        Err(_) if evidence == Evidence::Devices => {
+            // Without a state directory no later run knows before it has met one.
+            if let Some(note) = note {
+                let _ = note.parent().map(std::fs::create_dir_all);
+                let _ = std::fs::File::create(note);
+            }
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -135,7 +135,7 @@ impl Ownership {
     pub fn at(mut home: Home, voice: Voice) -> Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
-        let devices = Devices::new(home.evidence_of_devices());
+        let devices = Devices::new(home.evidence_of_devices(), home.evidence_of_readable_devices());
         let loaded = home.take_loaded();
         let lasting = Lasting::new(home, voice);
         let ownership = Ownership { lasting, listing, inherits, devices, ..Ownership::default() };

@@ -38,14 +38,15 @@ pub fn sizes() -> String {
 /// A stop is `SECCOMP_RET_TRACE` with the row's index in [`TABLE`] as `SECCOMP_RET_DATA`: a hint only,
 /// since a filter of the guest's own can forge it.
 pub fn program(stage: Stage) -> &'static [Instruction] {
-    static PROGRAMS: [OnceLock<Vec<Instruction>>; 5] = [const { OnceLock::new() }; 5];
-    let [base, identity, ownership, removal, devices] = &PROGRAMS;
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; 6] = [const { OnceLock::new() }; 6];
+    let [base, identity, ownership, removal, devices, reading] = &PROGRAMS;
     let slot = match stage {
         Stage::Base => base,
         Stage::Identity => identity,
         Stage::Ownership => ownership,
         Stage::Removal => removal,
         Stage::Devices => devices,
+        Stage::Reading => reading,
     };
     slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
 }

@@ -10,6 +10,7 @@ use super::{Guest, Stage, Test, Verdict, device, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
 const O_WRONLY: u32 = 1;
+const O_RDWR: u32 = 2;
 const O_CREAT: u32 = 0o100;
 const O_EXCL: u32 = 0o200;
 const O_TRUNC: u32 = 0o1000;
@@ -27,10 +28,16 @@ pub const ALL_STOPS: &[(Stage, Test)] =
 
 /// Creation matters to a process with an identity, and to all once a set-gid directory may pass an
 /// emulated group on; what is opened once it may be a device.
-const fn opening(arg: u8) -> [(Stage, Test); 3] {
+const fn opening(arg: u8) -> [(Stage, Test); 4] {
     let creating = Test::AnyBits { arg, mask: O_CREAT | O_TMPFILE };
+    let writing = Test::AnyBits { arg, mask: O_WRONLY | O_RDWR | O_CREAT | O_TRUNC };
     let reaching = Test::NoBits { arg, mask: device::INERT };
-    [(Stage::Identity, creating), (Stage::Ownership, creating), (Stage::Devices, reaching)]
+    [
+        (Stage::Identity, creating),
+        (Stage::Ownership, creating),
+        (Stage::Devices, writing),
+        (Stage::Reading, reaching),
+    ]
 }
 
 /// "No directory argument": relative paths start from the working directory.

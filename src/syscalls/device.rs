@@ -1,7 +1,7 @@
 //! Opening what stands for a device gives the container's own device.
 //!
-//! While there may be any ([`Stage::Devices`](super::Stage::Devices)) every open stops that might meet one. Where the
-//! tracer can tell by itself what the path names (`Guest::sight`) nothing more is done about the others;
+//! While there may be any, every open stops that might meet one; [`nodes`](super::nodes) says which these are.
+//! Where the tracer can tell by itself what the path names (`Guest::sight`) nothing more is done about the others;
 //! else the kernel opens, and the tracer looks at what is open then: one stop more. What an open truncates is
 //! looked at before it does, since that would show in the placeholder's times.
 //!
@@ -42,7 +42,7 @@ const O_NOFOLLOW: u32 = 0o400_000;
 pub const INERT: u32 = O_PATH | O_DIRECTORY;
 
 /// `/dev/null`.
-const NULL: Device = Device { block: false, major: 1, minor: 3 };
+pub const NULL: Device = Device { block: false, major: 1, minor: 3 };
 
 /// The verdict on an open: where nothing else is to be done about it, `finish` looks at what it opened,
 /// unless that can be told before. It is to call [`opened`].
@@ -133,7 +133,7 @@ fn open_path(guest: &mut dyn Guest, place: Place) -> SysResult {
 }
 
 /// Opens the container's own device.
-fn open_real(guest: &mut dyn Guest, name: &CStr, flags: u32) -> SysResult {
+pub(super) fn open_real(guest: &mut dyn Guest, name: &CStr, flags: u32) -> SysResult {
     let directory = borrow_directory(guest)?;
     let scratch = guest.scratch()?;
     guest.write(scratch, name.to_bytes_with_nul())?;

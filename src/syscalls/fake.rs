@@ -266,6 +266,10 @@ impl Guest for FakeGuest {
         self.nodev
     }
 
+    fn has_devices(&self, _: Place) -> Option<bool> {
+        Some(!self.nodev)
+    }
+
     fn real_device(&self, device: Device) -> Result<&'static CStr, Errno> {
         self.devices.get(&device).copied().ok_or(Errno::ENXIO)
     }
@@ -311,7 +315,13 @@ impl Guest for FakeGuest {
     }
 
     fn raise_all(&mut self) {
-        self.raised.extend(Stage::ALL.into_iter().filter(|&stage| stage != Stage::Devices));
+        self.raised.extend(
+            Stage::ALL.into_iter().filter(|&stage| !matches!(stage, Stage::Devices | Stage::Reading)),
+        );
+    }
+
+    fn raise_for_all(&mut self, stage: Stage) {
+        self.raised.push(stage);
     }
 
     fn raise(&mut self, stage: Stage) {

@@ -80,6 +80,10 @@ pub trait Guest {
     /// Whether no device can be opened on the mount of what is open at a descriptor.
     fn is_nodev(&self, descriptor: u64) -> bool;
 
+    /// Whether devices open on the filesystem of the inode that was just seen at `place`; `None` where that cannot be
+    /// told.
+    fn has_devices(&self, place: Place) -> Option<bool>;
+
     /// The name of a device in the container's own `/dev`.
     ///
     /// # Errors
@@ -130,7 +134,10 @@ pub trait Guest {
     /// with a filter of its own cannot be made to do. Complete before the handler's verdict takes effect.
     fn raise_all(&mut self);
 
-    /// Raises a stage: [`Stage::Identity`] for this process, [`Stage::Ownership`] and [`Stage::Devices`] for all. Complete
+    /// Raises a stage for every process. Complete before the handler's verdict takes effect.
+    fn raise_for_all(&mut self, stage: Stage);
+
+    /// Raises a stage: [`Stage::Identity`] and [`Stage::Reading`] for this process, [`Stage::Ownership`] and [`Stage::Devices`] for all. Complete
     /// before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
 }

@@ -85,6 +85,8 @@ calls! {
     MKNODAT = "mknodat", 259, 297, 33;
     /// ftruncate(2).
     FTRUNCATE = "ftruncate", 77, 93, 46;
+    /// dup3(2).
+    DUP3 = "dup3", 292, 330, 24;
     /// socketpair(2).
     SOCKETPAIR = "socketpair", 53, 360, 199;
     /// recvmsg(2).

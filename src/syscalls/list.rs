@@ -4,7 +4,7 @@
 //! earlier runs may have left some every regular file, is looked at by the tracer itself; the guest does
 //! nothing for it. Where that is not possible the type is unknown to the guest, which then asks stat(2).
 
-use super::{Guest, Verdict, device};
+use super::{Guest, Verdict, device, nodes};
 use crate::abi::dirent::{self, DIRENT64, DT_BLK, DT_CHR, DT_REG, DT_UNKNOWN, DirentLayout, Entry};
 use crate::abi::{Errno, SysResult};
 
@@ -63,18 +63,20 @@ fn correct_piece(
 }
 
 /// The type that the guest sees.
-fn kind(guest: &dyn Guest, entry: &Entry<'_>) -> u8 {
+fn kind(guest: &mut dyn Guest, entry: &Entry<'_>) -> u8 {
     if entry.kind != DT_REG || !guest.ownership().devices().may_be(entry.ino) {
         return entry.kind;
     }
-    match guest.observe(guest.call().arg(0), entry.name) {
-        Ok(found) => match device::device(guest, &found) {
-            None => DT_REG,
-            Some(device) if device.block => DT_BLK,
-            Some(_) => DT_CHR,
-        },
-        Err(Errno::ENOENT) => DT_REG,
-        Err(_) => DT_UNKNOWN,
+    let found = match guest.observe(guest.call().arg(0), entry.name) {
+        Ok(found) => device::device(guest, &found),
+        Err(Errno::ENOENT) => None,
+        Err(_) => return DT_UNKNOWN,
+    };
+    nodes::told(guest, found, None);
+    match found {
+        None => DT_REG,
+        Some(device) if device.block => DT_BLK,
+        Some(_) => DT_CHR,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::create::{self, names};
 use super::inode::{self, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, kernel, undo};
+use super::{Guest, Stage, Test, Verdict, kernel, nodes, undo};
 use crate::abi::stat::{PERMISSIONS, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG};
 use crate::abi::{DeviceNumber, SysResult};
 use crate::cred::Cap;
@@ -61,7 +61,11 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
     let asked = guest.call().arg(PATH + 1) as u16;
     let kept = inode::remember_new(guest, made, asked, parent, |shown| Attributes { device, ..shown });
-    undo::made(guest, made, kept).and(result)
+    undo::made(guest, made, kept)?;
+    let parent = inode::directory_of(guest, directory, path);
+    let path = inode::string(guest, path).unwrap_or_default();
+    nodes::made(guest, device, made, &path, parent);
+    result
 }
 
 #[cfg(test)]

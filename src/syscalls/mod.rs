@@ -30,6 +30,7 @@ mod list;
 mod mknod;
 mod mount;
 mod moves;
+mod nodes;
 mod placed;
 mod prctl;
 mod refused;

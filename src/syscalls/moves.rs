@@ -1,7 +1,7 @@
 //! Calls after which paths of a task start elsewhere, or ids have other names to it: what was known of that is to
 //! be looked at again. Rare calls all of them.
 
-use super::{Guest, Stage, Test, Verdict};
+use super::{Guest, Stage, Test, Verdict, nodes};
 
 const CLONE_NEWNS: u32 = 0x0002_0000;
 const CLONE_NEWUSER: u32 = 0x1000_0000;
@@ -14,6 +14,9 @@ pub const UNSHARE_STOPS: &[(Stage, Test)] =
 pub fn moves(_: &mut dyn Guest) -> Verdict {
     Verdict::Amend(|guest, result| {
         guest.moved();
+        if result.is_ok() {
+            nodes::moved(guest);
+        }
         result
     })
 }

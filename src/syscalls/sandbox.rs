@@ -122,7 +122,8 @@ mod tests {
                 assert!(!guest.sandboxed, "the kernel refused");
                 assert_eq!(guest.finish(Abi::X86_64, name, &args, Ok(0)), Ok(0));
                 assert!(guest.sandboxed);
-                assert!(Stage::ALL.into_iter().all(|it| it == Stage::Devices || guest.raised.contains(&it)));
+                let own = |stage: &Stage| !matches!(stage, Stage::Devices | Stage::Reading);
+                assert!(Stage::ALL.iter().filter(|stage| own(stage)).all(|it| guest.raised.contains(it)));
             }
         }
     }

@@ -13,14 +13,16 @@ pub enum Stage {
     Ownership,
     /// Every process, where it is to be told in the end what still exists: what takes names away.
     Removal,
-    /// Every process, from the first device node: what it opens may be one, and what a directory lists.
+    /// Every process, from the first device node: what it opens to write may be one, and what a directory lists.
     Devices,
+    /// Who may open a node to read that reads otherwise than the empty file which stands for it.
+    Reading,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 5] =
-        [Stage::Base, Stage::Identity, Stage::Ownership, Stage::Removal, Stage::Devices];
+    pub const ALL: [Stage; 6] =
+        [Stage::Base, Stage::Identity, Stage::Ownership, Stage::Removal, Stage::Devices, Stage::Reading];
 
     /// The name DESIGN gives it.
     const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Stage {
             Stage::Ownership => "ownership",
             Stage::Removal => "removal",
             Stage::Devices => "devices",
+            Stage::Reading => "reading",
         }
     }
 
@@ -53,7 +56,7 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(31);
+    pub const ALL: Stages = Stages(63);
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {

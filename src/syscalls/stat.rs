@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::inode::{self, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Finish, Guest, Verdict};
+use super::{Finish, Guest, Verdict, nodes};
 use crate::abi::stat::{self, I386_64, I386_OLD, LARGEST, Patch, Reported, StatLayout, Statx};
 use crate::abi::{Abi, Call, Errno, SysResult};
 use crate::ownership::{Answer, Attributes, Fact, Identity, Inode, Kernel, Times};
@@ -52,6 +52,7 @@ fn show(
     let mut bytes = layout.fill(seen);
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     patch(guest, layout, bytes, fact);
+    nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
     guest.write(buffer, bytes)
 }
 
@@ -65,6 +66,7 @@ fn correct(guest: &mut dyn Guest, result: SysResult, form: &Form) -> SysResult {
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     guest.read(buffer, bytes)?;
     let fact = fact_of(guest, &layout.read(bytes), place)?;
+    nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
     overwrite(guest, layout, bytes, fact, buffer)?;
     Ok(value)
 }

@@ -1,7 +1,7 @@
 //! statx(2): as stat, but often it tells the birth time itself.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, stat};
+use super::{Guest, Verdict, nodes, stat};
 use crate::abi::stat::{STATX, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::ownership::{Fact, Identity};
@@ -51,6 +51,7 @@ fn show(
         statx = whole;
     }
     let fact = inode::fact_of_seen(guest, place, &statx)?;
+    nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
     stat::patch(guest, &STATX, seen, fact);
     Ok(true)
 }
@@ -63,6 +64,7 @@ fn correct(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     guest.read(buffer, &mut bytes)?;
     let place = Place::at(call.arg(0), call.arg(1), call.int(2) as u32);
     let fact = fact_of(guest, &Statx::parse(&bytes), place)?;
+    nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
     stat::overwrite(guest, &STATX, &mut bytes, fact, buffer)?;
     Ok(value)
 }

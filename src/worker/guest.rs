@@ -259,6 +259,10 @@ impl Guest for Live<'_> {
         path.is_some_and(|path| sys::process::is_nodev(&path).unwrap_or(false))
     }
 
+    fn has_devices(&self, place: Place) -> Option<bool> {
+        Some(!sys::process::is_nodev(&self.seen(place)?).ok()?)
+    }
+
     fn real_device(&self, device: Device) -> Result<&'static CStr, Errno> {
         devices::name(device)
     }
@@ -304,15 +308,20 @@ impl Guest for Live<'_> {
     }
 
     fn raise_all(&mut self) {
-        let stages = Stages::ALL.minus(Stage::Devices.only());
+        let stages = Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only());
         let outcome = self.worker.raise_here(self.stop, stages);
+        let _ = self.note(outcome);
+    }
+
+    fn raise_for_all(&mut self, stage: Stage) {
+        let outcome = self.worker.raise_for_all(self.stop, stage);
         let _ = self.note(outcome);
     }
 
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base => Ok(()),
-            Stage::Identity => self.worker.raise_here(self.stop, stage.only()),
+            Stage::Identity | Stage::Reading => self.worker.raise_here(self.stop, stage.only()),
             Stage::Ownership | Stage::Removal | Stage::Devices => self.worker.raise_for_all(self.stop, stage),
         };
         let _ = self.note(outcome);

@@ -45,6 +45,8 @@ pub struct Shared {
     removal_raised: AtomicBool,
     /// Whether the devices stage is.
     devices_raised: AtomicBool,
+    /// Whether the reading stage is, for every process.
+    reading_raised: AtomicBool,
     /// Held while a stage is being raised for every process.
     pub(super) raising: Mutex<()>,
 }
@@ -68,6 +70,7 @@ impl Shared {
             ownership_raised: AtomicBool::new(translates || ownership.evidence() || ownership.records_all()),
             removal_raised: AtomicBool::new(translates || ownership.saves()),
             devices_raised: AtomicBool::new(ownership.devices().any()),
+            reading_raised: AtomicBool::new(ownership.devices().read()),
             ownership,
             sights: Sights::new(has_proc()),
             labels: Labels::default(),
@@ -83,8 +86,11 @@ impl Shared {
 
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
-        let own =
-            if self.view.translates() { Stages::ALL.minus(Stage::Devices.only()) } else { Stages::NONE };
+        let own = if self.view.translates() {
+            Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only())
+        } else {
+            Stages::NONE
+        };
         self.common_stages().union(own)
     }
 
@@ -102,6 +108,7 @@ impl Shared {
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),
+            Stage::Reading => Some(&self.reading_raised),
         }
     }
 
