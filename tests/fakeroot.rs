@@ -116,7 +116,8 @@ const TOUCH: &str = "umask 022; touch plain chmodded none chowned roots gone ove
      mkdir d gonedir e; ln -s plain l; ln -s plain c; chown -h 3:3 c; mkfifo p; mknod n c 1 3; mknod gonenode b 8 1; \
      chmod 640 chmodded; chmod 0 none; chmod 700 e; chown 5:6 chowned; chown 0:0 roots; \
      chown 7 gone over renamed hard gonedir; ln hard again; rm gone again gonenode; rmdir gonedir; mv looked over; \
-     mv renamed moved; mv -T d/../moved ./moved2; mkdir -m 2755 s; chgrp 50 s; stat l >/dev/null";
+     mv renamed moved; mv -T d/../moved ./moved2; mkdir -m 2755 s; chgrp 50 s; stat l >/dev/null; \
+     mkdir -m 0 locked; chmod 100 d/../e";
 const EVERYTHING: &str = "find . -printf '%p %M %U:%G\n' | sort";
 
 #[test]
@@ -295,6 +296,26 @@ fn scripts_recognise_fakeroot_and_nesting_is_no_error() {
         let output = place.shell(wrong).output();
         assert!(output.code() == 1 && output.stderr.contains("usage: fakeroot"), "{wrong}: {output:?}");
     }
+}
+
+#[test]
+fn the_real_fakeroot_says_inside_what_it_says_for_real_root() {
+    if !common::needs_root() || !Place::has_peer() {
+        return;
+    }
+    let script = "umask 022; fakeroot -s db sh -c 'touch a; chown 5:6 a; mknod c c 1 3; stat -c \"%n %u:%g %F\" a c'; \
+         stat -c '%n %u:%g' a; fakeroot -i db stat -c '%n %u:%g %t:%T %F' a c; mkdir u; chown 1000:1000 u; cd u; \
+         setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'id -u; fakeroot sh -c \"id -u; touch b; chown 7:8 b; \
+         stat -c %u:%g b; mknod d b 8 1; stat -c %F d\"; stat -c %u:%g b; fakeroot -u stat -c %u:%g .; fakeroot stat -c %u:%g .'";
+    let [native, ours] = [How::Native, How::Remainroot].map(|how| {
+        let place = Scratch::new("real-fakeroot");
+        if how == How::Native {
+            std::os::unix::fs::chown(place.path(), Some(0), Some(0)).unwrap();
+        }
+        Run::shell(how, script).directory(place.path()).seconds(60).output().success()
+    });
+    assert_eq!(ours, native);
+    assert!(ours.ends_with("1000\n0\n7:8\nblock special file\n1000:1000\n1000:1000\n0:0\n"), "{ours}");
 }
 
 #[test]
