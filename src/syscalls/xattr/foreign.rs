@@ -48,6 +48,16 @@ pub(super) fn changeable(guest: &mut dyn Guest, request: &Request) -> Result<(St
     Ok((statx, attributes))
 }
 
+/// Whether the inode is immutable or append-only to the guest, which the kernel does not know; what it knows
+/// itself it heeds.
+pub(super) fn is_frozen(guest: &mut dyn Guest, request: &Request) -> bool {
+    !guest.ownership().is_empty()
+        && inode::inspect(guest, request.place).is_ok_and(|statx| {
+            let attributes = inode::attributes(guest, &statx).1;
+            inode::flags(&statx, &attributes) != 0
+        })
+}
+
 /// Whether the guest is the owner or may do as if (`inode_owner_or_capable`).
 pub(super) fn owns(guest: &dyn Guest, inode: Attributes) -> bool {
     let who = guest.credentials();
@@ -68,7 +78,7 @@ fn has(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<bool, 
     }
 }
 
-/// Remembers an attribute that the kernel did not take; `kept` is there, as far as the guest may know.
+/// Remembers an attribute that the kernel did not take.
 pub(super) fn keep(
     guest: &mut dyn Guest,
     request: &Request,

@@ -2,7 +2,8 @@
 
 use super::class::Class;
 use super::request::{Kind, Request};
-use super::{acl, capability, hidden, privileged, users};
+use super::{acl, capability, foreign, hidden, privileged, users};
+use crate::abi::Errno;
 use crate::syscalls::{Guest, Verdict};
 
 /// The whole call.
@@ -13,6 +14,9 @@ pub fn remove<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     }
     if guest.sandboxed() {
         return Verdict::Run;
+    }
+    if foreign::is_frozen(guest, &request) {
+        return Verdict::Reply(foreign::removable(guest, &request).and(Err(Errno::EPERM)));
     }
     match Class::of(&request.name) {
         Class::User => users::remove::<FORM>(guest, &request),

@@ -18,6 +18,9 @@ pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
         return Verdict::Reply(foreign::settable(guest, &request).and(Err(errno)));
     }
     let Some(value) = request.value(guest) else { return Verdict::Run };
+    if foreign::is_frozen(guest, &request) {
+        return Verdict::Reply(foreign::settable(guest, &request).and(Err(Errno::EPERM)));
+    }
     match Class::of(&request.name) {
         Class::User => users::set::<FORM>(guest, &request),
         Class::Trusted | Class::Security => Verdict::Reply(privileged::set(guest, &request, value)),
