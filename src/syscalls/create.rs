@@ -6,7 +6,7 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, device, undo};
+use super::{Guest, Stage, Test, Verdict, device, rooted, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
 const O_WRONLY: u32 = 1;
@@ -84,10 +84,13 @@ fn large(guest: &dyn Guest) -> u32 {
 }
 
 /// openat2(2): its flags stand in memory. Where it confines absolute paths to the directory, the path
-/// means something else to every other call, and what it makes is shown as root's.
+/// means something else to every other call, see [`rooted`].
 pub fn openat2(guest: &mut dyn Guest) -> Verdict {
     let Some((flags, resolve)) = how(guest) else { return Verdict::Run };
-    let verdict = if resolve & IN_ROOT == 0 { opened::<0, 1, IN_HOW>(guest, flags) } else { Verdict::Run };
+    let verdict = match resolve & IN_ROOT {
+        0 => opened::<0, 1, IN_HOW>(guest, flags),
+        _ => opened_in_root(guest, flags, resolve),
+    };
     // What the path names outside the limits of this call might be another file.
     let place = (resolve == 0).then(|| named::<0, 1>(guest));
     device::guard(guest, verdict, place, flags, |guest, result| match how(guest) {
@@ -98,6 +101,21 @@ pub fn openat2(guest: &mut dyn Guest) -> Verdict {
             device::opened(guest, result, place, flags)
         }
         None => result,
+    })
+}
+
+/// The same with the limit `RESOLVE_IN_ROOT`.
+fn opened_in_root(guest: &mut dyn Guest, flags: u32, resolve: u64) -> Verdict {
+    let makes = flags & O_CREAT != 0
+        && rooted::matters(guest, resolve)
+        && (flags & O_EXCL != 0 || rooted::is_absent(guest, resolve));
+    if !makes {
+        return Verdict::Run;
+    }
+    Verdict::Amend(|guest, result| {
+        let asked = asked::<IN_HOW>(guest);
+        let resolve = how(guest).map_or(IN_ROOT, |(_, resolve)| resolve);
+        rooted::made(guest, result, asked, resolve)
     })
 }
 

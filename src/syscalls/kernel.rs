@@ -71,6 +71,8 @@ calls! {
     REMOVEXATTRAT = "removexattrat", 466, 466, 466;
     /// openat(2).
     OPENAT = "openat", 257, 295, 56;
+    /// openat2(2), Linux 5.6: only ever in place of the guest's own.
+    OPENAT2 = "openat2", 437, 437, 437;
     /// close(2).
     CLOSE = "close", 3, 6, 57;
     /// unlinkat(2).

@@ -35,6 +35,7 @@ mod placed;
 mod prctl;
 mod refused;
 mod removal;
+mod rooted;
 mod sandbox;
 mod stage;
 mod stat;

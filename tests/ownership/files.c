@@ -197,6 +197,7 @@ static int bound(const char *path) {
 
 static void made_in(const char *directory) {
 	struct open_how how = { O_CREAT | O_RDWR, 0640, 0 };
+	struct open_how in_root = { O_CREAT | O_RDWR, 0666, RESOLVE_IN_ROOT };
 	struct open_how rooted = { O_CREAT | O_RDWR, 0640, RESOLVE_NO_SYMLINKS };
 	text(directory);
 	put('\n');
@@ -208,6 +209,9 @@ static void made_in(const char *directory) {
 	shut(step("openat", SYS(openat, at, "oa", O_CREAT | O_RDWR, 0600)));
 	shut(step("openat2", SYS(openat2, at, "o2", &how, sizeof how)));
 	shut(step("openat2 resolve", SYS(openat2, at, "o3", &rooted, sizeof rooted)));
+	shut(step("openat2 in root", SYS(openat2, at, "/o5", &in_root, sizeof in_root)));
+	shut(step("openat2 in root again", SYS(openat2, at, "/../old", &in_root, sizeof in_root)));
+	step("openat2 in root below nothing", SYS(openat2, at, "/absent/x", &in_root, sizeof in_root));
 	step("openat2 bad", SYS(openat2, at, "o4", 16, sizeof rooted));
 	shut(step("creat", SYS(creat, "c", 0666)));
 	step("mkdir", SYS(mkdir, "d", 0777));
@@ -223,7 +227,7 @@ static void made_in(const char *directory) {
 	if (unnamed >= 0) show_descriptor(unnamed);
 	shut(unnamed);
 	static const char *const names[] =
-		{ "o", "old", "x", "oa", "o2", "o3", "c", "d", "da", "l", "la", "p", "r", "s", "nowhere", "o4" };
+		{ "o", "old", "x", "oa", "o2", "o3", "c", "d", "da", "l", "la", "p", "r", "s", "nowhere", "o4", "o5" };
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) show(names[i]);
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) SYS(unlinkat, AT_FDCWD, names[i], 0);
 	SYS(rmdir, "d"), SYS(rmdir, "da");
