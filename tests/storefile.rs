@@ -180,17 +180,17 @@ fn a_file_that_may_not_be_read_or_written_is_reported_and_left_as_it_is() {
 
 /// Has everything but the first page of a running run's store filled with garbage, and sees what is said.
 fn damaged_meanwhile(place: &Place, store: &str, file: &str) -> Output {
-    let links = "$(seq 600)";
+    let links = "$(seq 3000)";
     let made =
         place.run(store, &format!("for i in {links}; do ln -s x l$i; done; chown -h 5:6 l*; stat -c %u l9"));
     assert_eq!(to_the_end(made).success(), "5\n");
-    let script = "echo ready; read line; for i in 9 299 599; do chown -h 7 l$i; stat -c %u:%g l$i; done; ln -s x new; \
+    let script = "echo ready; read line; for i in 9 1299 2599; do chown -h 7 l$i; stat -c %u:%g l$i; done; ln -s x new; \
                   chown -h 8 new && stat -c %u new; echo alive";
     let wait = "mkfifo go; exec 9<>go; (while [ ! -e damaged ]; do sleep 0.02; done; echo >&9) & exec 0<&9; exec \"$@\"";
     let run = place.run(store, script).before(["sh", "-c", wait, "sh"]).start();
     run.until("ready\n");
     let length = fs::metadata(file).unwrap().len() as usize;
-    assert!(length > 5 * 4096);
+    assert!(length > 30 * 4096);
     // In place: it is open.
     let open = fs::OpenOptions::new().write(true).open(file).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&open, &vec![0xA5; length - 4096], 4096).unwrap();

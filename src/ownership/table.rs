@@ -9,8 +9,10 @@
 //! last change it was found good. What changed it since is found before the command starts, and what changes
 //! it later by the call that needs it.
 
+mod index;
 mod rows;
 
+use index::Index;
 pub(super) use rows::{Key, Record};
 
 use std::ffi::CString;
@@ -20,6 +22,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -36,6 +39,8 @@ const APPLICATION: i32 = 0x726d_7274;
 const VERSION: i32 = 3;
 /// Size of a page.
 const PAGE: u64 = 4096;
+/// So many pages are held in memory.
+const CACHE: i32 = 16;
 /// How long another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The attribute that says when the file was found good.
@@ -99,6 +104,8 @@ pub struct Table {
     connection: Mutex<Option<Connection>>,
     /// Whether nothing wrong was ever found.
     good: AtomicBool,
+    /// What it has anything about, once it was read.
+    index: OnceLock<Index>,
 }
 
 impl Table {
@@ -172,7 +179,7 @@ impl Table {
             .and_then(|connection| connection.busy_timeout(PATIENCE).map(|()| connection))
             .map_err(|error| Unusable::trouble(path)(error.into()))?;
         let (connection, good) = (Mutex::new(Some(connection)), AtomicBool::new(false));
-        Ok(Table { path: path.to_owned(), connection, good })
+        Ok(Table { path: path.to_owned(), connection, good, index: OnceLock::new() })
     }
 
     fn connection(&self) -> Result<MappedMutexGuard<'_, Connection>, Trouble> {
@@ -218,6 +225,8 @@ impl Table {
         self.good.store(true, Ordering::Relaxed);
         // A process that is killed loses nothing; a machine that is may lose what was last.
         let updated = connection.pragma_update(None, "synchronous", "NORMAL");
+        // What it has nothing about is never read, and the rest seldom twice.
+        let updated = updated.and_then(|()| connection.pragma_update(None, "cache_size", CACHE));
         updated.map_err(|trouble| error(trouble.into()))?;
         rows::is_any(&connection).map_err(error)
     }
@@ -231,9 +240,22 @@ impl Table {
 
     /// A number that another one follows when another connection has changed the file.
     pub(super) fn version(&self) -> Result<i64, Trouble> {
-        let connection = self.connection()?;
-        let mut query = connection.prepare_cached("PRAGMA data_version")?;
-        Ok(query.query_row([], |row| row.get(0))?)
+        self.index().version(|| {
+            let connection = self.connection()?;
+            let mut query = connection.prepare_cached("PRAGMA data_version")?;
+            Ok(query.query_row([], |row| row.get(0))?)
+        })
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(&self.path))
+    }
+
+    /// Whether there may be anything about an inode.
+    fn may_have(&self, key: Key) -> Result<bool, Trouble> {
+        let version = self.version()?;
+        let length = || fs::metadata(&self.path).map_or(0, |file| file.len());
+        self.index().may_have(key, version, length, || index::learn(&*self.connection()?))
     }
 
     /// Closes it, and looks at what has become of it: now nobody waits for that.

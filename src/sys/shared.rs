@@ -1,8 +1,40 @@
-//! Memory shared with a forked process.
+//! Memory shared with other processes.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use super::{Errno, Result, Tid};
+
+/// The beginning of a file that other processes change.
+#[derive(Debug)]
+pub struct Watched(&'static [AtomicU64; Watched::WORDS]);
+
+impl Watched {
+    /// How many words of it are watched.
+    pub const WORDS: usize = 6;
+
+    /// Maps it for the rest of the process's life. `EINVAL` where the file is too short.
+    pub fn map(file: &File) -> Result<Watched> {
+        let length = size_of::<[AtomicU64; Watched::WORDS]>();
+        if file.metadata().map_or(0, |file| file.len()) < length as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let (protection, fd) = (libc::PROT_READ, file.as_raw_fd());
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, 0) };
+        if page == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        // SAFETY: the mapping is page-aligned, as long as the array, and never unmapped; the words are only read.
+        Ok(Watched(unsafe { &*page.cast::<[AtomicU64; Watched::WORDS]>() }))
+    }
+
+    /// What stands there now.
+    pub fn read(&self) -> [u64; Watched::WORDS] {
+        self.0.each_ref().map(|word| word.load(Ordering::Acquire))
+    }
+}
 
 /// How many ids one page holds.
 const SLOTS: usize = 1024;

@@ -42,7 +42,7 @@ pub(in crate::ownership) struct Key {
 }
 
 impl Key {
-    fn numbers(self) -> [i64; 3] {
+    pub(super) fn numbers(self) -> [i64; 3] {
         [self.filesystem.id, self.ino.cast_signed(), self.birth]
     }
 }
@@ -73,11 +73,16 @@ impl Table {
 
     /// Replaces what is known of an inode; an empty fact is forgotten.
     pub(in crate::ownership) fn put(&self, key: Key, fact: &Fact) -> Result<(), Trouble> {
-        self.judge(self.connection().and_then(|mut connection| put(&mut connection, key, fact)))
+        self.judge(self.connection().and_then(|mut connection| put(&mut connection, key, fact)))?;
+        self.index().add(key);
+        Ok(())
     }
 
     /// The fact of this very inode; one of an earlier inode with its number is forgotten.
     pub(in crate::ownership) fn fact(&self, key: Key) -> Result<Option<Fact>, Trouble> {
+        if !self.judge(self.may_have(key))? {
+            return Ok(None);
+        }
         match self.get(key.filesystem, key.ino)? {
             Some(record) if record.birth == key.birth => return Ok(Some(record.fact)),
             Some(record) if !record.copied => {
@@ -101,11 +106,17 @@ impl Table {
 
     /// The value of an inode's attribute, if it has it.
     pub(in crate::ownership) fn attribute(&self, key: Key, name: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        if !self.judge(self.may_have(key))? {
+            return Ok(None);
+        }
         self.judge(self.connection().and_then(|connection| attribute(&connection, key, name)))
     }
 
     /// The names of an inode's attributes, in order.
     pub(in crate::ownership) fn attribute_names(&self, key: Key) -> Result<Vec<Vec<u8>>, Trouble> {
+        if !self.judge(self.may_have(key))? {
+            return Ok(vec![]);
+        }
         self.judge(self.connection().and_then(|connection| attribute_names(&connection, key)))
     }
 
@@ -118,7 +129,10 @@ impl Table {
         change: Change,
     ) -> Result<(), Trouble> {
         let mut connection = self.connection()?;
-        self.judge(change_attribute(&mut connection, key, name, change))
+        self.judge(change_attribute(&mut connection, key, name, change))?;
+        drop(connection);
+        self.index().add(key);
+        Ok(())
     }
 }
 
