@@ -4,9 +4,9 @@ use super::request::{Kind, Operand, Request};
 use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::cred::Cap;
-use crate::ownership::{Attributes, Extra, Identity};
+use crate::ownership::{Attributes, CAPABILITY_NAME, Extra, Identity};
 use crate::syscalls::inode::{self, Place};
-use crate::syscalls::{Guest, chmod, home, kernel};
+use crate::syscalls::{Guest, attributes, chmod, home, kernel};
 
 /// A name that nobody but real root may set or remove.
 const FORBIDDEN: &[u8] = b"trusted.remainroot\0";
@@ -104,9 +104,14 @@ fn stamp(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<Stat
     if !inode::known(statx).is_ours(guest.view()) {
         return Ok(*statx);
     }
-    // A mode that it has already; a symbolic link has none, but nothing either that a chown takes away.
+    // A mode that it has already. A symbolic link has none, but nothing that a chown takes away unless it has
+    // capabilities: then these once more.
     let (call, args) = match (statx.mode & S_IFMT, request.place) {
-        (S_IFLNK, Place::Path { directory, path, flags }) => {
+        (S_IFLNK, place @ Place::Path { directory, path, flags }) => {
+            if let Ok(caps) = attributes::get(guest, place, CAPABILITY_NAME) {
+                attributes::set(guest, place, CAPABILITY_NAME, &caps)?;
+                return inode::look(guest, place);
+            }
             (&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
         }
         (_, place) => chmod::kernels(place, statx.mode & PERMISSIONS),
