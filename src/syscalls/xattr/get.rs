@@ -1,7 +1,7 @@
 //! getxattr(2), lgetxattr(2), fgetxattr(2), getxattrat(2).
 //!
-//! What copies or lists files asks for the same three or four attributes of each, mostly in vain: where nothing
-//! can be known no call stops twice, and where the kernel's answer settles it nothing is looked up.
+//! What copies or lists files asks for the same three or four attributes of each, mostly in vain: where nothing is
+//! known no call stops twice.
 
 use super::class::Class;
 use super::request::{Kind, Request};
@@ -21,29 +21,39 @@ pub fn get<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     if guest.sandboxed() || !guest.ownership().may_have_extras() {
         return Verdict::Run;
     }
-    match Class::of(&request.name) {
-        Class::Other => Verdict::Run,
-        Class::User if !guest.ownership().may_have_foreign_extras() && request.name != users::BARE => {
-            Verdict::Run
-        }
-        Class::Trusted if !guest.credentials().has(Cap::SYS_ADMIN) => Verdict::Run, // and it sees none
-        _ => Verdict::Amend(got::<FORM>),
-    }
+    let kernel_knows = match Class::of(&request.name) {
+        Class::Other => true,
+        Class::User if request.name == users::BARE => false,
+        Class::User if !guest.ownership().may_have_foreign_extras() => true,
+        Class::Trusted => !guest.credentials().has(Cap::SYS_ADMIN), // who sees none
+        _ => nothing_is_known(guest, &request),
+    };
+    if kernel_knows { Verdict::Run } else { Verdict::Amend(got::<FORM>) }
+}
+
+/// Whether nothing is remembered of the attribute, or the kernel will say why the inode is not found.
+fn nothing_is_known(guest: &mut dyn Guest, request: &Request) -> bool {
+    inode::inspect(guest, request.place)
+        .map_or(true, |statx| guest.ownership().extras(Identity::of(&statx)).get(&request.name).is_none())
 }
 
 /// Puts what is remembered over the kernel's answer.
 fn got<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     let Some(request) = Request::read(guest, FORM, Kind::Get) else { return result };
-    let class = Class::of(&request.name);
-    if settles(guest, class, result) {
-        return result;
+    if !matches!(
+        result,
+        Ok(_) | Err(Errno::ERANGE | Errno::EOVERFLOW | Errno::ENODATA | Errno::EINVAL | Errno::EACCES)
+    ) {
+        return result; // the inode was not found
     }
+    let class = Class::of(&request.name);
     let Ok(statx) = inode::inspect(guest, request.place) else { return result };
     let extras = guest.ownership().extras(Identity::of(&statx));
     match extras.get(&request.name) {
         None => unknown(guest, &request, class, result, &statx),
         Some(Extra::Whole(value)) => request.give(guest, value),
         Some(Extra::Gone) => Err(Errno::ENODATA),
+        Some(Extra::Beside(_)) if result == Err(Errno::ENODATA) => result, // void
         Some(Extra::Beside(beside)) => {
             let Ok(kernels) = request.kernels_value(guest) else { return result };
             let shown = match class {
@@ -72,18 +82,5 @@ fn unknown(
             Err(Errno::ENODATA)
         }
         _ => result,
-    }
-}
-
-/// Whether nothing that may be remembered changes this answer of the kernel.
-fn settles(guest: &dyn Guest, class: Class, result: SysResult) -> bool {
-    match (class, result) {
-        (_, Ok(_) | Err(Errno::ERANGE | Errno::EOVERFLOW)) => false,
-        // What would be remembered beside it is void.
-        (Class::Capability | Class::Access | Class::Default, Err(Errno::ENODATA)) => {
-            !guest.ownership().may_have_foreign_extras()
-        }
-        (_, Err(Errno::ENODATA)) | (Class::User, Err(Errno::EINVAL | Errno::EACCES)) => false,
-        (_, Err(_)) => true,
     }
 }

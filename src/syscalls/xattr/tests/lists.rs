@@ -49,9 +49,7 @@ fn a_buffer_for_the_kernels_list_only_is_too_small() {
 fn names_are_void_where_the_kernel_has_no_list() {
     let (_, mut guest) = with_file(Credentials::root());
     assert_eq!(set(&mut guest, WITH_NAME), Ok(0));
-    guest.injected.clear();
     assert_eq!(super::get(&mut guest, ACCESS, 99, Err(Errno::ENODATA)).0, Err(Errno::ENODATA));
-    assert!(guest.injected.is_empty(), "that needs no look");
 }
 
 #[test]
