@@ -90,8 +90,8 @@ fn what_either_saved_the_other_loads() {
     }
 }
 
-/// The lines that fakeroot knows of what lies in `w`, by name; a directory's count of links is as it was when
-/// it was last looked at. Fails where the file tells of anything else.
+/// The lines that fakeroot knows of what lies in `w`, by name; counts of links are as they were when it was
+/// last looked at, and left out. Fails where the file tells of anything else.
 fn told(place: &Place, db: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(place.0.file(db)).unwrap();
     let known =
@@ -101,8 +101,8 @@ fn told(place: &Place, db: &str) -> BTreeMap<String, String> {
     let names = place.says("find . -printf '%i %p\n' | sort -k 2");
     for (ino, name) in names.lines().filter_map(|line| line.split_once(' ')) {
         if let Some(line) = lines.get(ino) {
-            let line = if line.starts_with("mode=4") { line.split(",nlink").next().unwrap() } else { line };
-            told.insert(name.to_owned(), line.to_owned());
+            let fields: Vec<&str> = line.split(',').filter(|field| !field.starts_with("nlink=")).collect();
+            told.insert(name.to_owned(), fields.join(","));
         }
     }
     let here: Vec<&str> = names.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -125,11 +125,16 @@ fn what_was_touched_and_still_exists_is_saved_as_fakeroot_saves_it() {
     if !Place::has_peer() {
         return;
     }
+    // A file that gets its name after its owner, and one that is looked at when it has none any more.
+    let unnamed = "exec 8>late; chown 8 late; rm late; stat -L /proc/self/fd/8 >/dev/null; \
+         perl -e 'sysopen(F, q(.), 020200000 | 2, 0644) or die; chown(4, 4, *F) or die; \
+         syscall(265, -100, q(/proc/self/fd/).fileno(F), -100, my $name = q(temporary), 0x400) == 0 or die'";
     for option in ["", "-u"] {
         let outcome = ["$R", "$F"].map(|which| {
             let place = Place::new();
+            fs::write(place.0.path().join("unnamed"), unnamed).unwrap();
             let said = place.says(&format!(
-                "{which} {option} -s ../db sh -c \"{TOUCH}; {EVERYTHING}; stat -c %u:%g /etc/passwd\""
+                "{which} {option} -s ../db sh -c \"{TOUCH}; . ../unnamed; {EVERYTHING}; stat -c %u:%g /etc/passwd\""
             ));
             let told = told(&place, "db");
             let loaded = format!("{which} {option} -i ../db -s ../db2 sh -c 'chown 30 hard; rm chowned'");

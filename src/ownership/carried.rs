@@ -1,6 +1,6 @@
 //! What a run takes over from a [listing](super::listing) and puts into one at its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::RwLock;
 
@@ -15,7 +15,15 @@ pub(super) struct Carried {
     /// Taken over, of inodes that nothing has looked at since.
     waiting: RwLock<HashMap<Inode, Entry>>,
     /// What a line says beside the fact; only where one is to be written.
-    notes: RwLock<HashMap<Inode, Note>>,
+    notes: RwLock<Notes>,
+}
+
+/// What was seen of inodes, and which have lost their last names: a descriptor may show these again, unlike a
+/// temporary file that never had a name and may get one yet.
+#[derive(Debug, Default)]
+struct Notes {
+    seen: HashMap<Inode, Note>,
+    gone: HashSet<Identity>,
 }
 
 /// What the kernel said of an inode when it was last looked at.
@@ -47,10 +55,11 @@ impl Carried {
     pub(super) fn meet(&self, statx: &Statx, notes: bool, keep: impl FnOnce(Identity, Kernel, Fact)) {
         let identity = Identity::of(statx);
         let kernel = Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode };
-        if statx.links == 0 {
-            self.forget(identity);
-        } else if notes {
-            self.notes.write().insert(identity.inode(), Note { identity, kernel, links: statx.links });
+        if notes {
+            let mut notes = self.notes.write();
+            if !notes.gone.contains(&identity) {
+                notes.seen.insert(identity.inode(), Note { identity, kernel, links: statx.links });
+            }
         }
         if self.waiting(identity.inode()).is_none() {
             return;
@@ -67,15 +76,16 @@ impl Carried {
     /// An inode has no name any more.
     pub(super) fn forget(&self, identity: Identity) {
         let mut notes = self.notes.write();
-        if notes.get(&identity.inode()).is_some_and(|note| note.identity == identity) {
-            notes.remove(&identity.inode());
+        notes.gone.insert(identity);
+        if notes.seen.get(&identity.inode()).is_some_and(|note| note.identity == identity) {
+            notes.seen.remove(&identity.inode());
         }
     }
 
     /// A line for each inode with a fact, by number; those that wait still as they came.
     pub(super) fn entries(&self, view: &View, remembered: impl Fn(Identity) -> Fact) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.waiting.read().values().copied().collect();
-        let notes: Vec<Note> = self.notes.read().values().copied().collect();
+        let notes: Vec<Note> = self.notes.read().seen.values().copied().collect();
         for note in notes {
             let fact = remembered(note.identity);
             if !fact.is_empty() {
