@@ -98,6 +98,8 @@ pub struct Ownership {
     confirmed: RwLock<HashMap<Inode, Ctime>>,
     /// Whether a set-gid directory may have an emulated group.
     inherits: AtomicBool,
+    /// Whether an inode may be immutable or append-only by its fact.
+    freezes: AtomicBool,
     extras: extras::All,
     devices: Devices,
     /// Attributes by name that end with the run.
@@ -124,6 +126,7 @@ impl Ownership {
             recorders: AtomicUsize::new(0),
             confirmed,
             inherits,
+            freezes: AtomicBool::default(),
             extras: extras::All::default(),
             devices: Devices::default(),
             beside: Beside::default(),
@@ -383,6 +386,16 @@ impl Ownership {
     /// Which inodes may be devices.
     pub fn devices(&self) -> &Devices {
         &self.devices
+    }
+
+    /// There is an inode that is immutable or append-only by its fact.
+    pub fn set_freezes(&self) {
+        self.freezes.store(true, Ordering::Release);
+    }
+
+    /// Whether there may be one.
+    pub fn freezes(&self) -> bool {
+        self.freezes.load(Ordering::Acquire)
     }
 
     /// There is a set-gid directory with an emulated group.

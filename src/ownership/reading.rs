@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::home::Lasting;
-use super::{EXTRAS, Extras, Fact, Filesystem, Found, Identity, Inode, Kernel, Ownership, reach};
+use super::{EXTRAS, Extras, Fact, Filesystem, Found, Identity, Inode, Kernel, Ownership, reach, rules};
 use crate::abi::Errno;
 use crate::abi::stat::Ctime;
 
@@ -83,6 +83,9 @@ impl Ownership {
         let Ok(found) = found else { return lasting.give_up_reading(identity.inode()) };
         let ctime = settled.then_some(ctime);
         let fact = found.fact.found(kernel);
+        if fact.flags & rules::FROZEN != 0 {
+            self.set_freezes();
+        }
         lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
             let homeless = lasting.is_homeless(identity);
             self.put(identity, &|known| if homeless { fact.beside(known) } else { fact });

@@ -6,7 +6,7 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, device, rooted, undo};
+use super::{Guest, Stage, Test, Verdict, device, frozen, rooted, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
 const O_WRONLY: u32 = 1;
@@ -68,7 +68,7 @@ fn named<const DIRECTORY: usize, const PATH: usize>(guest: &dyn Guest) -> Place 
 
 /// creat(2).
 pub fn creat(guest: &mut dyn Guest) -> Verdict {
-    let verdict = opened::<CWD, 0, 1>(guest, O_CREAT);
+    let verdict = opened::<CWD, 0, 1>(guest, O_CREAT | O_WRONLY | O_TRUNC);
     let place = named::<CWD, 0>(guest);
     device::guard(guest, verdict, Some(place), O_CREAT | O_TRUNC, |guest, result| {
         let place = named::<CWD, 0>(guest);
@@ -148,6 +148,9 @@ fn opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
 ) -> Verdict {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let place = Place::at(directory, path, 0);
+    if frozen::refuses_open(guest, [directory, path], flags, flags & (O_CREAT | O_TMPFILE) == O_CREAT) {
+        return Verdict::Reply(Err(Errno::EPERM));
+    }
     if flags & O_TMPFILE != 0 {
         let matters = inode::creation_matters(guest, |_| Some(place));
         return if matters { Verdict::Amend(made_unnamed::<DIRECTORY, PATH, MODE>) } else { Verdict::Run };
@@ -207,6 +210,9 @@ pub fn mkdir<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -
 /// mkdir(2), symlink(2) and their `at` forms, which fail where something is already.
 pub fn make<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -> Verdict {
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    if frozen::refuses_new(guest, [directory, path]) {
+        return Verdict::Reply(Err(Errno::EPERM));
+    }
     if inode::creation_matters(guest, |guest| inode::directory_of(guest, directory, path)) {
         Verdict::Amend(made::<DIRECTORY, PATH>)
     } else {

@@ -22,7 +22,7 @@
 use std::ffi::CStr;
 
 use super::inode::{self, Place};
-use super::{Finish, Guest, SCRATCH_BYTES, Verdict, kernel};
+use super::{Finish, Guest, SCRATCH_BYTES, Verdict, frozen, kernel};
 use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::ownership::Device;
@@ -200,6 +200,9 @@ fn receive(guest: &mut dyn Guest, scratch: u64, socket: u64) -> SysResult {
 /// truncate(2) and its 64-bit form on i386: `vfs_truncate`, fs/open.c.
 pub fn truncate(guest: &mut dyn Guest) -> Verdict {
     let place = Place::path(guest.call().arg(0));
+    if frozen::refuses_truncation(guest, place) {
+        return Verdict::Reply(Err(Errno::EPERM));
+    }
     if guest.sandboxed() || !guest.ownership().devices().any() {
         return Verdict::Run;
     }

@@ -2,10 +2,10 @@
 //!
 //! The kernel keeps what it would let the namespace's root set. `FS_IMMUTABLE_FL` and `FS_APPEND_FL`, which it
 //! keeps for root of the initial namespace, and every flag of an inode that is not ours are remembered.
-//! Calls that stop anyhow obey the two; what only the kernel sees, it lets pass.
+//! Calls on the inode obey the two, and what makes and takes names ([`frozen`]).
 
 use super::inode::{self, Place};
-use super::{Guest, Stage, Test, Verdict, kernel};
+use super::{Guest, Stage, Test, Verdict, frozen, kernel};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::cred::Cap;
 use crate::ownership::{Attributes, rules};
@@ -192,6 +192,9 @@ fn set_to(
     let flags = (want ^ real) & if outside { MODIFIABLE } else { rules::FROZEN };
     let now = inode::look(guest, place)?;
     inode::remember_after(guest, place, &now, before, |shown| Attributes { flags, ..shown })?;
+    if flags & rules::FROZEN != 0 {
+        frozen::raise(guest);
+    }
     Ok(0)
 }
 

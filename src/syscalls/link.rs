@@ -3,7 +3,7 @@
 //! The kernel asks that where `fs.protected_hardlinks` is set, and takes every guest for root.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, kernel};
+use super::{Guest, Verdict, frozen, kernel};
 use crate::abi::Errno;
 use crate::cred::Cap;
 use crate::ownership::rules;
@@ -29,6 +29,9 @@ pub fn linkat(guest: &mut dyn Guest) -> Verdict {
 }
 
 fn judged(guest: &mut dyn Guest, old: Place, new: [u64; 2]) -> Verdict {
+    if frozen::refuses_link(guest, old, new) {
+        return Verdict::Reply(Err(Errno::EPERM));
+    }
     match refusal(guest, old, new) {
         Some(errno) => Verdict::Reply(Err(errno)),
         None => Verdict::Run,

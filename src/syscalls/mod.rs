@@ -17,6 +17,7 @@ pub(crate) mod fake;
 pub(crate) mod files;
 mod filesystem;
 mod flags;
+mod frozen;
 mod groups;
 mod guest;
 mod home;

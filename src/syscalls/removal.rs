@@ -7,9 +7,9 @@
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
 use super::sticky::{self, Name};
-use super::{Guest, Verdict, create, kernel};
-use crate::abi::KernelCall;
+use super::{Guest, Verdict, create, frozen, kernel};
 use crate::abi::stat::{S_IFDIR, S_IFMT, Statx};
+use crate::abi::{Errno, KernelCall};
 use crate::ownership::Identity;
 
 /// unlinkat(2) of a directory.
@@ -40,6 +40,9 @@ pub fn unlinkat(guest: &mut dyn Guest) -> Verdict {
 
 fn remove(guest: &mut dyn Guest, name: Name, flags: u64) -> Verdict {
     let is_rmdir = flags as u32 == AT_REMOVEDIR as u32;
+    if frozen::refuses_removal(guest, name) {
+        return Verdict::Reply(Err(Errno::EPERM));
+    }
     if (is_rmdir || flags as u32 == 0)
         && let Some(errno) = sticky::refuses_removal(guest, name, is_rmdir)
     {
@@ -67,6 +70,9 @@ pub fn renameat2(guest: &mut dyn Guest) -> Verdict {
 }
 
 fn change(guest: &mut dyn Guest, old: Name, new: Name, flags: u64) -> Verdict {
+    if frozen::refuses_rename(guest, old, new) {
+        return Verdict::Reply(Err(Errno::EPERM));
+    }
     if let Some(errno) = sticky::refuses_rename(guest, old, new, flags) {
         return Verdict::Reply(Err(errno));
     }

@@ -160,8 +160,8 @@ pub const TABLE: &[Operation] = &[
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
     row("socketcall", [-1, 102, -1], bind::socketcall, bind::SOCKETCALL_STOPS),
     // Names that come and go.
-    row("link", [86, 9, -1], link::link, IDENTITY),
-    row("linkat", [265, 303, 37], link::linkat, IDENTITY),
+    row("link", [86, 9, -1], link::link, REMOVAL),
+    row("linkat", [265, 303, 37], link::linkat, REMOVAL),
     row("unlink", [87, 10, -1], removal::unlink, REMOVAL),
     row("rmdir", [84, 40, -1], removal::rmdir, REMOVAL),
     row("unlinkat", [263, 301, 35], removal::unlinkat, REMOVAL),

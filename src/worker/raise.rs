@@ -74,8 +74,12 @@ impl Worker {
         if found != Evidence::Nothing {
             self.raise_everywhere(stopped, Stage::Ownership);
         }
-        if found == Evidence::Devices {
+        let freezes = self.shared.ownership.freezes();
+        if found == Evidence::Devices || freezes {
             self.raise_everywhere(stopped, Stage::Devices);
+        }
+        if freezes {
+            self.raise_everywhere(stopped, Stage::Removal);
         }
     }
 

@@ -13,6 +13,14 @@ try chattr +dA d; try chattr +i d; own d; try chmod 700 d; try chattr -i d; own 
 own hosts; try chattr +d hosts; own hosts; try chattr +i hosts; own hosts
 try chmod 600 hosts; try chattr -i hosts; try chmod 600 hosts; stat -c %a hosts; try chattr -d hosts; own hosts
 for path in hosts-fifo /proc/version /dev/null absent; do try chattr +i $path; own $path; done
+mkdir e; echo > e/old; try chattr +i e; try chattr +i f
+for path in f e/old e; do try rm -r $path; try mv $path moved; try ln $path linked; done
+try sh -c 'echo > f'; try sh -c 'echo >> f'; try sh -c ': < f'; try truncate -s 0 f; try touch e/new; try mkdir e/new
+try touch e/old; try mv hosts-open e/; try ln -s x e/new; try ln -s x e/old; try mknod e/new p; try rm absent e/absent
+try mv g f; try mv f f; try setfattr -n user.a -v b f; try chattr -i e; try chattr -i f; try mv f e/f; try mv e/f f
+try chattr +a f; try chattr +a e; try sh -c 'echo > f'; try sh -c 'echo x >> f'; try truncate -s 0 f; try rm f
+try mv f g; try ln f g2; try touch e/new; try rm e/new; try mv e/new new; stat -c '%n %s' f; ls e
+try chattr -a f; try chattr -a e; try rm -r e
 try chattr +ia g
 setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'chattr -i g; chattr +d f' 2>&1
 chown 1000 f
