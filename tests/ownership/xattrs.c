@@ -431,6 +431,35 @@ static void capabilities(void) {
 	}
 }
 
+/* An open device: its attributes are those of the node by which it was opened. */
+static void opened_device(void) {
+	static const char *const wanted[] = { "trusted.x", "security.x", "user.x", "security.capability", "system.posix_acl_access" };
+	text("# an open device\n");
+	done("list by path", set("char", "system.posix_acl_access", &named, sizeof named, 0));
+	done("capabilities by path", set("char", "security.capability", caps2, sizeof caps2, 0));
+	int device = SYS(open, "char", O_RDWR);
+	for (int round = 0; round < 2; round++) {
+		for (unsigned at = 0; at < sizeof wanted / sizeof *wanted; at++) {
+			got(wanted[at], SYS(fgetxattr, device, wanted[at], value, sizeof value));
+			done("size", SYS(fgetxattr, device, wanted[at], 0, 0));
+		}
+		listed("list", SYS(flistxattr, device, value, sizeof value));
+		done("list size", SYS(flistxattr, device, 0, 0));
+		done("trusted", SYS(fsetxattr, device, "trusted.x", "1", 1, CREATE));
+		done("user", SYS(fsetxattr, device, "user.x", "1", 1, 0));
+		done("remove", SYS(fremovexattr, device, "security.capability"));
+		read_back("char", "trusted.x");
+		acls("char");
+	}
+	done("list", SYS(fsetxattr, device, "system.posix_acl_access", &masked, sizeof masked, 0));
+	acls("char");
+	done("fchmod", SYS(fchmod, device, 0640));
+	acls("char");
+	done("no list", SYS(fremovexattr, device, "system.posix_acl_access"));
+	acls("char");
+	shut(device);
+}
+
 /* The same on a file that the user of the namespace does not own. */
 static void of_the_host(void) {
 	text("# a file of the host's\n");
@@ -472,6 +501,7 @@ static void run(int argc, char **argv) {
 	forms();
 	inheritance();
 	capabilities();
+	opened_device();
 	of_the_host();
 	apart(sticky);
 	apart(by_capabilities);

@@ -101,7 +101,7 @@ pub(super) fn keep(
 /// copies it up. Of others that cannot be had.
 fn stamp(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<Statx, Errno> {
     const UNCHANGED: u64 = u32::MAX as u64;
-    if !inode::known(statx).is_ours(guest.view()) {
+    if !inode::known(statx).is_ours(guest.view()) || request.has_placeholder(guest) {
         return Ok(*statx);
     }
     // A mode that it has already. A symbolic link has none, but nothing that a chown takes away unless it has

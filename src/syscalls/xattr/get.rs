@@ -33,8 +33,9 @@ pub fn get<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
 
 /// Whether nothing is remembered of the attribute, or the kernel will say why the inode is not found.
 fn nothing_is_known(guest: &mut dyn Guest, request: &Request) -> bool {
-    inode::inspect(guest, request.place)
-        .map_or(true, |statx| guest.ownership().extras(Identity::of(&statx)).get(&request.name).is_none())
+    let Ok(statx) = inode::inspect(guest, request.place) else { return true };
+    let known = guest.ownership().extras(Identity::of(&statx)).get(&request.name).is_some();
+    !known && !request.has_placeholder(guest)
 }
 
 /// Puts what is remembered over the kernel's answer.
@@ -48,6 +49,11 @@ fn got<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     }
     let class = Class::of(&request.name);
     let Ok(statx) = inode::inspect(guest, request.place) else { return result };
+    let result = if request.has_placeholder(guest) {
+        request.kernels_value(guest).and_then(|value| request.give(guest, &value))
+    } else {
+        result
+    };
     let extras = guest.ownership().extras(Identity::of(&statx));
     match extras.get(&request.name) {
         None => unknown(guest, &request, class, result, &statx),

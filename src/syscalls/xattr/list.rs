@@ -21,7 +21,12 @@ pub fn list<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
 /// Takes the hidden names out of what the kernel has listed, or would have, and adds what is remembered.
 fn listed<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     let Some(request) = Request::of_list(guest, FORM) else { return result };
+    let opened = !guest.sandboxed()
+        && !guest.ownership().is_empty()
+        && inode::inspect(guest, request.place).is_ok()
+        && request.has_placeholder(guest);
     let names = match result {
+        Ok(_) | Err(Errno::ERANGE) if opened => request.list(guest)?,
         Ok(0) => Vec::new(),
         Ok(length) if request.size > 0 => {
             let mut names = vec![0; usize::try_from(length).unwrap_or(0).min(LARGEST)];
@@ -36,7 +41,7 @@ fn listed<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult
         result => return result,
     };
     let shown = shown(guest, &request, &names);
-    if shown == names && result.is_ok() {
+    if shown == names && result.is_ok() && !opened {
         return result;
     }
     request.give(guest, &shown)

@@ -1,8 +1,11 @@
 //! A call about an attribute, taken apart; and the same call with other operands, for the kernel.
 
+use std::ffi::CString;
+
 use super::{AT, DESCRIPTOR, LINK};
 use crate::abi::acl::LARGEST;
 use crate::abi::{Errno, KernelCall, SysResult};
+use crate::ownership::reach;
 use crate::syscalls::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use crate::syscalls::{Guest, kernel};
 
@@ -161,8 +164,23 @@ impl Request {
         guest.inject(call, [directory, path, how, name, at, 16])
     }
 
+    /// A path to the placeholder by which the container's device was opened that the call is about, if it was
+    /// just looked at: the kernel would answer for the device.
+    fn placeholder(&self, guest: &dyn Guest) -> Option<CString> {
+        let stands_in = self.form == DESCRIPTOR && guest.stands_in(self.place);
+        stands_in.then(|| guest.seen(self.place)).flatten()
+    }
+
+    /// Whether there is one.
+    pub(super) fn has_placeholder(&self, guest: &dyn Guest) -> bool {
+        self.placeholder(guest).is_some()
+    }
+
     /// The names that the kernel lists.
     pub(super) fn list(&self, guest: &mut dyn Guest) -> Result<Vec<u8>, Errno> {
+        if let Some(path) = self.placeholder(guest) {
+            return reach::list(&path, LARGEST);
+        }
         let at = guest.scratch()? + VALUE;
         let mut args = guest.call().args;
         let first = if self.form == AT { 3 } else { 1 };
@@ -177,6 +195,10 @@ impl Request {
 
     /// The value that the kernel has; where it is no longer than ours can be.
     pub(super) fn kernels_value(&self, guest: &mut dyn Guest) -> Result<Vec<u8>, Errno> {
+        if let Some(path) = self.placeholder(guest) {
+            let name = CString::new(self.name.as_slice()).map_err(|_| Errno::EINVAL)?;
+            return reach::get_long(&path, &name);
+        }
         let at = guest.scratch()? + VALUE;
         let length = self.run_with(guest, Kind::Get, Operand::At(self.name_at), Operand::At(at), ROOM)?;
         let mut value = vec![0; length.min(ROOM) as usize];
@@ -187,6 +209,10 @@ impl Request {
     /// Whether the kernel has an attribute of this name on the inode, as far as the namespace's root is
     /// shown it.
     pub(super) fn kernel_has(&self, guest: &mut dyn Guest, name: &[u8]) -> Result<(), Errno> {
+        if let Some(path) = self.placeholder(guest) {
+            let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+            return reach::get_long(&path, &name).map(drop);
+        }
         let name = [name, b"\0"].concat();
         self.run_with(guest, Kind::Get, Operand::Bytes(&name), Operand::At(0), 0).map(drop)
     }
