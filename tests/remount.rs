@@ -37,14 +37,14 @@ fn mounting(scratch: &Scratch, script: &str) -> Option<String> {
 fn an_overlay_mounted_again_is_the_same_and_another_one_is_another() {
     let scratch = Scratch::new("remount");
     let script = "
-mkdir lower upper work upper2 work2 other; ln -s x lower/below
+mkdir lower upper work upper2 work2 other; ln -s x lower/below; mkfifo lower/pipe
 over() { mount -t overlay -o userxattr,lowerdir=lower,upperdir=$1,workdir=$2 none m || exit; }
 over upper work; first=$(number m)
-ln -s x m/above; $R -- sh -c 'chown -h 5:6 m/above; chown -h 7:8 m/below'
+ln -s x m/above; $R -- sh -c 'chown -h 5:6 m/above; chown -h 7:8 m/below; chmod 620 m/pipe; chown 3:4 m/pipe'
 umount m
 mount -t tmpfs none other; over upper work
 [ $first != $(number m) ] && echo another number
-$R -- stat -c '%n %u:%g' m/above m/below
+$R -- stat -c '%n %u:%g' m/above m/below m/pipe
 umount m; over upper2 work2
 $R -- stat -c '%n %u:%g' m/below
 $R -- chown -h 9:9 m/below; umount m; over upper work
@@ -56,7 +56,7 @@ $R -- stat -c '%n %u:%g' m/below";
         eprintln!("skipped: before Linux 6.6 an overlay has no id of its own");
         return;
     }
-    assert_eq!(said, "another number\nm/above 5:6\nm/below 7:8\nm/below 0:0\nm/below 7:8\n");
+    assert_eq!(said, "another number\nm/above 5:6\nm/below 7:8\nm/pipe 3:4\nm/below 0:0\nm/below 7:8\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, Verdict, kernel, undo, xattr};
-use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, Statx};
+use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
 
@@ -60,7 +60,7 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
     };
     let ours = inode::known(&statx).is_ours(guest.view());
     let recorded = guest.ownership().records_all() || rules::loses_set_id(&before.with_permissions(mode));
-    if fact.is_none() && ours && allowed == mode && !recorded {
+    if fact.is_none() && ours && allowed == mode && !recorded && !may_be_copied_up(guest, &statx) {
         return Verdict::Run;
     }
     Verdict::Reply(set_to(guest, place, statx, before, allowed))
@@ -80,9 +80,16 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
     }
     // The kernel leaves out S_ISGID where it does not know the group, and all where it refused.
     let now = inode::look(guest, place)?;
+    guest.ownership().note_copied(&statx, &now);
     let kept = inode::remember_after(guest, place, &now, before, |shown| shown.with_permissions(mode));
     undo::mode(guest, place, &statx, kept)?;
     xattr::of_chmod(guest, place, &now, mode).map(|()| 0)
+}
+
+/// Whether an overlay may make another inode of it, and an owner that it is given later could be kept only by its
+/// number.
+fn may_be_copied_up(guest: &dyn Guest, statx: &Statx) -> bool {
+    guest.ownership().keeps_beside() && !matches!(statx.mode & S_IFMT, S_IFREG | S_IFDIR)
 }
 
 /// The bits that the owner keeps on the disk: what a listing is saved for is done by a user who is root
