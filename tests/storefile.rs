@@ -256,6 +256,20 @@ fn where_the_state_directory_cannot_be_written_it_is_said_to_who_asks() {
 }
 
 #[test]
+fn what_a_user_makes_and_removes_leaves_nothing_in_the_file() {
+    let place = Place::new();
+    let script = "chmod 777 .; setpriv --reuid 1000 --regid 1000 --clear-groups sh -c '
+        for i in 1 2 3; do echo > f$i; ln -s x l$i; mkdir d$i; mkfifo p$i; done; exec 3<f1; ln f2 hard; ln -s x other
+        rm f* l1 l2 p*; rmdir d*; mv -T other l3; stat -Lc %u:%g /proc/self/fd/3 hard; stat -c %u:%g l3'";
+    assert_eq!(place.says(script), "1000:1000\n1000:1000\n1000:1000\n");
+    let file = rusqlite::Connection::open(place.file()).unwrap();
+    let left: i64 = file.query_row("SELECT count(*) FROM facts", [], |row| row.get(0)).unwrap();
+    drop(file);
+    assert_eq!(left, 2, "hard and l3");
+    assert_eq!(place.says("stat -c %u:%g hard l3"), "1000:1000\n1000:1000\n");
+}
+
+#[test]
 fn five_runs_at_once_lose_nothing_and_tear_nothing() {
     let place = Place::new();
     place.says("mkdir own; for i in $(seq 20); do ln -s x shared$i; done");

@@ -232,6 +232,17 @@ impl Kept {
         }
     }
 
+    /// Whether it may have anything about an inode.
+    pub(super) fn tells_of(&self, identity: Identity) -> bool {
+        let told = self.attribute(identity, false, Table::may_have);
+        told.ok().flatten().unwrap_or(false)
+    }
+
+    /// Has it forget an inode that is gone; where it cannot, the number's next owner has it forgotten.
+    pub(super) fn forget(&self, identity: Identity) {
+        let _ = self.attribute(identity, false, Table::forget);
+    }
+
     /// Nothing more is asked or kept.
     pub(super) fn close(&self) {
         if let Some(table) = self.table.get() {

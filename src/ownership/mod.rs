@@ -198,10 +198,19 @@ impl Ownership {
         if self.records_all() { Fact { uid: Some(goal.uid), gid: Some(goal.gid), ..fact } } else { fact }
     }
 
-    /// An inode has lost its last name: no listing tells of it.
+    /// Whether the file may tell of an inode.
+    pub fn tells_of(&self, identity: Identity) -> bool {
+        self.lasting.as_ref().is_some_and(|lasting| lasting.kept().tells_of(identity))
+    }
+
+    /// An inode has lost its last name: neither a listing nor the file tells of it any more. Memory does, for
+    /// those who have it open.
     pub fn forget(&self, identity: Identity) {
         if let Some(carried) = self.carried.get() {
             carried.forget(identity);
+        }
+        if let Some(lasting) = &self.lasting {
+            lasting.forget(identity);
         }
     }
 

@@ -8,6 +8,10 @@
 //! looks, when nobody waits for it, and the file itself says, in an attribute, at which length and time of its
 //! last change it was found good. What changed it since is found before the command starts, and what changes
 //! it later by the call that needs it.
+//!
+//! A row goes when its inode loses its last name to a call that is answered anyway, when an inode with its number
+//! is met that was born at another time, and when its filesystem was in the memory of an earlier boot. One
+//! that is removed behind our backs stays until then: nothing tells an unprivileged process that it is gone.
 
 mod index;
 mod rows;
@@ -252,7 +256,7 @@ impl Table {
     }
 
     /// Whether there may be anything about an inode.
-    fn may_have(&self, key: Key) -> Result<bool, Trouble> {
+    pub(super) fn may_have(&self, key: Key) -> Result<bool, Trouble> {
         let version = self.version()?;
         let length = || fs::metadata(&self.path).map_or(0, |file| file.len());
         self.index().may_have(key, version, length, || index::learn(&*self.connection()?))

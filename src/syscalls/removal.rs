@@ -100,11 +100,15 @@ fn are_one(guest: &mut dyn Guest, old: Name, new: Name) -> bool {
 
 /// Makes a call that takes a name away from the inode that has it.
 fn take(guest: &mut dyn Guest, name: Name, call: &'static KernelCall, args: [u64; 6]) -> Verdict {
-    if guest.sandboxed() || !guest.ownership().records_all() {
+    let listed = guest.ownership().records_all();
+    if guest.sandboxed() || !listed && !guest.ownership().keeps_beside() {
         return Verdict::Run;
     }
     let place = Place::at(name[0], name[1], AT_SYMLINK_NOFOLLOW);
-    let last = inode::inspect(guest, place).ok().filter(is_last).map(|statx| Identity::of(&statx));
+    let last = inode::look(guest, place).ok().filter(is_last).map(|statx| Identity::of(&statx));
+    if !listed && !last.is_some_and(|last| guest.ownership().tells_of(last)) {
+        return Verdict::Run;
+    }
     let result = guest.inject(call, args);
     if let (Ok(_), Some(gone)) = (result, last)
         // A file renamed to its own name keeps it.

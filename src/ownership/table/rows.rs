@@ -19,6 +19,7 @@ const GET_NAMED: &str =
 const PUT_NAMED: &str = "INSERT OR REPLACE INTO attributes VALUES (?, ?, ?, ?, ?, ?)";
 const REMOVE_NAMED: &str =
     "DELETE FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ? AND name = ?";
+const REMOVE_ALL_NAMED: &str = "DELETE FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ?";
 const LIST_NAMED: &str = "SELECT name FROM attributes WHERE filesystem = ? AND ino = ? AND birth = ?";
 const ANY_NAMED: &str = "SELECT 1 FROM attributes WHERE filesystem = ? AND ino = ?";
 const ALL_NAMED: &str = "SELECT filesystem, ino, birth, name, value, proof FROM attributes";
@@ -76,6 +77,11 @@ impl Table {
         self.judge(self.connection().and_then(|mut connection| put(&mut connection, key, fact)))?;
         self.index().add(key);
         Ok(())
+    }
+
+    /// Forgets an inode.
+    pub(in crate::ownership) fn forget(&self, key: Key) -> Result<(), Trouble> {
+        self.judge(self.connection().and_then(|mut connection| forget(&mut connection, key)))
     }
 
     /// The fact of this very inode; one of an earlier inode with its number is forgotten.
@@ -212,6 +218,14 @@ fn record(row: &Row) -> rusqlite::Result<Record> {
         flags: row.get::<_, Option<u32>>(8)?.unwrap_or(0),
     };
     Ok(Record { birth: row.get(0)?, fact, copied: row.get(9)? })
+}
+
+fn forget(connection: &mut Connection, key: Key) -> Result<(), Trouble> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for statement in [REMOVE, REMOVE_ALL_NAMED] {
+        transaction.prepare_cached(statement)?.execute(key.numbers())?;
+    }
+    Ok(transaction.commit()?)
 }
 
 fn put(connection: &mut Connection, key: Key, fact: &Fact) -> Result<(), Trouble> {
