@@ -162,3 +162,20 @@ fn flags_times_and_set_id_bits_outlast_the_run_and_roots_writes() {
     let scripts = [first.as_str(), then.as_str()];
     assert_eq!(both(How::Native, scripts), both(How::Remainroot, scripts));
 }
+
+#[test]
+fn a_change_that_the_kernel_may_make_stops_once() {
+    let place = Scratch::new("metadata");
+    let summary = place.file("summary");
+    let script = "mkdir d; cd d; : > 1; for i in 2 3 4 5 6 7 8 9; do : > $i; done; \
+                  chown 0:0 *; chmod 640 *; touch -c -d @5 *; stat -c '%a %Y' *";
+    let run = Run::shell(How::Remainroot, script).directory(place.path()).option("--store=memory");
+    let said = run.option(&format!("--summary={summary}")).output().success();
+    assert_eq!(said, "640 5\n".repeat(9));
+    let summary = fs::read_to_string(&summary).unwrap();
+    let count = |what: &str| {
+        let line = summary.lines().find(|line| line.trim_start().ends_with(what)).expect("it is counted");
+        line.split_whitespace().next().and_then(|count| count.parse::<u32>().ok()).expect("a number")
+    };
+    assert_eq!([count("seccomp stops"), count("injected calls")], [27, 0], "{summary}");
+}
