@@ -161,3 +161,19 @@ fn attributes_of_a_lower_layer_are_seen_and_copied_up() {
         &format!("unshare -m sh -c '{mount} && getfattr -d -m - aa b d d/new d/sub; getfacl -n b d/new'"),
     );
 }
+
+#[test]
+fn what_is_immutable_or_append_only_keeps_its_attributes() {
+    same(
+        "auto",
+        "touch f g; mkdir d; setfattr -n user.x -v 1 f; setfacl -m u:7:r f; setcap cap_kill+p f; \
+         setfattr -n trusted.x -v 1 f; \
+         for flag in i a; do chattr +$flag f d; \
+           for name in user.y trusted.y security.y security.selinux system.nothing; do \
+             setfattr -n $name -v 2 f; setfattr -n $name -v 2 d; setfattr -x $name f; \
+           done; setfattr -x user.x f; setfattr -x trusted.x f; setcap cap_kill+ep f; setcap -r f; \
+           setfacl -m u:8:r f; setfacl -b f; setfacl -d -m u:8:r d; getfattr -d -m - f d; chattr -$flag f d; \
+         done 2>&1; setfattr -x user.x f; setfacl -b f; chattr +i d",
+        "setfattr -n user.z -v 1 d 2>&1; chattr -i d; setfattr -n user.z -v 1 d",
+    );
+}
