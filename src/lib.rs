@@ -47,19 +47,22 @@
 //!    result register 0, and the task goes on. No exit stop.
 //!
 //! A `stat` after a `chown` goes another way: the first fact about an inode ([`ownership`]) raises the
-//! ownership stage in every process before that chown returns; the kernel then runs the stat, the exit stop
-//! looks its inode up, and writes to the guest's buffer only what differs (`Verdict::Amend`).
+//! ownership stage in every process before that chown returns. The worker then has the kernel look at what the path
+//! names from the task's own root and directory (`worker/sight.rs`) and replies with the whole structure. Where that
+//! might be another inode, in `/proc` or past another root's edge, the kernel runs the stat and the exit stop
+//! writes to the guest's buffer what differs (`Verdict::Amend`).
 //!
 //! An open of what mknod made goes a third: once there is a device anywhere, or may be one of an earlier run,
-//! every open stops in the devices stage; the worker looks at what the path names and lets the kernel go on, but
+//! opens stop that might meet one (`syscalls/nodes.rs`); the worker looks at what the path names and lets the kernel go on, but
 //! where it is a placeholder the task itself is made to open the container's own device, below a descriptor of
 //! `/dev` that it was handed (`syscalls/device.rs`).
 //!
 //! # Births, and why a worker has one thread group
 //!
-//! ptrace ownership is bound to a thread. A new process is born attached to its parent's worker, is
-//! [parked](ptrace::park) in a `pause` of its own, detached and handed to another worker over a channel; its
-//! parent does not wait for that, and nobody outside can see it.
+//! ptrace ownership is bound to a thread. A new process is born attached to its parent's worker and stays with it
+//! for its first milliseconds, in which most end. One that lives on is [parked](ptrace::park) at the exit of a syscall in a
+//! `pause` of its own, detached and handed to another worker over a channel; its parent does not wait for that, and
+//! nobody outside can see it (`worker/handover.rs`).
 //!
 //! # What was measured
 //!
