@@ -165,3 +165,46 @@ fn an_inode_number_used_again_between_two_runs_has_no_owner() {
     let left: i64 = rows.query_row("SELECT count(*) FROM facts", [], |row| row.get(0)).unwrap();
     assert!(left <= 40 - again as i64, "{left} rows are left, though {again} of 40 numbers were met");
 }
+
+#[test]
+fn attributes_without_room_are_the_guests_error_and_leave_what_stood_there() {
+    if !common::needs_root() {
+        return;
+    }
+    let remainroot = common::remainroot().to_str().unwrap();
+    let scratch = Scratch::new("full-disk");
+    let image = scratch.file("image");
+    fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+    let made =
+        Command::new("mkfs.ext4").args(["-q", "-I", "256", "-O", "^has_journal", "-m", "0", &image]).output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        eprintln!("skipped: needs mkfs.ext4");
+        return;
+    }
+    // What an inode has room for itself is taken up: every further attribute needs a block of its own.
+    let script = format!(
+        "mkdir m; mount -o loop {image} m || {{ echo cannot; exit; }}; chmod 777 m; cd m
+         as() {{ setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Ur {remainroot} --store=xattr -- \"$@\"; }}
+         as sh -c 'umask 022; touch a b p1 p2 p3 p4 p5 p6; for f in a b p?; do setfattr -n user.pad -v $(printf %044d 0) $f; done;  \
+                   chown 5:6 a'
+         setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'dd if=/dev/zero of=fill bs=1k; i=0; \
+           while echo > s$i; do i=$((i+1)); done' 2>/dev/null
+         as sh -c 'chown 9 p1 p2 p3 p4 p5 p6 2>/dev/null; chown 7:8 b; chown 9:9 a; stat -c \"%n %a %u:%g\" a b; \
+                   rm fill; chown 7:8 b; stat -c \"%n %a %u:%g\" a b' 2>&1
+         as stat -c '%n %a %u:%g' a b; cd ..; umount m"
+    );
+    let run =
+        Run::new(How::Native, ["unshare", "-m", "sh", "-c", &script]).directory(scratch.path()).seconds(60);
+    let said = run.output().success();
+    if said == "cannot\n" {
+        eprintln!("skipped: no loop device");
+        return;
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    let full = lines.iter().filter(|line| line.ends_with("No space left on device")).count();
+    let rest: Vec<&str> = lines.iter().filter(|line| !line.contains(": ")).copied().collect();
+    let after = ["a 644 9:9", "b 644 7:8"];
+    let before = ["a 644 9:9", "b 644 0:0"];
+    assert_eq!(rest, [&before[..], &after[..], &after[..]].concat(), "{said}");
+    assert_eq!(full, 1, "{said}");
+}
