@@ -324,6 +324,19 @@ fn the_real_fakeroot_says_inside_what_it_says_for_real_root() {
 }
 
 #[test]
+fn inside_the_real_fakeroot_it_refuses_as_that_does_itself() {
+    if !Place::has_peer() {
+        return;
+    }
+    let place = Place::new();
+    for inner in ["$F", "$R"] {
+        let output = place.shell(&format!("$R {inner} sh -c 'echo ran; stat .'")).output();
+        assert_eq!((output.code(), output.stdout.as_str()), (1, ""), "{inner}");
+        assert!(output.stderr.contains("fakeroot"), "{inner}: {output:?}");
+    }
+}
+
+#[test]
 fn inside_another_remainroot_it_loads_and_saves_all_the_same() {
     if !Place::has_peer() {
         return;

@@ -57,6 +57,12 @@ pub(super) fn main(words: Vec<OsString>) -> u8 {
     if matches.get_flag("version") {
         return print(VERSION);
     }
+    if is_preloaded() {
+        say(
+            "the real fakeroot is around this already, and its library would wait for a daemon of ours for ever",
+        );
+        return EXIT_FAILURE;
+    }
     let failure = match plan(&matches) {
         Ok(plan) => launch::run(plan),
         Err(failure) => failure,
@@ -66,6 +72,12 @@ pub(super) fn main(words: Vec<OsString>) -> u8 {
         EXIT_OWN_FAILURE => EXIT_FAILURE,
         status => status,
     }
+}
+
+/// Whether the command would be loaded with fakeroot's library, which finds its daemon by `FAKEROOTKEY`. The real
+/// fakeroot refuses too where it finds that set.
+fn is_preloaded() -> bool {
+    std::env::var_os("LD_PRELOAD").is_some_and(|names| names.to_string_lossy().contains("libfakeroot"))
 }
 
 fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
