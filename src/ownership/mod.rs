@@ -12,7 +12,7 @@
 //! remembered with its ctime: an inode that took the number over has another, so the same ctime needs
 //! no second look. What both times cannot tell apart is a number freed and taken again within one
 //! tick of the kernel's clock (4 ms at 250 Hz) on a filesystem that hands numbers out again at once, and
-//! that only before Linux 6.13: since then a [`tick`] keeps births apart.
+//! that only before Linux 6.13: since then a tick (`tick.rs`) keeps births apart.
 //! And an overlayfs mounted inside a user namespace shows a file that was copied up under its lower
 //! number only until the kernel drops it from its caches, and under another through a new hard link:
 //! there a table of numbers forgets, which is why facts that last belong on the inode itself.

@@ -157,7 +157,7 @@ pub fn attributes(guest: &dyn Guest, statx: &Statx) -> (Option<Fact>, Attributes
 /// The fact about the inode at `place`, which has just been seen.
 ///
 /// # Errors
-/// As [`home::recall`].
+/// What keeps its home from being read.
 pub fn fact_of_seen(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<Option<Fact>, Errno> {
     guest.ownership().meet(statx, guest.view());
     if guest.ownership().is_empty() {
