@@ -82,7 +82,7 @@ pub struct Sequence {
 
 /// A directory for each sequence, with a file that is the host's and, below an overlayfs, files of the
 /// lower layer.
-fn prepare(ground: Ground, sequences: &[Sequence]) -> Scratch {
+fn prepare(ground: Ground, store: Store, sequences: &[Sequence]) -> Scratch {
     let place = Scratch::below(&ground.base(), "sequences");
     probes(&place);
     let layer = if ground == Ground::Layers { "lower" } else { "work" };
@@ -102,6 +102,9 @@ fn prepare(ground: Ground, sequences: &[Sequence]) -> Scratch {
             for (name, mode) in [("a", 0o666), ("b", 0o4755), ("e/a", 0o666)] {
                 file(&place.file(&format!("{directory}/{name}")), mode, 65534);
             }
+        }
+        // A link that is copied up has another number once the layers are mounted again.
+        if ground == Ground::Layers && store == Store::Memory {
             let link = place.file(&format!("{directory}/e/b"));
             symlink("a", &link).unwrap();
             lchown(&link, Some(65534), Some(65534)).unwrap();
@@ -189,7 +192,7 @@ fn scripts(sequences: &[Sequence]) -> [String; 2] {
 pub fn difference(ground: Ground, store: Store, sequences: &[Sequence]) -> Option<(usize, String)> {
     let [script, again] = scripts(sequences);
     let [native, ours] = [How::Native, How::Remainroot].map(|how| {
-        let place = prepare(ground, sequences);
+        let place = prepare(ground, store, sequences);
         if how == How::Native {
             give_to_root(place.path());
         }

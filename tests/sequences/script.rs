@@ -146,8 +146,7 @@ fn contents() -> BoxedStrategy<String> {
     let cut_open = (descriptor(), select(&["0", "7", "100"][..]))
         .prop_map(|(fd, size)| format!("may K:{fd} ftruncate {fd} {size}"));
     let write = descriptor().prop_map(|fd| format!("may K:{fd} write {fd} path:text 4"));
-    let _ = (touch, touch_open, old);
-    prop_oneof![2 => cut, 1 => cut_open, 3 => write].boxed()
+    prop_oneof![3 => touch, 1 => touch_open, 2 => old, 2 => cut, 1 => cut_open, 3 => write].boxed()
 }
 
 /// A value of an attribute, and its length.
