@@ -127,3 +127,8 @@ fn random_sequences_on_layers_go_as_they_go_for_real_root() {
 fn what_random_sequences_leave_on_a_disk_is_there_in_the_next_run() {
     compare(Ground::Disk, Store::Auto);
 }
+
+#[test]
+fn what_random_sequences_leave_on_layers_is_there_in_the_next_run() {
+    compare(Ground::Layers, Store::Auto);
+}
