@@ -147,7 +147,7 @@ impl Worker {
             self.shared.registry.publish(tid, Arc::clone(&tracee.credentials));
         }
         self.tracees.insert(tid, tracee);
-        let outcome = self.stopped(tid, stop);
+        let outcome = self.serve_stop(tid, stop);
         self.settle_loss(tid, outcome);
     }
 }

@@ -25,6 +25,11 @@ impl Worker {
             Stop::Group(..) | Stop::Trap(_) => Count::Other,
         };
         self.shared.counters.add(count);
+        self.serve_stop(tid, stop)
+    }
+
+    /// The same for a stop that was counted.
+    pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
         match stop {
             Stop::Seccomp(stop) => self.entry(stop, Entry::Seccomp),
             Stop::Syscall(stop) => {

@@ -12,7 +12,7 @@ const ARCHIVE: &str = "
     mkdir tree; cd tree
     perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o $_\\n\" } }'
     for owner in $(seq 1 50); do
-        tar -rf ../archive --owner=+$((1000 + owner)) --group=+$((2000 + owner)) d$owner
+        tar -rf ../archive --owner=$((1000 + owner)) --group=$((2000 + owner)) d$owner
     done
     cd ..; rm -r tree";
 
