@@ -2,9 +2,11 @@
 //!
 //! A child stays with its parent's worker until it has shown that it lives: most children of a shell or a
 //! package manager exec, do their work without a stop, and are gone before it would be worth the four
-//! stops and the wake-up of another thread that a new tracer costs. From then on it is due, and goes at the next
-//! exit of a syscall. One that has made a thread by then, or has a filter of its own that might
+//! stops and the wake-up of another thread that a new tracer costs. From then on it is due, and goes at
+//! the next exit of a syscall. One that has made a thread by then, or has a filter of its own that might
 //! forbid the call it would sleep in, stays: a *foster* child.
+
+use std::sync::Arc;
 
 use super::pool::Watched;
 use super::tracee::{Born, Group, Tracee};
@@ -26,6 +28,9 @@ impl Worker {
 
     fn hand_over(&mut self, stop: SyscallStop) -> Traced<()> {
         let tid = stop.tid();
+        let Some(born) = self.reborn(tid) else {
+            return self.keep(stop);
+        };
         let Some(worker) = Pool::reserve(&self.shared, ptrace::home()) else {
             return self.keep(stop);
         };
@@ -33,32 +38,29 @@ impl Worker {
             self.shared.pool.release(worker);
             return self.keep(stop);
         };
-        let lost = match ptrace::park(stop) {
-            Ok(Ok(parked)) => match self.part_with(tid) {
-                Some(born) => {
-                    self.shared.counters.add(Count::HandedOver);
-                    worker.assign(Message::Adopt(parked, born, watched));
-                    return Ok(());
-                }
-                None => Ok(Lost::Gone),
-            },
-            Ok(Err(stop)) => Err(stop),
-            Err(lost) => Ok(lost),
+        let kept = match ptrace::park(stop) {
+            Ok(Ok(parked)) => {
+                self.tracees.remove(&tid);
+                self.groups.remove(&tid);
+                self.shared.counters.add(Count::HandedOver);
+                worker.assign(Message::Adopt(parked, born, watched));
+                return Ok(());
+            }
+            Ok(Err(stop)) => Ok(stop),
+            Err(lost) => Err(lost),
         };
         self.shared.guardian.unparked(watched);
         self.shared.pool.release(worker);
-        match lost {
-            Ok(lost) => Err(lost),
-            Err(stop) => self.keep(stop),
-        }
+        self.keep(kept?)
     }
 
-    /// Forgets a process, and gives what its next worker must know.
-    fn part_with(&mut self, tid: Tid) -> Option<Born> {
-        let (tracee, group) = (self.tracees.remove(&tid)?, self.groups.remove(&tid)?);
+    /// What a process's next worker must know; `None` of one that is unknown here, which nobody could take over
+    /// once it sleeps.
+    fn reborn(&self, tid: Tid) -> Option<Born> {
+        let (tracee, group) = (self.tracees.get(&tid)?, self.groups.get(&tid)?);
         let (memory, shares_with) = group.shared_memory();
         Some(Born {
-            credentials: tracee.credentials,
+            credentials: Arc::clone(&tracee.credentials),
             stages: tracee.stages,
             wanted: tracee.wanted,
             memory,
