@@ -17,7 +17,7 @@ mod stop;
 
 pub use failure::{Lost, Traced, TracerError};
 pub use intercepted::{Entry, Intercepted, Suspended};
-pub use parked::{Leaving, Parked, park};
+pub use parked::{Parked, park};
 pub use placement::{follow, home, set_home, widen_born};
 pub use registers::stack_pointer;
 pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};

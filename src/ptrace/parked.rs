@@ -1,13 +1,13 @@
 //! Parking: how a task changes its tracer without anybody seeing it.
 //!
-//! A task that is about to leave the kernel, at its first stop or at the exit of a syscall, is pointed back at
-//! the instruction through which it entered, with the number of `pause` and with all signals blocked, and is detached. It sleeps there, in a plain
-//! syscall, until another thread attaches, puts registers and mask back, and resumes it. No stop
-//! signal and no SIGCHLD is involved, so neither it nor its parent can tell.
+//! A task that is about to leave the kernel, at the exit of a syscall, is pointed back at the instruction
+//! through which it entered, with the number of `pause` and with all signals blocked, and is detached. It
+//! sleeps there, in a plain syscall, until another thread attaches, puts registers and mask back, and
+//! resumes it. No stop signal and no SIGCHLD is involved, so neither it nor its parent can tell.
 
 use super::failure::{Traced, traced};
 use super::registers;
-use super::stop::{Report, Stop, SyscallStop, TrapStop, decode};
+use super::stop::{Report, Stop, SyscallStop, decode};
 use super::{Lost, placement};
 use crate::abi::{Abi, Numbers};
 use crate::sys::ptrace::Registers;
@@ -26,27 +26,9 @@ pub struct Parked {
     pub home: Option<usize>,
 }
 
-/// A stop on the way out of the kernel.
-pub trait Leaving {
-    /// The stopped task.
-    fn tid(&self) -> Tid;
-}
-
-impl Leaving for TrapStop {
-    fn tid(&self) -> Tid {
-        self.0.tid
-    }
-}
-
-impl Leaving for SyscallStop {
-    fn tid(&self) -> Tid {
-        self.0.tid
-    }
-}
-
 /// Parks a task; gives the stop back where that is impossible: it did not enter the kernel through a plain
 /// syscall instruction, or the kernel is about to restart its call.
-pub fn park<S: Leaving>(stop: S) -> Traced<Result<Parked, S>> {
+pub fn park(stop: SyscallStop) -> Traced<Result<Parked, SyscallStop>> {
     let tid = stop.tid();
     let own = traced("reading the registers", tid, sys::ptrace::registers(tid))?;
     if registers::restarts(own.rax as i64) {
