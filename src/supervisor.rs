@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,11 +77,11 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
 /// Says on the command's stderr what must be said while it runs. Nothing of the command's is held open for
 /// that: its own descriptor is borrowed, as long as it is still the one that the command was started with.
 fn voice(command: Tid, stderr: Option<(u64, u64)>) -> Voice {
-    let command = sys::process::open(command).ok();
+    let command = sys::descriptor::open_task(command).ok();
     Voice::new(move |sentence| {
-        let borrowed = command.as_ref().and_then(|command| {
-            sys::process::borrow(command.as_fd(), libc::STDERR_FILENO).ok().map(File::from)
-        });
+        let borrowed = command
+            .as_ref()
+            .and_then(|command| sys::descriptor::take(command, libc::STDERR_FILENO).ok().map(File::from));
         if let Some(mut file) = borrowed
             && let Ok(found) = file.metadata()
             && stderr == Some((found.dev(), found.ino()))

@@ -7,7 +7,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::{Errno, Result, Tid};
 
-/// pidfd_open(2) of a task; where the kernel knows only processes (before 6.9), of a process.
+/// pidfd_open(2) of a task, whoever has its id later; where the kernel knows only processes (before 6.9), of a
+/// process.
 pub fn open_task(tid: Tid) -> Result<OwnedFd> {
     const PIDFD_THREAD: i32 = libc::O_EXCL;
     match pidfd_open(tid, PIDFD_THREAD) {

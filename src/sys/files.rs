@@ -46,6 +46,15 @@ pub fn statx(directory: RawFd, path: &CStr, flags: i32, mask: u32) -> Result<[u8
     Errno::result(outcome).map(|_| bytes)
 }
 
+/// statx(2) of a path of the caller's: basic attributes and birth time.
+///
+/// # Errors
+/// As [`statx`].
+pub fn describe(path: &CStr, follow: bool) -> Result<[u8; 256]> {
+    let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+    statx(CWD, path, flags, libc::STATX_BASIC_STATS | libc::STATX_BTIME)
+}
+
 /// statx(2) of what a descriptor names.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 use super::{Errno, Result, Tid};
 
@@ -112,22 +112,6 @@ pub fn duplicate(from: RawFd, to: RawFd) -> Result<()> {
     Errno::result(unsafe { libc::dup2(from, to) }).map(drop)
 }
 
-/// pidfd_open(2): a descriptor that stands for a process, whoever has its id later.
-pub fn open(pid: Tid) -> Result<OwnedFd> {
-    // SAFETY: all arguments are values.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: the kernel has just made this descriptor for nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// pidfd_getfd(2), Linux 5.6: what a descriptor of another process stands for.
-pub fn borrow(process: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: all arguments are values.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
-    // SAFETY: the kernel has just made this descriptor for nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
 /// tgkill(2): a signal to one thread; signal 0 only asks whether `tid` is a thread of `tgid`.
 pub fn tgkill(tgid: Tid, tid: Tid, signal: i32) -> Result<()> {
     // SAFETY: all arguments are values.
@@ -229,25 +213,6 @@ pub fn groups() -> Result<Vec<u32>> {
     let count = Errno::result(unsafe { libc::getgroups(count, groups.as_mut_ptr()) })?;
     groups.truncate(count as usize);
     Ok(groups)
-}
-
-/// statx(2) of a path, basic attributes and birth time, following links: a `struct statx`.
-pub fn statx(path: &CStr) -> Result<[u8; 256]> {
-    statx_with(path, 0)
-}
-
-/// The same, not following a final symbolic link.
-pub fn statx_link(path: &CStr) -> Result<[u8; 256]> {
-    statx_with(path, libc::AT_SYMLINK_NOFOLLOW)
-}
-
-fn statx_with(path: &CStr, flags: i32) -> Result<[u8; 256]> {
-    let mut attributes = [0; 256];
-    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
-    // SAFETY: the kernel reads a C string and writes one struct statx, which has 256 bytes.
-    let outcome =
-        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, attributes.as_mut_ptr().cast()) };
-    Errno::result(outcome).map(|_| attributes)
 }
 
 /// Whether the mount that holds `path` is nosuid (statvfs(3)).

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::abi::stat::{S_IFCHR, S_IFMT, Statx};
 use crate::abi::{DeviceNumber, Errno};
 use crate::ownership::Device;
-use crate::sys::{self, Tid};
+use crate::sys::{self, Tid, files};
 
 /// Where the container keeps its devices.
 const DIRECTORY: &str = "/dev";
@@ -54,7 +54,7 @@ pub fn name(device: Device) -> Result<&'static CStr, Errno> {
 
 fn is_here(name: &CStr, number: DeviceNumber) -> bool {
     let path = CString::new([DIRECTORY.as_bytes(), b"/", name.to_bytes()].concat());
-    let found = path.ok().and_then(|path| sys::process::statx(&path).ok());
+    let found = path.ok().and_then(|path| files::describe(&path, true).ok());
     found.map(|bytes| Statx::parse(&bytes)).is_some_and(|found| {
         found.mode & S_IFMT == S_IFCHR && (found.rdev == number.encode() || name == CONSOLE)
     })

@@ -9,7 +9,7 @@ use crate::abi::stat::Statx;
 use crate::cred::{Credentials, ExecFile, Execed};
 use crate::ownership::{Attributes, Identity, Kernel};
 use crate::ptrace::{self, EventStop, Traced, memory};
-use crate::sys::{self, Tid};
+use crate::sys::{self, Tid, files};
 use crate::syscalls::Stage;
 
 /// Entries of the auxiliary vector that speak of credentials (getauxval(3)).
@@ -88,7 +88,7 @@ impl Worker {
     /// The file whose image runs, as the guest sees it.
     fn image(&self, tgid: Tid) -> Option<ExecFile> {
         let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
-        let file = Statx::parse(&sys::process::statx(&path).ok()?);
+        let file = Statx::parse(&files::describe(&path, true).ok()?);
         let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
         let (ownership, identity) = (&self.shared.ownership, Identity::of(&file));
         ownership.meet(&file, &self.shared.view);

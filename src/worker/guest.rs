@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::tracee::SLOTS;
@@ -12,7 +12,7 @@ use crate::abi::{Abi, Call, DeviceNumber, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::{Device, Identity, Kernel, Ownership};
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
-use crate::sys::{self, Tid};
+use crate::sys::{self, Tid, files};
 use crate::syscalls::inode::Place;
 use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Stage, Stages, kernel};
 
@@ -66,8 +66,8 @@ impl<'a> Live<'a> {
     /// Gets what is open at a descriptor for the tracer too, as long as the handler runs.
     fn fetch(&self, descriptor: u64) -> Option<RawFd> {
         let tgid = self.worker.tracees.get(&self.stop.tid())?.tgid;
-        let process = sys::process::open(tgid).ok()?;
-        let open = sys::process::borrow(process.as_fd(), descriptor as RawFd).ok()?;
+        let process = sys::descriptor::open_task(tgid).ok()?;
+        let open = sys::descriptor::take(&process, descriptor as RawFd).ok()?;
         let number = open.as_raw_fd();
         self.fetched.borrow_mut().push(open);
         Some(number)
@@ -238,13 +238,13 @@ impl Guest for Live<'_> {
     fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
         let shared = &self.worker.shared;
         let open = self.open_file(descriptor).ok_or(Errno::ENOSYS)?;
-        let (path, look): (_, fn(&CStr) -> _) = match name {
-            [] => (open.clone(), sys::process::statx),
-            name => (below(&open, name).ok_or(Errno::ENOSYS)?, sys::process::statx_link),
+        let (path, follow) = match name {
+            [] => (open.clone(), true),
+            name => (below(&open, name).ok_or(Errno::ENOSYS)?, false),
         };
-        let found = match look(&path) {
+        let found = match files::describe(&path, follow) {
             // Without any /proc there are no paths of the tracer's own.
-            Err(sys::Errno::ENOENT) if sys::process::statx(&open).is_err() => return Err(Errno::ENOSYS),
+            Err(sys::Errno::ENOENT) if files::describe(&open, true).is_err() => return Err(Errno::ENOSYS),
             found => Statx::parse(&found.map_err(|errno| Errno(errno as i32))?),
         };
         let kernel = Kernel { uid: found.uid, gid: found.gid, mode: found.mode };

@@ -44,7 +44,7 @@ struct Placeholder {
 impl Labels {
     /// A label for the placeholder that is open at a descriptor.
     pub fn of(&self, tid: Tid, open: &CString) -> Option<u8> {
-        let found = sys::process::statx(open).ok()?;
+        let found = files::describe(open, true).ok()?;
         let identity = Identity::of(&Statx::parse(&found));
         let spelled = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
         let path = std::fs::read_link(open.to_str().ok()?).ok()?;
@@ -63,7 +63,7 @@ impl Labels {
 
     /// Puts a label on what `tid` has open at a descriptor, if it is a device that can bear it.
     pub fn stick(&self, tid: Tid, open: &CString, descriptor: i32, label: u8) -> Option<()> {
-        let found = Statx::parse(&sys::process::statx(open).ok()?);
+        let found = Statx::parse(&files::describe(open, true).ok()?);
         let task = is_memory(&found).then(|| sys::descriptor::open_task(tid).ok())??;
         let open = sys::descriptor::take(&task, descriptor).ok()?;
         sys::descriptor::set_signal(&open, label.into()).ok()
