@@ -205,8 +205,7 @@ impl Guest for Live<'_> {
     fn open_file(&self, descriptor: u64) -> Option<CString> {
         let path = match self.worker.shared.has_proc {
             true => format!("/proc/{}/fd/{}", self.stop.tid(), descriptor as i32),
-            false if self.worker.shared.has_self => format!("/proc/self/fd/{}", self.fetch(descriptor)?),
-            false => return None,
+            false => format!("/proc/self/fd/{}", self.fetch(descriptor)?),
         };
         CString::new(path).ok()
     }

@@ -39,8 +39,6 @@ pub struct Shared {
     pub watch_first: bool,
     /// Whether `/proc` knows the tracees by the ids that the tracer knows them by.
     pub(super) has_proc: bool,
-    /// Whether there is a `/proc` at all that knows the tracer.
-    pub(super) has_self: bool,
     /// Whether the ownership stage is up, for every process.
     ownership_raised: AtomicBool,
     /// Whether the removal stage is.
@@ -82,7 +80,6 @@ impl Shared {
             tally: summary.then(Tally::default),
             watch_first,
             has_proc: has_proc(),
-            has_self: std::path::Path::new("/proc/self/fd").exists(),
             raising: Mutex::new(()),
         }
     }
