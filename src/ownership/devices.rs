@@ -2,9 +2,14 @@
 //! sake, so it is worth knowing that there are none, and which cannot be one.
 
 use std::collections::HashSet;
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
+
+/// Where devices stand, below a root, that processes read and that read otherwise than an empty file.
+pub const READABLE: [&CStr; 6] =
+    [c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty", c"/dev/console"];
 
 /// The devices of one run.
 #[derive(Debug, Default)]

@@ -11,8 +11,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::kept::{Kept, Voice};
 use super::{
-    EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, Record, Table, Unusable, listing::Entry,
-    mark, reach, xattr,
+    EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Table, Unusable,
+    listing::Entry, mark, reach, xattr,
 };
 use crate::abi::{Errno, stat::Ctime};
 
@@ -156,9 +156,7 @@ fn note(file: Option<&Path>) -> Option<PathBuf> {
 
 /// Whether the container's own `/dev` has a placeholder of a device that its processes read.
 fn devices_stand_in_dev() -> bool {
-    const NAMES: [&CStr; 6] =
-        [c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty", c"/dev/console"];
-    NAMES.into_iter().any(|name| {
+    READABLE.into_iter().any(|name| {
         let line = reach::get(name, xattr::STAT).ok();
         xattr::fact(None, line.as_deref()).device.is_some()
     })

@@ -43,7 +43,7 @@ mod times;
 pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};
-pub use devices::Devices;
+pub use devices::{Devices, READABLE};
 pub use extras::{CAPABILITY, CAPABILITY_NAME, EXTRAS, Extra, Extras};
 pub use fact::{Device, Fact, Identity, Inode};
 pub use filesystem::Filesystem;

@@ -13,11 +13,7 @@ use super::device::{NULL, open_real};
 use super::inode::{self, AT_EMPTY_PATH, AT_FDCWD, Place};
 use super::{Guest, Stage, device, kernel};
 use crate::abi::Errno;
-use crate::ownership::{Device, Identity};
-
-/// The nodes whose presence in a root's `dev` matters to those who read.
-const READ: [&[u8]; 6] =
-    [b"/dev/zero", b"/dev/full", b"/dev/random", b"/dev/urandom", b"/dev/tty", b"/dev/console"];
+use crate::ownership::{Device, Identity, READABLE};
 
 /// A node was made at `place`, by this path in the directory at `parent`.
 pub fn made(guest: &mut dyn Guest, device: Option<Device>, place: Place, path: &[u8], parent: Option<Place>) {
@@ -85,8 +81,8 @@ pub fn moved(guest: &mut dyn Guest) {
     if guest.sandboxed() || !guest.ownership().devices().any() {
         return;
     }
-    for name in READ {
-        let place = inode::place_in_scratch(guest, AT_FDCWD, name, 0);
+    for name in READABLE {
+        let place = inode::place_in_scratch(guest, AT_FDCWD, name.to_bytes(), 0);
         let found = place.and_then(|place| inode::inspect(guest, place).ok());
         if found.is_some_and(|found| device::device(guest, &found).is_some()) {
             return guest.raise(Stage::Reading);
