@@ -60,6 +60,13 @@ pub struct Device {
 }
 
 impl Device {
+    /// The one that an inode is to the kernel, if it is one, by its type and number.
+    pub fn of(mode: u16, number: u32) -> Option<Device> {
+        let kind = mode & S_IFMT;
+        let DeviceNumber { major, minor } = DeviceNumber::decode(number);
+        matches!(kind, S_IFBLK | S_IFCHR).then_some(Device { block: kind == S_IFBLK, major, minor })
+    }
+
     /// Its number.
     pub const fn number(self) -> DeviceNumber {
         DeviceNumber { major: self.major, minor: self.minor }

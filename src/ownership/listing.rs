@@ -10,7 +10,6 @@
 use std::fmt::Write;
 
 use super::{Attributes, Device, Fact, Identity, Inode};
-use crate::abi::DeviceNumber;
 use crate::abi::stat::{PERMISSIONS, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG, Statx};
 use crate::cred::{Gid, Uid};
 
@@ -29,7 +28,7 @@ pub struct Entry {
     pub gid: Gid,
     /// How many names it had.
     pub links: u64,
-    /// The device it stands for, in the form of [`DeviceNumber::encode`].
+    /// The device it stands for, in the form of [`DeviceNumber::encode`](crate::abi::DeviceNumber::encode).
     pub rdev: u32,
 }
 
@@ -49,14 +48,11 @@ impl Entry {
 
     /// What it says of its inode.
     pub fn fact(&self) -> Fact {
-        let kind = self.mode & S_IFMT;
-        let number = DeviceNumber::decode(self.rdev);
-        let device = Device { block: kind == S_IFBLK, major: number.major, minor: number.minor };
         Fact {
             uid: Some(self.uid),
             gid: Some(self.gid),
             mode: Some(self.mode & PERMISSIONS),
-            device: matches!(kind, S_IFBLK | S_IFCHR).then_some(device),
+            device: Device::of(self.mode, self.rdev),
             ..Fact::default()
         }
     }

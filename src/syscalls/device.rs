@@ -110,7 +110,7 @@ pub fn opened(guest: &mut dyn Guest, result: SysResult, place: Place, flags: u32
         let _ = guest.inject(&kernel::FTRUNCATE, [descriptor, 0, 0, 0, 0, 0]);
         return result;
     }
-    let label = device.filter(|device| device.is_memory()).and_then(|_| guest.label(descriptor));
+    let label = if device.is_some_and(Device::is_memory) { guest.label(descriptor) } else { None };
     guest.inject(&kernel::CLOSE, [descriptor, 0, 0, 0, 0, 0])?;
     let opened = open_real(guest, real?, flags)?;
     if let Some(label) = label {

@@ -65,7 +65,8 @@ fn exchange(guest: &mut dyn Guest, descriptor: u64, device: Device) -> Result<()
     if !is_placeholder || flags & O_PATH != 0 || guest.is_nodev(descriptor) {
         return Ok(());
     }
-    let (name, label) = (guest.real_device(device)?, guest.label(descriptor));
+    let name = guest.real_device(device)?;
+    let label = if device.is_memory() { guest.label(descriptor) } else { None };
     let opened = open_real(guest, name, flags as u32)?;
     let how = if cloexec { O_CLOEXEC } else { 0 };
     let put = guest.inject(&kernel::DUP3, [opened, descriptor, how, 0, 0, 0]);

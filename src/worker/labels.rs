@@ -16,14 +16,11 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 
-use crate::abi::DeviceNumber;
-use crate::abi::stat::{S_IFCHR, S_IFMT, Statx};
-use crate::ownership::Identity;
+use crate::abi::stat::Statx;
+use crate::ownership::{Device, Identity};
 use crate::sys::{self, Tid, files};
 use crate::syscalls::Look;
 
-/// The devices of memory (Documentation/admin-guide/devices.txt).
-const MEMORY: u32 = 1;
 /// How many signals there are. The placeholders beyond are not told apart from the device.
 const MOST: usize = 64;
 
@@ -114,5 +111,5 @@ fn root_of(tid: Tid) -> String {
 }
 
 fn is_memory(found: &Statx) -> bool {
-    found.mode & S_IFMT == S_IFCHR && DeviceNumber::decode(found.rdev).major == MEMORY
+    Device::of(found.mode, found.rdev).is_some_and(Device::is_memory)
 }
