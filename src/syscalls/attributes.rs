@@ -13,6 +13,9 @@ use crate::abi::acl::LARGEST;
 use crate::abi::{Errno, KernelCall};
 use crate::ownership::{reach, xattr};
 
+/// An attribute that no inode bears, to be asked for or taken away in place of another.
+pub const NOBODYS: &CStr = c"user.remainroot.none";
+
 /// Where in the scratch memory a `struct xattr_args` stands, behind a path of ours.
 const ARGS: u64 = 4608;
 /// Its size.

@@ -153,7 +153,7 @@ fn remove(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<(), Errno>
 /// Whether the inode at `place` is on a filesystem or a mount that cannot be written, found out by taking
 /// away an attribute that nobody has: `mnt_want_write` comes before every question of permission.
 pub fn is_read_only(guest: &mut dyn Guest, place: Place) -> bool {
-    attributes::remove(guest, place, c"user.remainroot.none") == Err(Errno::EROFS)
+    attributes::remove(guest, place, attributes::NOBODYS) == Err(Errno::EROFS)
 }
 
 #[cfg(test)]

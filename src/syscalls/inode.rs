@@ -21,6 +21,8 @@ pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 pub const AT_NO_AUTOMOUNT: u32 = 0x800;
 /// An empty path means the descriptor itself.
 pub const AT_EMPTY_PATH: u32 = 0x1000;
+/// unlinkat(2) of a directory.
+pub const AT_REMOVEDIR: u64 = 0x200;
 
 /// Longest path the kernel takes, with its NUL.
 const PATH_MAX: usize = 4096;

@@ -5,20 +5,12 @@
 //! descriptor may keep it alive: what it was is looked at before, and the kernel's call is made in the
 //! handler, so that nothing has to be carried to an exit stop.
 
-use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::sticky::{self, Name};
+use super::inode::{self, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, Place};
+use super::sticky::{self, Name, RENAME_EXCHANGE, RENAME_WHITEOUT};
 use super::{Guest, Verdict, create, frozen, kernel};
 use crate::abi::stat::{S_IFDIR, S_IFMT, Statx};
 use crate::abi::{Errno, KernelCall};
 use crate::ownership::Identity;
-
-/// unlinkat(2) of a directory.
-const AT_REMOVEDIR: u64 = 0x200;
-/// renameat2(2) that changes two names for each other.
-const RENAME_EXCHANGE: u64 = 2;
-
-/// renameat2(2) that leaves a whiteout behind.
-const RENAME_WHITEOUT: u64 = 4;
 
 /// unlink(2).
 pub fn unlink(guest: &mut dyn Guest) -> Verdict {

@@ -3,7 +3,7 @@
 //! The kernel takes every guest for root. Here its other reasons to refuse are found out before, as it
 //! would have found them first.
 
-use super::inode::{self, AT_SYMLINK_NOFOLLOW, Place};
+use super::inode::{self, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, Place};
 use super::{Guest, kernel};
 use crate::abi::Errno;
 use crate::abi::stat::{S_IFDIR, S_IFMT, Statx};
@@ -13,12 +13,12 @@ use crate::ownership::rules;
 /// A directory argument and a path.
 pub type Name = [u64; 2];
 
-/// unlinkat(2) of a directory.
-const AT_REMOVEDIR: u64 = 0x200;
-/// The flags of renameat2(2).
+/// renameat2(2) that takes no name from anything.
 const RENAME_NOREPLACE: u64 = 1;
-const RENAME_EXCHANGE: u64 = 2;
-const RENAME_WHITEOUT: u64 = 4;
+/// renameat2(2) that changes two names for each other.
+pub const RENAME_EXCHANGE: u64 = 2;
+/// renameat2(2) that leaves a whiteout behind.
+pub const RENAME_WHITEOUT: u64 = 4;
 
 /// Whether the guest might be kept from anything.
 fn minds(guest: &dyn Guest) -> bool {

@@ -1,7 +1,7 @@
 //! Taking back the kernel's share of a call whose other share could not be kept, for want of room: the guest is
 //! told that the call failed, so nothing of it may stay.
 
-use super::inode::{self, Place};
+use super::inode::{self, AT_REMOVEDIR, Place};
 use super::{Guest, chmod, kernel};
 use crate::abi::Errno;
 use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, Statx};
@@ -11,7 +11,6 @@ use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, Statx};
 /// # Errors
 /// That of `kept`.
 pub fn made(guest: &mut dyn Guest, made: Place, kept: Result<(), Errno>) -> Result<(), Errno> {
-    const AT_REMOVEDIR: u64 = 0x200;
     if kept.is_err()
         && let Place::Path { directory, path, .. } = made
         && let Ok(statx) = inode::look(guest, made)

@@ -5,9 +5,7 @@ use super::request::{Kind, Operand, Request};
 use crate::abi::{Errno, SysResult};
 use crate::ownership::{EXTRAS, MARK, xattr};
 use crate::syscalls::Guest;
-
-/// A name that no inode bears, to be asked for in place of a hidden one.
-const NOBODYS: &[u8] = b"user.remainroot.none\0";
+use crate::syscalls::attributes::NOBODYS;
 
 /// Whether an attribute is one of ours.
 pub(super) fn is_hidden(guest: &dyn Guest, name: &[u8]) -> bool {
@@ -20,5 +18,11 @@ pub(super) fn absent(guest: &mut dyn Guest, request: &Request, kind: Kind) -> Sy
     if guest.sandboxed() {
         return Err(Errno::ENODATA);
     }
-    request.run_with(guest, kind, Operand::Bytes(NOBODYS), Operand::At(request.value), request.size)
+    request.run_with(
+        guest,
+        kind,
+        Operand::Bytes(NOBODYS.to_bytes_with_nul()),
+        Operand::At(request.value),
+        request.size,
+    )
 }

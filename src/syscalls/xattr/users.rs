@@ -2,19 +2,16 @@
 
 use super::foreign;
 use super::request::{Kind, Request};
-use crate::abi::stat::{S_IFDIR, S_IFMT, S_IFREG, Statx};
+use crate::abi::stat::{S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::cred::Cap;
 use crate::ownership::{Attributes, rules};
+use crate::syscalls::attributes::NOBODYS;
 use crate::syscalls::inode;
 use crate::syscalls::{Guest, Verdict};
 
-/// An attribute that no inode bears.
-const PROBE: &[u8] = b"user.remainroot.none";
 /// The beginning of each, and no name.
 pub(super) const BARE: &[u8] = b"user.";
-/// A directory in which only owners may remove each other's files.
-const S_ISVTX: u16 = 0o1000;
 
 /// Sets one.
 pub(super) fn set<const FORM: u8>(guest: &mut dyn Guest, request: &Request) -> Verdict {
@@ -93,7 +90,7 @@ fn refused(guest: &mut dyn Guest, request: &Request, result: SysResult) -> Resul
     if !matches!(inode.mode & S_IFMT, S_IFREG | S_IFDIR) {
         return Err(Errno::EPERM);
     }
-    if request.kernel_has(guest, PROBE) == Err(Errno::EOPNOTSUPP) {
+    if request.kernel_has(guest, NOBODYS.to_bytes()) == Err(Errno::EOPNOTSUPP) {
         return Err(Errno::EOPNOTSUPP);
     }
     if request.name == BARE { Err(Errno::EINVAL) } else { Ok(statx) }
