@@ -137,10 +137,6 @@ const INO: Field = Field::new(32, 8);
 const BLOCK_SIZE: Field = Field::new(4, 4);
 const LINKS: Field = Field::new(16, 4);
 const BLOCKS: Field = Field::new(48, 8);
-const ATIME: Field = Field::new(64, 8);
-const ATIME_NANOSECONDS: Field = Field::new(72, 4);
-const MTIME: Field = Field::new(112, 8);
-const MTIME_NANOSECONDS: Field = Field::new(120, 4);
 
 /// `struct stat` of x86_64.
 pub const X86_64: StatLayout = StatLayout {
@@ -157,15 +153,7 @@ pub const X86_64: StatLayout = StatLayout {
     mtime: Clock::new((88, 8), (96, 8)),
     ctime: Field::new(104, 8),
     ctime_nanoseconds: Some(Field::new(112, 8)),
-    rest: &[
-        (Field::new(16, 8), LINKS),
-        (Field::new(56, 8), BLOCK_SIZE),
-        (Field::new(64, 8), BLOCKS),
-        (Field::new(72, 8), ATIME),
-        (Field::new(80, 8), ATIME_NANOSECONDS),
-        (Field::new(88, 8), MTIME),
-        (Field::new(96, 8), MTIME_NANOSECONDS),
-    ],
+    rest: &[(Field::new(16, 8), LINKS), (Field::new(56, 8), BLOCK_SIZE), (Field::new(64, 8), BLOCKS)],
 };
 
 /// `struct stat` of aarch64 (asm-generic/stat.h).
@@ -183,15 +171,7 @@ pub const AARCH64: StatLayout = StatLayout {
     mtime: Clock::new((88, 8), (96, 8)),
     ctime: Field::new(104, 8),
     ctime_nanoseconds: Some(Field::new(112, 8)),
-    rest: &[
-        (Field::new(20, 4), LINKS),
-        (Field::new(56, 4), BLOCK_SIZE),
-        (Field::new(64, 8), BLOCKS),
-        (Field::new(72, 8), ATIME),
-        (Field::new(80, 8), ATIME_NANOSECONDS),
-        (Field::new(88, 8), MTIME),
-        (Field::new(96, 8), MTIME_NANOSECONDS),
-    ],
+    rest: &[(Field::new(20, 4), LINKS), (Field::new(56, 4), BLOCK_SIZE), (Field::new(64, 8), BLOCKS)],
 };
 
 /// `struct stat` of i386: 16-bit ids.
@@ -232,10 +212,6 @@ pub const I386_64: StatLayout = StatLayout {
         (Field::new(20, 4), LINKS),
         (Field::new(52, 4), BLOCK_SIZE),
         (Field::new(56, 8), BLOCKS),
-        (Field::new(64, 4), ATIME),
-        (Field::new(68, 4), ATIME_NANOSECONDS),
-        (Field::new(72, 4), MTIME),
-        (Field::new(76, 4), MTIME_NANOSECONDS),
     ],
 };
 
@@ -387,7 +363,12 @@ impl StatLayout {
             (self.ctime, STATX.ctime),
         ];
         let nanoseconds = self.ctime_nanoseconds.zip(STATX.ctime_nanoseconds);
-        for (to, from) in same.iter().chain(&nanoseconds).chain(self.rest) {
+        let clocks = [(self.atime, STATX.atime), (self.mtime, STATX.mtime)].map(|(to, from)| {
+            let nanoseconds = to.nanoseconds.zip(from.nanoseconds);
+            [Some((to.seconds, from.seconds)), nanoseconds]
+        });
+        let clocks = clocks.as_flattened().iter().flatten();
+        for (to, from) in same.iter().chain(&nanoseconds).chain(clocks).chain(self.rest) {
             put(to.patch(from.get(statx)));
         }
         bytes

@@ -118,3 +118,31 @@ fn a_birth_time_counts_only_where_the_mask_has_it() {
 fn a_structure_cut_short_reads_as_zeros() {
     assert_eq!(X86_64.read(&[0xFF; 30]).gid, 0);
 }
+
+#[test]
+fn what_is_made_from_a_statx_has_all_its_fields() {
+    // Every byte another, but for the high halves of what is narrower elsewhere.
+    let mut statx: [u8; 256] = std::array::from_fn(|index| index as u8);
+    for high in [30, 31, 68, 69, 70, 71, 100, 101, 102, 103, 116, 117, 118, 119] {
+        statx[high] = 0;
+    }
+    let value = |offset: usize, width: usize| Field::new(offset, width).get(&statx);
+    let told = [(64, 8), (72, 4), (112, 8), (120, 4), (96, 8), (104, 4), (16, 4), (4, 4), (48, 8), (40, 8)];
+    for (layout, fields) in [
+        (
+            X86_64,
+            [(72, 8), (80, 8), (88, 8), (96, 8), (104, 8), (112, 8), (16, 8), (56, 8), (64, 8), (48, 8)],
+        ),
+        (
+            AARCH64,
+            [(72, 8), (80, 8), (88, 8), (96, 8), (104, 8), (112, 8), (20, 4), (56, 4), (64, 8), (48, 8)],
+        ),
+        (I386_64, [(64, 4), (68, 4), (72, 4), (76, 4), (80, 4), (84, 4), (20, 4), (52, 4), (56, 8), (44, 8)]),
+    ] {
+        let bytes = layout.fill(&statx);
+        for ((offset, width), (from, length)) in fields.into_iter().zip(told) {
+            assert_eq!(Field::new(offset, width).get(&bytes), value(from, length), "at {offset}");
+        }
+        assert_eq!(layout.read(&bytes), STATX.read(&statx));
+    }
+}
