@@ -105,9 +105,7 @@ impl Table {
         filesystem: Filesystem,
         ino: u64,
     ) -> Result<bool, Trouble> {
-        let connection = self.connection()?;
-        let mut query = connection.prepare_cached(ANY_NAMED)?;
-        Ok(query.exists(params![filesystem.id, ino.cast_signed()])?)
+        self.judge(self.connection().and_then(|connection| has_attributes(&connection, filesystem, ino)))
     }
 
     /// The value of an inode's attribute, if it has it.
@@ -287,6 +285,11 @@ fn note_fleeting(connection: &Connection, filesystem: i64) -> rusqlite::Result<(
         connection.prepare_cached(NOTE_FLEETING)?.execute(params![filesystem, boot])?;
     }
     Ok(())
+}
+
+fn has_attributes(connection: &Connection, filesystem: Filesystem, ino: u64) -> Result<bool, Trouble> {
+    let mut query = connection.prepare_cached(ANY_NAMED)?;
+    Ok(query.exists(params![filesystem.id, ino.cast_signed()])?)
 }
 
 fn attribute(connection: &Connection, key: Key, name: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
