@@ -236,20 +236,24 @@ fn a_device_that_another_tool_or_listing_speaks_of_opens_as_one() {
     small_root(&place, &["sh", "cat", "stat", "find"]);
     let script = "setfattr -n user.containers.override_stat -v 0:0:0666:char-1-7 root/dev/full; \
          setfattr -n user.containers.override_stat -v 0:0:0660:block-8-0 root/dev/sda";
-    let script = format!("touch root/dev/full root/dev/sda; {script}");
+    let state = "mkdir -p root/state/remainroot; chown -R 65534:65534 root/state";
+    let script = format!("touch root/dev/full root/dev/sda; {script}; {state}");
     let marked = Command::new("sh").args(["-c", &script]).current_dir(place.path()).status().unwrap();
     assert!(marked.success());
     let look = "stat -c %F dev/full; find dev -type b; (cat < dev/sda) 2>&1";
     let inside = |options: &[&str]| {
-        let words =
-            ["chroot", "root", "/remainroot", "--store=xattr"].into_iter().chain(options.iter().copied());
+        let words = ["chroot", "root", "/remainroot"].into_iter().chain(options.iter().copied());
         let words: Vec<_> = words.chain(["--", "/bin/sh", "-c", look]).collect();
-        Run::new(How::Namespace, words).directory(place.path()).output().stdout
+        let run = Run::new(How::Namespace, words).variable("XDG_STATE_HOME", "/state");
+        run.directory(place.path()).output().stdout
     };
-    assert!(inside(&[]).contains("regular"), "a container of ours without a mark has nothing to look for");
-    let adopted = inside(&["--adopt"]);
+    let unmarked = inside(&["--store=xattr"]);
+    assert!(unmarked.contains("regular"), "a container of ours without a mark has nothing to look for");
+    std::fs::write(place.path().join("root/state/remainroot/facts.devices"), "").unwrap();
+    assert_eq!(inside(&["--store=auto"]), unmarked, "the note is of a container that bears no mark");
+    let adopted = inside(&["--store=xattr", "--adopt"]);
     assert!(adopted.starts_with("character special file\ndev/sda\n"), "{adopted}");
-    assert_eq!(inside(&[]), adopted, "the mark says so from now on");
+    assert_eq!(inside(&["--store=xattr"]), adopted, "the mark says so from now on");
     let outside = |options: &[&str], script: &str| {
         let run = options.iter().fold(Run::shell(How::Remainroot, script), |run, option| run.option(option));
         let output = run.option("--store=memory").directory(place.path()).output();

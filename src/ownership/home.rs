@@ -38,6 +38,8 @@ pub enum Choice {
 pub struct Home {
     attributes: bool,
     file: Option<PathBuf>,
+    /// Where it is said that there are devices, when the root directory cannot bear the mark: beside the file.
+    note: Option<PathBuf>,
     /// Whether the file was asked for by name, so that the guest must not go on without it.
     named: bool,
     /// Why there is no file where there should be one.
@@ -80,8 +82,9 @@ impl Home {
                 };
                 let file = file.filter(|_| lacks.is_none());
                 file.as_deref().map(has_facts).transpose()?;
-                let evidence = mark::at_start(note(file.as_deref()).as_deref());
-                Home { attributes: true, file, lacks, evidence, ..Home::default() }
+                let note = file.as_ref().map(|file| file.with_extension("devices"));
+                let evidence = mark::at_start(note.as_deref());
+                Home { attributes: true, file, note, lacks, evidence, ..Home::default() }
             }
             Choice::File(file) => {
                 Table::placeable(&file)?;
@@ -99,7 +102,7 @@ impl Home {
     pub fn adopt(&mut self) {
         if self.attributes {
             // Where it cannot be set every run looks from its start.
-            let _ = mark::set(Evidence::Devices, note(self.file.as_deref()).as_deref());
+            let _ = mark::set(Evidence::Devices, self.note.as_deref());
             self.evidence = Evidence::Devices;
         }
     }
@@ -147,11 +150,6 @@ fn is_own(file: &Path) -> bool {
         Ok(found) => found.uid() == geteuid().as_raw(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
-}
-
-/// Where it is said that there are devices, when the root directory cannot bear the mark: beside the file.
-fn note(file: Option<&Path>) -> Option<PathBuf> {
-    file.map(|file| file.with_extension("devices"))
 }
 
 /// Whether the container's own `/dev` has a placeholder of a device that its processes read.
@@ -271,7 +269,7 @@ impl Lasting {
 
     fn set_mark(&self, evidence: Evidence) -> Result<(), Errno> {
         if self.home.attributes {
-            mark::set(evidence, note(self.home.file.as_deref()).as_deref())?;
+            mark::set(evidence, self.home.note.as_deref())?;
         }
         self.evidence.store(true, Ordering::Release);
         Ok(())
@@ -284,7 +282,7 @@ impl Lasting {
         }
         let made = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
         let found = match &self.home.file {
-            file if self.home.attributes => mark::read(note(file.as_deref()).as_deref()),
+            _ if self.home.attributes => mark::read(self.home.note.as_deref()),
             Some(file) if !self.evidence() && made(file) => Evidence::Facts,
             _ => Evidence::Nothing,
         };

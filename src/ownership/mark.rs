@@ -29,24 +29,30 @@ pub enum Evidence {
     Devices,
 }
 
-/// What the mark says. Where the root could not bear it there may be facts, and devices where there is a `note` of
+/// What the mark says. Where the root cannot bear it there may be facts, and devices where there is a `note` of
 /// them: a stop of every open would be too much on suspicion.
 pub(super) fn at_start(note: Option<&Path>) -> Evidence {
-    let bears_none = || sys::xattr::length(ROOT, MARK) == Err(sys::Errno::ENODATA);
     match read(note) {
-        Evidence::Nothing if !bears_none() || access(ROOT, AccessFlags::W_OK).is_err() => Evidence::Facts,
+        Evidence::Nothing if !can_be_set() => Evidence::Facts,
         said => said,
     }
 }
 
-/// What the mark says, if there is one, or the note.
+/// What the mark says, if there is one, or the note where there can be none: where there can, the note is of
+/// another container with the same state directory.
 pub(super) fn read(note: Option<&Path>) -> Evidence {
     match sys::xattr::get(ROOT, MARK, &mut [0; 16]) {
         Ok(NO_DEVICES) => Evidence::Facts,
         Ok(_) => Evidence::Devices,
-        Err(_) if note.is_some_and(Path::exists) => Evidence::Devices,
+        Err(_) if note.is_some_and(Path::exists) && !can_be_set() => Evidence::Devices,
         Err(_) => Evidence::Nothing,
     }
+}
+
+/// Whether the root could bear the mark that it has not.
+fn can_be_set() -> bool {
+    let bears_none = sys::xattr::length(ROOT, MARK) == Err(sys::Errno::ENODATA);
+    bears_none && access(ROOT, AccessFlags::W_OK).is_ok()
 }
 
 /// Sets the mark. Where it can never be set every run looks for facts from its start, and for devices where there is
