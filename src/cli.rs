@@ -154,6 +154,9 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
             "--load and --save are for --store=memory: other stores keep facts themselves",
         ));
     }
+    if adopt && !matches!(store, Choice::Auto(_) | Choice::Attributes) {
+        return Err(Failure::Options("--adopt is for stores on the files: auto or xattr"));
+    }
     let load = load.map(|path| loaded(path)).transpose()?.unwrap_or_default();
     let verbosity = matches.get_count("verbose");
     Ok(Plan { command, store, adopt, load, save, allow_real_root, summary, verbosity, ..Plan::default() })

@@ -153,6 +153,16 @@ fn a_wrong_command_line_is_said_and_ends_with_125() {
 }
 
 #[test]
+fn an_option_that_would_mean_nothing_is_refused() {
+    for store in ["memory", "facts"] {
+        let run = Run::new(How::Remainroot, ["true"]).option("--adopt").option(&format!("--store={store}"));
+        let output = run.output();
+        let sentence = "remainroot: --adopt is for stores on the files: auto or xattr\n";
+        assert_eq!((output.code(), output.stderr.as_str()), (125, sentence));
+    }
+}
+
+#[test]
 fn real_root_is_refused_with_a_sentence_unless_it_insists() {
     if !needs_root() {
         return;
