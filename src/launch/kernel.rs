@@ -27,11 +27,20 @@ const NEEDS: &[Need] = &[
     need((5, 3), "PTRACE_GET_SYSCALL_INFO", None),
     need(
         (5, 6),
+        "openat2(2)",
+        Some("tracees are made to look at files themselves, which takes two more stops"),
+    ),
+    need(
+        (5, 6),
         "pidfd_getfd(2)",
         Some("without a /proc of its own the tracer sees nothing by a path's descriptor"),
     ),
-    need((5, 8), "faccessat2(2)", Some("a refused chown on a read-only filesystem gives EPERM, not EROFS")),
     need((5, 9), "close_range(2)", Some("descriptors are closed one by one")),
+    need(
+        (6, 8),
+        "STATX_MNT_ID_UNIQUE",
+        Some("which filesystem an inode is on is asked again whenever it is looked at"),
+    ),
     need(
         (6, 13),
         "getxattrat(2)",
