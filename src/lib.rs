@@ -47,22 +47,22 @@
 //!    result register 0, and the task goes on. No exit stop.
 //!
 //! A `stat` after a `chown` goes another way: the first fact about an inode ([`ownership`]) raises the
-//! ownership stage in every process before that chown returns. The worker then has the kernel look at what the path
-//! names from the task's own root and directory (`worker/sight.rs`) and replies with the whole structure. Where that
-//! might be another inode, in `/proc` or past another root's edge, the kernel runs the stat and the exit stop
-//! writes to the guest's buffer what differs (`Verdict::Amend`).
+//! ownership stage in every process before that chown returns. The worker then has the kernel look at what
+//! the path names from the task's own root and directory (`worker/sight.rs`) and replies with the whole
+//! structure. Where that might be another inode, in `/proc` or past another root's edge, the kernel runs the
+//! stat and the exit stop writes to the guest's buffer what differs (`Verdict::Amend`).
 //!
 //! An open of what mknod made goes a third: once there is a device anywhere, or may be one of an earlier run,
-//! opens stop that might meet one (`syscalls/nodes.rs`); the worker looks at what the path names and lets the kernel go on, but
-//! where it is a placeholder the task itself is made to open the container's own device, below a descriptor of
-//! `/dev` that it was handed (`syscalls/device.rs`).
+//! opens stop that might meet one (`syscalls/nodes.rs`); the worker looks at what the path names and lets the
+//! kernel go on, but where it is a placeholder the task itself is made to open the container's own device,
+//! below a descriptor of `/dev` that it was handed (`syscalls/device.rs`).
 //!
 //! # Births, and why a worker has one thread group
 //!
-//! ptrace ownership is bound to a thread. A new process is born attached to its parent's worker and stays with it
-//! for its first milliseconds, in which most end. One that lives on is [parked](ptrace::park) at the exit of a syscall in a
-//! `pause` of its own, detached and handed to another worker over a channel; its parent does not wait for that, and
-//! nobody outside can see it (`worker/handover.rs`).
+//! ptrace ownership is bound to a thread. A new process is born attached to its parent's worker and stays
+//! with it for its first milliseconds, in which most end. One that lives on is [parked](ptrace::park) at the
+//! exit of a syscall in a `pause` of its own, detached and handed to another worker over a channel; its
+//! parent does not wait for that, and nobody outside can see it (`worker/handover.rs`).
 //!
 //! # What was measured
 //!
@@ -72,16 +72,18 @@
 //! (`ptrace/placement.rs`), follows a tracee that ran for more than a millisecond, and exec is
 //! reported only for processes that need it. `scripts/bench` prints the figures of the machine it runs on.
 //!
-//! Handing every child over at birth costs a storm of short processes 1.18 times the bare namespace. Leaving each with
-//! its parent's worker costs 1.10, but of two storms at once the first then takes 1.15 times as long and the second 1.60,
-//! since one thread serves both. Handing over what has lived for 5 ms costs 1.10, and of two storms
-//! each has its worker. Three stops a process are left, birth, first stop and the parent's SIGCHLD, and 23 calls of the
-//! tracer's, twelve of them about affinity. A start of remainroot itself costs 0.7 ms more than `unshare -r`.
+//! Handing every child over at birth costs a storm of short processes 1.18 times the bare namespace. Leaving
+//! each with its parent's worker costs 1.10, but of two storms at once the first then takes 1.15 times as
+//! long and the second 1.60, since one thread serves both. Handing over what has lived for 5 ms costs 1.10,
+//! and of two storms each has its worker. Three stops a process are left, birth, first stop and the parent's
+//! SIGCHLD, and 23 calls of the tracer's, twelve of them about affinity. A start of remainroot itself costs
+//! 0.7 ms more than `unshare -r`.
 //!
-//! A stat that is corrected at its exit stop took 19.5 µs, and 40 where the inode's home had to be read by injected
-//! calls; answered at the first stop from outside it takes 15.7 µs, of which the stop is 9. A user notification with the
-//! synchronous wake-up took 3.7 µs for the round trip on the same machine (34.8 without that flag) and 8.9 with the look at
-//! the path: it is the next thing to build. An answer inside the process would save the round trip as well.
+//! A stat that is corrected at its exit stop took 19.5 µs, and 40 where the inode's home had to be read by
+//! injected calls; answered at the first stop from outside it takes 15.7 µs, of which the stop is 9. A user
+//! notification with the synchronous wake-up took 3.7 µs for the round trip on the same machine (34.8 without
+//! that flag) and 8.9 with the look at the path: it is the next thing to build. An answer inside the process
+//! would save the round trip as well.
 #![cfg_attr(not(test), warn(clippy::all))]
 
 pub mod abi;

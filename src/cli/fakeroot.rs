@@ -74,8 +74,8 @@ pub(super) fn main(words: Vec<OsString>) -> u8 {
     }
 }
 
-/// Whether the command would be loaded with fakeroot's library, which finds its daemon by `FAKEROOTKEY`. The real
-/// fakeroot refuses too where it finds that set.
+/// Whether the command would be loaded with fakeroot's library, which finds its daemon by `FAKEROOTKEY`. The
+/// real fakeroot refuses too where it finds that set.
 fn is_preloaded() -> bool {
     std::env::var_os("LD_PRELOAD").is_some_and(|names| names.to_string_lossy().contains("libfakeroot"))
 }

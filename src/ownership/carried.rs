@@ -50,8 +50,8 @@ impl Carried {
         self.waiting.read().get(&inode).map(Entry::fact)
     }
 
-    /// An inode was looked at, which is noted where a listing is to be written. Has `keep` keep what waited for it, if it is the one that was meant, before
-    /// anybody can find it gone from here.
+    /// An inode was looked at, which is noted where a listing is to be written. Has `keep` keep what waited
+    /// for it, if it is the one that was meant, before anybody can find it gone from here.
     pub(super) fn meet(&self, statx: &Statx, notes: bool, keep: impl FnOnce(Identity, Kernel, Fact)) {
         let identity = Identity::of(statx);
         let kernel = Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode };

@@ -334,8 +334,9 @@ impl Lasting {
         self.traffic.lock().entry(inode).or_default().readers += 1;
     }
 
-    /// The home was read, and will be known as it is now until the inode has another ctime, where one is said. Where nobody wrote meanwhile, so that what was read is worth more
-    /// than what memory says, that is to `learn` it, before anybody can begin to write.
+    /// The home was read, and will be known as it is now until the inode has another ctime, where one is
+    /// said. Where nobody wrote meanwhile, so that what was read is worth more than what memory says, that is
+    /// to `learn` it, before anybody can begin to write.
     pub(super) fn end_reading(
         &self,
         inode: Inode,

@@ -55,8 +55,8 @@ fn can_be_set() -> bool {
     bears_none && access(ROOT, AccessFlags::W_OK).is_ok()
 }
 
-/// Sets the mark. Where it can never be set every run looks for facts from its start, and for devices where there is
-/// a note of them.
+/// Sets the mark. Where it can never be set every run looks for facts from its start, and for devices where
+/// there is a note of them.
 ///
 /// # Errors
 /// `ENOSPC`, `EDQUOT`, `EIO`.

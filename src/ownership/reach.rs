@@ -1,4 +1,5 @@
-//! Extended attributes, filesystems and beginnings of files that the tracer itself reaches, by a path of its own.
+//! Extended attributes, filesystems and beginnings of files that the tracer itself reaches, by a path of its
+//! own.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;

@@ -9,9 +9,10 @@
 //! last change it was found good. What changed it since is found before the command starts, and what changes
 //! it later by the call that needs it.
 //!
-//! A row goes when its inode loses its last name to a call that is answered anyway, when an inode with its number
-//! is met that was born at another time, and when its filesystem was in the memory of an earlier boot. One
-//! that is removed behind our backs stays until then: nothing tells an unprivileged process that it is gone.
+//! A row goes when its inode loses its last name to a call that is answered anyway, when an inode with its
+//! number is met that was born at another time, and when its filesystem was in the memory of an earlier boot.
+//! One that is removed behind our backs stays until then: nothing tells an unprivileged process that it is
+//! gone.
 
 mod index;
 mod rows;

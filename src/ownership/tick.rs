@@ -57,6 +57,7 @@ fn ctime(file: &Metadata) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn no_inode_is_born_at_a_moment_that_has_passed() {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

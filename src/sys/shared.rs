@@ -26,7 +26,8 @@ impl Watched {
         if page == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        // SAFETY: the mapping is page-aligned, as long as the array, and never unmapped; the words are only read.
+        // SAFETY: the mapping is page-aligned, as long as the array, and never unmapped; the words are only
+        // read.
         Ok(Watched(unsafe { &*page.cast::<[AtomicU64; Watched::WORDS]>() }))
     }
 

@@ -86,8 +86,8 @@ fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes,
     xattr::of_chmod(guest, place, &now, mode).map(|()| 0)
 }
 
-/// Whether an overlay may make another inode of it, and an owner that it is given later could be kept only by its
-/// number.
+/// Whether an overlay may make another inode of it, and an owner that it is given later could be kept only by
+/// its number.
 fn may_be_copied_up(guest: &dyn Guest, statx: &Statx) -> bool {
     guest.ownership().keeps_beside() && !matches!(statx.mode & S_IFMT, S_IFREG | S_IFDIR)
 }

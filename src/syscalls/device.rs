@@ -1,23 +1,23 @@
 //! Opening what stands for a device gives the container's own device.
 //!
 //! While there may be any, every open stops that might meet one; [`nodes`](super::nodes) says which these are.
-//! Where the tracer can tell by itself what the path names (`Guest::sight`) nothing more is done about the others;
-//! else the kernel opens, and the tracer looks at what is open then: one stop more. What an open truncates is
-//! looked at before it does, since that would show in the placeholder's times.
+//! Where the tracer can tell by itself what the path names (`Guest::sight`) nothing more is done about the
+//! others; else the kernel opens, and the tracer looks at what is open then: one stop more. What an open
+//! truncates is looked at before it does, since that would show in the placeholder's times.
 //!
 //! Where it is a placeholder the guest closes it and opens the device below the container's `/dev`, of
 //! which the tracer sends it a descriptor: through a socket that the guest is made to make, so that it
 //! works whatever the guest's root, namespaces and ids are. It is the guest that opens, so that flags are
 //! its own, and `/dev/tty` is its own terminal.
 //!
-//! What it costs: no open stops before the first device. debootstrap makes one in its first second, and of its opens
-//! 200,000 are a shell's redirections to `/dev/null`, which stop from then on, each once.
+//! What it costs: no open stops before the first device. debootstrap makes one in its first second, and of
+//! its opens 200,000 are a shell's redirections to `/dev/null`, which stop from then on, each once.
 //!
 //! What differs from real Linux: fstat(2) shows the placeholder only of devices of memory, which bear a label
 //! ([`Guest::stick`]); of the others it shows the container's node, with the same type and number, but another
-//! inode, owner and permissions, and what changes an inode by descriptor finds that. An open
-//! needs one descriptor more for a moment. A guest with a seccomp filter of its own opens the placeholder, as nothing
-//! can be done with it.
+//! inode, owner and permissions, and what changes an inode by descriptor finds that. An open needs one
+//! descriptor more for a moment. A guest with a seccomp filter of its own opens the placeholder, as nothing can
+//! be done with it.
 
 use std::ffi::CStr;
 

@@ -62,8 +62,8 @@ pub trait Guest {
     /// told to be the same: then the guest has to be made to look.
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>>;
 
-    /// A path by which the tracer itself reaches the inode at `place`; only right after [`sight`](Guest::sight) has
-    /// seen it.
+    /// A path by which the tracer itself reaches the inode at `place`; only right after
+    /// [`sight`](Guest::sight) has seen it.
     fn seen(&self, place: Place) -> Option<CString>;
 
     /// Some task may have got another root directory, mount namespace or user namespace.
@@ -80,8 +80,8 @@ pub trait Guest {
     /// Whether no device can be opened on the mount of what is open at a descriptor.
     fn is_nodev(&self, descriptor: u64) -> bool;
 
-    /// Whether devices open on the filesystem of the inode that was just seen at `place`; `None` where that cannot be
-    /// told.
+    /// Whether devices open on the filesystem of the inode that was just seen at `place`; `None` where that
+    /// cannot be told.
     fn has_devices(&self, place: Place) -> Option<bool>;
 
     /// The name of a device in the container's own `/dev`.
@@ -98,8 +98,8 @@ pub trait Guest {
     /// [`sight`](Guest::sight) finds the placeholder there.
     fn stick(&mut self, descriptor: u64, label: u8);
 
-    /// Whether what is open at `place` is the container's device, and what was just [seen](Guest::sight) there the
-    /// placeholder by which it was opened: the kernel's own call would change the device.
+    /// Whether what is open at `place` is the container's device, and what was just [seen](Guest::sight)
+    /// there the placeholder by which it was opened: the kernel's own call would change the device.
     fn stands_in(&self, place: Place) -> bool;
 
     /// Sends a descriptor of the container's own `/dev` through a socket of the guest's.
@@ -130,15 +130,16 @@ pub trait Guest {
     /// are [`sandboxed`](Guest::sandboxed).
     fn set_sandboxed(&mut self);
 
-    /// Raises every stage but [`Stage::Devices`] for this process alone: what that answers, a process
-    /// with a filter of its own cannot be made to do. Complete before the handler's verdict takes effect.
+    /// Raises every stage but [`Stage::Devices`] and [`Stage::Reading`] for this process alone: what those
+    /// answer, a process with a filter of its own cannot be made to do. Complete before the handler's verdict
+    /// takes effect.
     fn raise_all(&mut self);
 
     /// Raises a stage for every process. Complete before the handler's verdict takes effect.
     fn raise_for_all(&mut self, stage: Stage);
 
-    /// Raises a stage: [`Stage::Identity`] and [`Stage::Reading`] for this process, [`Stage::Ownership`] and [`Stage::Devices`] for all. Complete
-    /// before the handler's verdict takes effect.
+    /// Raises a stage: [`Stage::Identity`] and [`Stage::Reading`] for this process, [`Stage::Ownership`],
+    /// [`Stage::Removal`] and [`Stage::Devices`] for all. Complete before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
 }
 

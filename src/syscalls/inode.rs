@@ -267,8 +267,8 @@ pub fn remember_after(
 }
 
 /// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or
-/// the directory passes an emulated group on, or names in its default list. A [`sandboxed`](Guest::sandboxed) guest cannot be made
-/// to look, and what it makes is shown as root's.
+/// the directory passes an emulated group on, or names in its default list. A [`sandboxed`](Guest::sandboxed)
+/// guest cannot be made to look, and what it makes is shown as root's.
 pub fn creation_matters(
     guest: &mut dyn Guest,
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,

@@ -1,6 +1,6 @@
 //! mount(2) with options that give files to ids which the namespace lacks: the kernel refuses them
-//! (`make_kuid` fails in `fs_param_is_uid`). It is told root's, and the root directory of a tmpfs, which is all that
-//! they are about there, is remembered as theirs. Terminals of a devpts stay root's.
+//! (`make_kuid` fails in `fs_param_is_uid`). It is told root's, and the root directory of a tmpfs, which is
+//! all that they are about there, is remembered as theirs. Terminals of a devpts stay root's.
 
 use super::inode::{self, Place};
 use super::{Guest, Verdict, kernel};

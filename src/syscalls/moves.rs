@@ -1,5 +1,5 @@
-//! Calls after which paths of a task start elsewhere, or ids have other names to it: what was known of that is to
-//! be looked at again. Rare calls all of them.
+//! Calls after which paths of a task start elsewhere, or ids have other names to it: what was known of that
+//! is to be looked at again. Rare calls all of them.
 
 use super::{Guest, Stage, Test, Verdict, nodes};
 

@@ -1,13 +1,13 @@
 //! Who may meet a device node, and has to stop at what might be one.
 //!
-//! From the first node on every process stops where it opens to write ([`Stage::Devices`]). To read, programs open
-//! a hundred files for one that might be a node, and the commonest node, null, reads as the empty file that stands
-//! for it: installing packages opens 300,000 times to read. So these opens stop only ([`Stage::Reading`])
-//! in a process that may meet a node that reads otherwise: everywhere once one was made, unless it was made in
-//! the `dev` of another root directory (debootstrap, tar); then in those that change to a root with
-//! such a `dev`, and in those that were told of a node by a stat or a listing. A process outside that opens one there to
-//! read without a look at it has the empty file, until it asks fstat(2) what it has open: then the
-//! device takes its place. One that reads without having asked finds nothing in it.
+//! From the first node on every process stops where it opens to write ([`Stage::Devices`]). To read, programs
+//! open a hundred files for one that might be a node, and the commonest node, null, reads as the empty file
+//! that stands for it: installing packages opens 300,000 times to read. So these opens stop only
+//! ([`Stage::Reading`]) in a process that may meet a node that reads otherwise: everywhere once one was made,
+//! unless it was made in the `dev` of another root directory (debootstrap, tar); then in those that change to
+//! a root with such a `dev`, and in those that were told of a node by a stat or a listing. A process outside
+//! that opens one there to read without a look at it has the empty file, until it asks fstat(2) what it has
+//! open: then the device takes its place. One that reads without having asked finds nothing in it.
 
 use super::device::{NULL, open_real};
 use super::inode::{self, AT_EMPTY_PATH, AT_FDCWD, Place};

@@ -13,7 +13,8 @@ pub enum Stage {
     Ownership,
     /// Every process, where it is to be told in the end what still exists: what takes names away.
     Removal,
-    /// Every process, from the first device node: what it opens to write may be one, and what a directory lists.
+    /// Every process, from the first device node: what it opens to write may be one, and what a
+    /// directory lists.
     Devices,
     /// Who may open a node to read that reads otherwise than the empty file which stands for it.
     Reading,

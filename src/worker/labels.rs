@@ -6,8 +6,8 @@
 //! misses: the signal that it sends when it is ready (`F_SETSIG`). The devices of memory (null, zero, full,
 //! random, urandom) never send one; there it is the number of the placeholder. `F_GETSIG` shows it.
 //!
-//! The placeholder is looked at again by the path that it had, below the task's root and in the tracer's view. Where
-//! it is not there any more it is told as it was when it was opened.
+//! The placeholder is looked at again by the path that it had, below the task's root and in the tracer's
+//! view. Where it is not there any more it is told as it was when it was opened.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

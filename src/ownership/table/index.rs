@@ -2,8 +2,8 @@
 //! cost a look into it.
 //!
 //! Whether another process has changed the file is told by the beginning of the memory that SQLite's processes
-//! share (the header of the WAL index), which every commit changes, and where that has changed, or there is none,
-//! by `data_version`.
+//! share (the header of the WAL index), which every commit changes, and where that has changed, or there is
+//! none, by `data_version`.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -38,7 +38,8 @@ pub(in crate::ownership) struct Key {
     pub ino: u64,
     /// Its birth time in nanoseconds since the epoch, good until the year 2262.
     pub birth: i64,
-    /// Whether it was just copied to an overlay's upper layer, and has another number when that is mounted again.
+    /// Whether it was just copied to an overlay's upper layer, and has another number when that is mounted
+    /// again.
     pub copied: bool,
 }
 

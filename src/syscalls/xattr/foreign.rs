@@ -97,8 +97,8 @@ pub(super) fn keep(
     Ok(0)
 }
 
-/// Gives the inode a new ctime, as the kernel would have done with the attribute, and what it is then: overlayfs
-/// copies it up. Of others that cannot be had.
+/// Gives the inode a new ctime, as the kernel would have done with the attribute, and what it is then:
+/// overlayfs copies it up. Of others that cannot be had.
 fn stamp(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<Statx, Errno> {
     const UNCHANGED: u64 = u32::MAX as u64;
     if !inode::known(statx).is_ours(guest.view()) || request.has_placeholder(guest) {

@@ -1,7 +1,7 @@
 //! getxattr(2), lgetxattr(2), fgetxattr(2), getxattrat(2).
 //!
-//! What copies or lists files asks for the same three or four attributes of each, mostly in vain: where nothing is
-//! known no call stops twice.
+//! What copies or lists files asks for the same three or four attributes of each, mostly in vain: where
+//! nothing is known no call stops twice.
 
 use super::class::Class;
 use super::request::{Kind, Request};
