@@ -50,9 +50,7 @@ $R -- stat -c '%n %u:%g' m/below
 $R -- chown -h 9:9 m/below; umount m; over upper work
 $R -- stat -c '%n %u:%g' m/below";
     let Some(said) = mounting(&scratch, script) else { return };
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
-    if (numbers.next(), numbers.next()) < (Some(6), Some(6)) {
+    if !common::kernel_is_at_least(6, 6) {
         eprintln!("skipped: before Linux 6.6 an overlay has no id of its own");
         return;
     }

@@ -44,6 +44,23 @@ pub struct View {
     pub untouched: Option<(Uid, Gid)>,
 }
 
+#[cfg(test)]
+impl View {
+    /// A namespace that maps only 0.
+    pub(crate) fn of_root_alone() -> View {
+        let only_root = IdMap::parse("0 1000 1");
+        View {
+            initial: Credentials::root(),
+            kernel_uid: 0,
+            kernel_gid: 0,
+            uids: only_root.clone(),
+            gids: only_root,
+            protects_hardlinks: true,
+            untouched: None,
+        }
+    }
+}
+
 impl View {
     /// A user id the kernel reported, as the guest is to see it: its own id and every id the
     /// namespace does not map (the overflow id, `fs.overflowuid`) are root's.

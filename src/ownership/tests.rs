@@ -2,21 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::abi::Errno;
-use crate::cred::{Cap, CapSet, Credentials, Gid, IdMap, Uid, View};
-
-fn view() -> View {
-    let only_root = IdMap::parse("0 1000 1");
-    let initial = Credentials::root();
-    View {
-        initial,
-        kernel_uid: 0,
-        kernel_gid: 0,
-        uids: only_root.clone(),
-        gids: only_root,
-        protects_hardlinks: true,
-        untouched: None,
-    }
-}
+use crate::cred::{Cap, CapSet, Credentials, Gid, Uid, View};
 
 fn identity(birth: i128) -> Identity {
     Identity { dev: 0xFE00, ino: 12, birth }
@@ -136,14 +122,17 @@ fn facts_survive_many_threads() {
 #[test]
 fn what_the_kernel_shows_as_the_overflow_id_is_roots() {
     let kernel = Kernel { uid: 65534, gid: 65534, mode: 0o100_644 };
-    assert_eq!(Attributes::seen(kernel, &view(), None), file(0, 0, 0o644));
-    assert!(!kernel.is_ours(&view()));
+    assert_eq!(Attributes::seen(kernel, &View::of_root_alone(), None), file(0, 0, 0o644));
+    assert!(!kernel.is_ours(&View::of_root_alone()));
 }
 
 #[test]
 fn an_emulated_nobody_is_shown_as_nobody() {
     let kernel = Kernel { uid: 65534, gid: 0, mode: 0o100_644 };
-    assert_eq!(Attributes::seen(kernel, &view(), Some(owned_by(65534))), file(65534, 0, 0o644));
+    assert_eq!(
+        Attributes::seen(kernel, &View::of_root_alone(), Some(owned_by(65534))),
+        file(65534, 0, 0o644)
+    );
 }
 
 #[test]
@@ -157,11 +146,11 @@ fn a_fact_is_the_least_that_shows_the_goal() {
         file(65534, 65534, 0o4755),
         Attributes { device, mode: 0o060_644, ..file(0, 6, 0) },
     ] {
-        let fact = Fact::between(kernel, goal, &view());
-        assert_eq!(Attributes::seen(kernel, &view(), Some(fact)), goal);
+        let fact = Fact::between(kernel, goal, &View::of_root_alone());
+        assert_eq!(Attributes::seen(kernel, &View::of_root_alone(), Some(fact)), goal);
     }
-    assert!(Fact::between(kernel, file(0, 0, 0o644), &view()).is_empty());
-    assert_eq!(Fact::between(kernel, file(7, 0, 0o644), &view()), owned_by(7));
+    assert!(Fact::between(kernel, file(0, 0, 0o644), &View::of_root_alone()).is_empty());
+    assert_eq!(Fact::between(kernel, file(7, 0, 0o644), &View::of_root_alone()), owned_by(7));
 }
 
 #[test]

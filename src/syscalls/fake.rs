@@ -11,7 +11,7 @@ use super::inode::Place;
 use super::{Guest, Look, SCRATCH_BYTES, Stage, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
-use crate::cred::{Credentials, IdMap, View};
+use crate::cred::{Credentials, View};
 use crate::ownership::{Device, Ownership};
 
 /// What answers an injected call; it may read and write the guest's memory as the kernel would.
@@ -115,24 +115,15 @@ pub(crate) const SCRATCH: u64 = 0x7000_0000;
 impl FakeGuest {
     /// Root in a namespace that maps only 0, on x86_64, with nothing mapped but the scratch memory.
     pub(crate) fn new() -> FakeGuest {
-        let initial = Credentials::root();
-        let only_root = IdMap::parse("0 1000 1");
+        let view = View::of_root_alone();
         let mut memory = Memory::default();
         memory.map(SCRATCH, &[0; SCRATCH_BYTES]);
         FakeGuest {
             call: Call { abi: Abi::X86_64, number: 0, args: [0; 6] },
             memory,
-            credentials: Arc::new(initial.clone()),
+            credentials: Arc::new(view.initial.clone()),
             others: BTreeMap::new(),
-            view: View {
-                initial,
-                kernel_uid: 0,
-                kernel_gid: 0,
-                uids: only_root.clone(),
-                gids: only_root,
-                protects_hardlinks: true,
-                untouched: None,
-            },
+            view,
             ownership: Ownership::default(),
             results: VecDeque::new(),
             kernel: None,

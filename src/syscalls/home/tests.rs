@@ -7,6 +7,7 @@ use crate::abi::SysResult;
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Choice, Device, Home, Inode, Ownership, Voice};
 use crate::syscalls::fake::{FakeGuest, Memory};
+use crate::syscalls::files;
 
 type Attributed = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
 
@@ -56,17 +57,12 @@ fn answer(inode: &Attributed, memory: &mut Memory, name: &str, args: [u64; 6]) -
 }
 
 fn statx(mode: u16, ctime: u64) -> Statx {
-    let node = crate::syscalls::files::Node {
-        ino: 9,
-        birth: 1,
-        ctime,
-        uid: 0,
-        gid: 0,
-        mode,
-        attributes: 0,
-        length: 0,
-    };
-    Statx::parse(&crate::syscalls::files::statx(&node))
+    Statx::parse(&told(mode, ctime))
+}
+
+/// What the kernel says of the inode.
+fn told(mode: u16, ctime: u64) -> [u8; Statx::SIZE] {
+    files::statx(&files::Node { ino: 9, birth: 1, ctime, uid: 0, gid: 0, mode, attributes: 0, length: 0 })
 }
 
 /// Gives the inode a fact, and brings it home.
@@ -164,17 +160,7 @@ fn crowded(inode: &Attributed, mode: u16) -> FakeGuest {
             return answer(&inode, memory, call.name.trim_start_matches(['l', 'f']), args);
         }
         ctime += 1;
-        let node = crate::syscalls::files::Node {
-            ino: 9,
-            birth: 1,
-            ctime,
-            uid: 0,
-            gid: 0,
-            mode,
-            attributes: 0,
-            length: 0,
-        };
-        memory.write(args[4], &crate::syscalls::files::statx(&node)).map(|()| 0)
+        memory.write(args[4], &told(mode, ctime)).map(|()| 0)
     }));
     guest
 }
