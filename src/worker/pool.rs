@@ -166,11 +166,13 @@ fn live(shared: &Arc<Shared>, handle: &Arc<Handle>) {
     while let Ok(message) = handle.inbox.recv() {
         let brings_work = !matches!(message, Message::Raise(_));
         worker.take(message);
+        if !brings_work {
+            // There is nothing to serve, and what serving would read next may be work.
+            continue;
+        }
         worker.serve();
         handle.home.store(ptrace::home().map_or(0, |cpu| cpu + 1), Ordering::Relaxed);
-        if brings_work {
-            shared.pool.release(Arc::clone(handle));
-        }
+        shared.pool.release(Arc::clone(handle));
     }
     drop(guard);
 }
