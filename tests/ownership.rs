@@ -337,7 +337,7 @@ fn a_file_of_a_lower_layer_keeps_its_owner_when_it_is_copied_up() {
     );
 }
 
-/// How many stops a script costs that looks at some hundred files.
+/// How many stops and notifications a script costs that looks at some hundred files.
 fn stops(before: &str) -> u64 {
     let (place, root) = (Scratch::new("ownership"), Scratch::new("ownership-root"));
     let summary = place.file("summary");
@@ -347,8 +347,11 @@ fn stops(before: &str) -> u64 {
     let run = run.own_root(root.path()).option("--store=auto");
     run.option(&format!("--summary={summary}")).output().success();
     let summary = fs::read_to_string(&summary).unwrap();
-    let line = summary.lines().find(|line| line.contains("seccomp stops")).expect("the summary counts them");
-    line.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a number")
+    let count = |name| {
+        let line = summary.lines().find_map(|line| line.strip_suffix(name)).expect("the summary counts them");
+        line.trim().parse::<u64>().expect("a number")
+    };
+    count(" seccomp stops") + count(" notifications")
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the kernel must have, and what is done where it has less.
 
 use super::Failure;
+use crate::sys;
 
 /// One thing remainroot uses that old kernels lack.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,7 @@ const NEEDS: &[Need] = &[
         "STATX_MNT_ID_UNIQUE",
         Some("which filesystem an inode is on is asked again whenever it is looked at"),
     ),
+    need((6, 11), "listeners of seccomp_unotify(2) that end", Some("what only looks at files stops")),
     need(
         (6, 13),
         "getxattrat(2)",
@@ -55,18 +57,12 @@ const NEEDS: &[Need] = &[
 pub fn check() -> Result<(), Failure> {
     let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return Ok(()) };
     let release = release.trim_end();
-    match version(release).and_then(lacking) {
+    match sys::process::version(release).and_then(lacking) {
         None => Ok(()),
         Some(Need { since: (major, minor), what, .. }) => {
             Err(Failure::OldKernel { release: release.to_owned(), what, major: *major, minor: *minor })
         }
     }
-}
-
-/// Major and minor of a release like `6.1.0-37-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// The newest thing without a fallback that a version lacks.
@@ -77,6 +73,7 @@ fn lacking(version: (u32, u32)) -> Option<&'static Need> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::process::version;
 
     #[test]
     fn releases_of_all_spellings_are_read() {

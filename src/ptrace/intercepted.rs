@@ -30,6 +30,7 @@ pub enum Entry {
 #[derive(Debug)]
 pub struct Suspended {
     call: Call,
+    entry: Entry,
     /// The guest's own registers, where the call was replaced.
     original: Option<Registers>,
     deferred: Option<i32>,
@@ -104,7 +105,7 @@ impl Intercepted {
     pub fn at_exit(stop: SyscallStop, suspended: Suspended) -> Traced<(Intercepted, Option<i64>)> {
         let tid = stop.tid();
         let now = traced("reading the registers", tid, sys::ptrace::registers(tid))?;
-        let Suspended { call, original, deferred, own } = suspended;
+        let Suspended { call, entry, original, deferred, own } = suspended;
         let raw = registers::result(&now, call.abi);
         let restarting = registers::restarts(raw);
         if let (true, Some(own_registers)) = (restarting, &original) {
@@ -116,7 +117,7 @@ impl Intercepted {
         let intercepted = Intercepted {
             tid,
             call,
-            entry: Entry::Seccomp,
+            entry,
             at_entry: false,
             original: original.or(Some(now)),
             mask: None,
@@ -136,6 +137,16 @@ impl Intercepted {
     /// The call as the guest made it.
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    /// How it comes to its entry.
+    pub fn entry(&self) -> Entry {
+        self.entry
+    }
+
+    /// It has a filter now that keeps this call from stopping for another: only PTRACE_SYSCALL leads to its entry.
+    pub fn unfiltered(&mut self) {
+        self.entry = Entry::Syscall;
     }
 
     /// Makes the tracee execute another call, which must not block, and gives its raw result.
@@ -193,7 +204,8 @@ impl Intercepted {
         let deferred = self.deferred.take();
         self.restore()?;
         self.narrow();
-        let suspended = Suspended { call: self.call, original: None, deferred, own: self.own };
+        let suspended =
+            Suspended { call: self.call, entry: self.entry, original: None, deferred, own: self.own };
         traced("resuming", self.tid, syscall(self.tid, 0))?;
         Ok(suspended)
     }
@@ -208,6 +220,7 @@ impl Intercepted {
         // Narrowed no longer than for the wake-up: what it makes now, a child, would inherit that.
         let suspended = Suspended {
             call: self.call,
+            entry: self.entry,
             original: Some(original),
             deferred: self.deferred.take(),
             own: Narrowed::NotYet,

@@ -46,6 +46,19 @@ pub fn was_interrupted(registers: &Registers) -> bool {
     registers.orig_rax as i64 >= 0 && registers.rax as i32 == -EINTR
 }
 
+/// Whether the task is in a syscall that a signal has put off, and that is only made again where the handler says so
+/// (`ERESTARTSYS`).
+pub fn was_put_off(registers: &Registers) -> bool {
+    const ERESTARTSYS: i32 = 512;
+    registers.orig_rax as i64 >= 0 && registers.rax as i32 == -ERESTARTSYS
+}
+
+/// The same with a syscall that is made again in any case (`ERESTARTNOINTR`).
+pub fn again(registers: &Registers) -> Registers {
+    const ERESTARTNOINTR: i64 = 513;
+    Registers { rax: -ERESTARTNOINTR as u64, ..*registers }
+}
+
 /// Points a task that has just entered the kernel back at its entry instruction, about to make
 /// syscall `number`.
 pub fn rewind(registers: &mut Registers, number: u64) {

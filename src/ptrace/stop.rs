@@ -64,6 +64,23 @@ stops! {
 }
 
 impl SignalStop {
+    /// A call that was made while it waited for a listener is made again, whatever handler the signal has, if it is one
+    /// that `restarts`: the kernel itself cannot be interrupted in it.
+    pub fn restart_where(&self, restarts: impl FnOnce(Abi, u32) -> bool) -> Traced<()> {
+        let tid = self.0.tid;
+        let now = traced("reading the registers", tid, ptrace::registers(tid))?;
+        if !registers::was_put_off(&now) {
+            return Ok(());
+        }
+        let word = ptrace::peek(tid, registers::entry_address(&now)).unwrap_or(0);
+        let abi = registers::entry_abi(word).unwrap_or(Abi::X86_64);
+        if restarts(abi, now.orig_rax as u32) {
+            let again = registers::again(&now);
+            traced("writing the registers", tid, ptrace::set_registers(tid, &again))?;
+        }
+        Ok(())
+    }
+
     /// Resumes and delivers `signal` with the siginfo it came with.
     pub fn deliver(self, signal: i32, to_syscall: bool) -> Traced<()> {
         self.0.resume(to_syscall, signal)

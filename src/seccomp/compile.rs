@@ -5,16 +5,22 @@ use super::instruction::{
     AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
 };
 use crate::abi::{Abi, Errno};
-use crate::syscalls::{Operation, Stage, Test};
+use crate::syscalls::{MARK, Operation, Stage, Test};
 
 /// `SECCOMP_RET_TRACE`.
 pub const RET_TRACE: u32 = 0x7ff0_0000;
+/// `SECCOMP_RET_USER_NOTIF`.
+pub const RET_USER_NOTIF: u32 = 0x7fc0_0000;
 /// `SECCOMP_RET_ALLOW`.
 pub const RET_ALLOW: u32 = 0x7fff_0000;
 /// `SECCOMP_RET_ERRNO`.
 pub const RET_ERRNO: u32 = 0x0005_0000;
-/// `__X32_SYSCALL_BIT`: numbers from here on are x32's, which no row describes.
+/// `__X32_SYSCALL_BIT`: numbers from here on are x32's, which no row describes; but for −1, which is no call: the
+/// filter sees it where the tracer has answered before.
 pub const X32_BIT: u32 = 0x4000_0000;
+
+/// The number of no call.
+pub const NONE: u32 = u32::MAX;
 
 type Block = Vec<Instruction>;
 
@@ -27,11 +33,14 @@ struct Leaf {
 /// The filter of `table` for `stage` on a machine with these ABIs.
 pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
     let refuse = || answer(if stage == Stage::Base { RET_ERRNO | Errno::ENOSYS.0 as u32 } else { RET_ALLOW });
+    let x32 = || {
+        if stage == Stage::Base { branch(JUMP_EQUAL, NONE, answer(RET_ALLOW), refuse()) } else { refuse() }
+    };
     let mut block = refuse();
     for &abi in abis.iter().rev() {
         let mut calls = tree(&mut leaves(table, abi, stage));
         if abi == Abi::X86_64 {
-            calls = branch(JUMP_AT_LEAST, X32_BIT, refuse(), calls);
+            calls = branch(JUMP_AT_LEAST, X32_BIT, x32(), calls);
         }
         block = branch(JUMP_EQUAL, abi.audit_arch(), after(LOAD, NUMBER, calls), block);
     }
@@ -44,7 +53,10 @@ fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
         let tests: Vec<Test> =
             operation.stops.iter().filter(|stop| stop.0 == stage).map(|stop| stop.1).collect();
         let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;
-        let stop = answer(RET_TRACE | (index as u32 & 0xffff));
+        let stop = answer(match stage {
+            Stage::Notify | Stage::NotifyIdentity => RET_USER_NOTIF,
+            _ => RET_TRACE | (index as u32 & 0xffff),
+        });
         let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
         Some(Leaf { first, block })
     };
@@ -85,6 +97,11 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
         Test::AnyOf { arg, values } => after(LOAD, argument(arg), among(values, stop, no)),
         Test::AnyBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, stop, no)),
         Test::NoBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, no, stop)),
+        Test::Unmarked { arg, flags, all } => {
+            let unmarked = after(LOAD, argument(arg), branch(JUMP_EQUAL, MARK, no.clone(), stop));
+            let has_all = |no| after(AND, all, branch(JUMP_EQUAL, all, unmarked.clone(), no));
+            if all == 0 { unmarked.clone() } else { after(LOAD, argument(flags), has_all(no)) }
+        }
         Test::DeviceNode { mode, dev } => {
             let character = after(LOAD, argument(dev), branch(JUMP_EQUAL, 0, no.clone(), stop.clone()));
             let other = branch(JUMP_EQUAL, 0o060_000, stop, no);

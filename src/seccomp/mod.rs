@@ -36,10 +36,11 @@ pub fn sizes() -> String {
 /// The filter that stops what `stage` stops; stacked on those of the stages before.
 ///
 /// A stop is `SECCOMP_RET_TRACE` with the row's index in [`TABLE`] as `SECCOMP_RET_DATA`: a hint only,
-/// since a filter of the guest's own can forge it.
+/// since a filter of the guest's own can forge it. In the stages of notifications it is `SECCOMP_RET_USER_NOTIF`, which
+/// outranks it: what such a stage holds does not stop any more.
 pub fn program(stage: Stage) -> &'static [Instruction] {
-    static PROGRAMS: [OnceLock<Vec<Instruction>>; 6] = [const { OnceLock::new() }; 6];
-    let [base, identity, ownership, removal, devices, reading] = &PROGRAMS;
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; 8] = [const { OnceLock::new() }; 8];
+    let [base, identity, ownership, removal, devices, reading, notify, notify_identity] = &PROGRAMS;
     let slot = match stage {
         Stage::Base => base,
         Stage::Identity => identity,
@@ -47,6 +48,8 @@ pub fn program(stage: Stage) -> &'static [Instruction] {
         Stage::Removal => removal,
         Stage::Devices => devices,
         Stage::Reading => reading,
+        Stage::Notify => notify,
+        Stage::NotifyIdentity => notify_identity,
     };
     slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
 }

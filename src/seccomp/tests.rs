@@ -2,14 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::compile::{RET_ALLOW, RET_ERRNO, RET_TRACE, X32_BIT};
+use super::compile::{NONE, RET_ALLOW, RET_ERRNO, RET_TRACE, RET_USER_NOTIF, X32_BIT};
 use super::interpreter::run;
 use super::{ABIS, Instruction, MAX_INSTRUCTIONS, bytes, compile, program};
 use crate::abi::{Abi, Numbers};
-use crate::syscalls::{Guest, Operation, SCRATCH_BYTES, Stage, TABLE, Test, Verdict};
+use crate::syscalls::{Guest, MARK, Operation, SCRATCH_BYTES, Stage, Stages, TABLE, Test, Verdict};
 
 /// Argument values next to every edge a test knows.
-const EDGES: [u64; 14] = [
+const EDGES: [u64; 17] = [
     0,
     1,
     0x12,
@@ -24,13 +24,16 @@ const EDGES: [u64; 14] = [
     0o060_600,
     0o100_644,
     0x0080_0011,
+    0o301,
+    MARK as u64,
+    (MARK as u64) | 7 << 32,
 ];
 
 fn nothing(_: &mut dyn Guest) -> Verdict {
     Verdict::Run
 }
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 9] = [
     Test::Always,
     Test::AnyBits { arg: 1, mask: 0o100 },
     Test::AnyOf { arg: 5, values: &[7] },
@@ -38,9 +41,11 @@ const TESTS: [Test; 7] = [
     Test::AnyBits { arg: 3, mask: 0x0080_0000 },
     Test::DeviceNode { mode: 1, dev: 2 },
     Test::NoBits { arg: 1, mask: 0o170_000 },
+    Test::Unmarked { arg: 5, flags: 0, all: 0 },
+    Test::Unmarked { arg: 5, flags: 1, all: 0o300 },
 ];
 
-const STOPS: [&[(Stage, Test)]; 9] = [
+const STOPS: [&[(Stage, Test)]; 11] = [
     &[(Stage::Base, TESTS[0])],
     &[(Stage::Base, TESTS[1]), (Stage::Ownership, TESTS[0])],
     &[(Stage::Base, TESTS[2]), (Stage::Base, TESTS[4])],
@@ -49,6 +54,8 @@ const STOPS: [&[(Stage, Test)]; 9] = [
     &[(Stage::Base, TESTS[5]), (Stage::Base, TESTS[3]), (Stage::Base, TESTS[1])],
     &[(Stage::Base, TESTS[5])],
     &[(Stage::Devices, TESTS[6]), (Stage::Base, TESTS[6]), (Stage::Base, TESTS[1])],
+    &[(Stage::Ownership, TESTS[0]), (Stage::Notify, TESTS[7])],
+    &[(Stage::Identity, TESTS[0]), (Stage::NotifyIdentity, TESTS[8])],
     &[],
 ];
 
@@ -66,7 +73,7 @@ fn sample(numbers: impl IntoIterator<Item = u32>) -> Vec<Operation> {
 /// What the table says of a call: the action, and whether the kernel may find it without arguments.
 fn defined(table: &[Operation], stage: Stage, abi: Abi, number: u32, args: &[u64; 6]) -> (u32, bool) {
     if abi == Abi::X86_64 && number >= X32_BIT {
-        return (if stage == Stage::Base { RET_ERRNO | 38 } else { RET_ALLOW }, true);
+        return (if stage == Stage::Base && number != NONE { RET_ERRNO | 38 } else { RET_ALLOW }, true);
     }
     let row = table.iter().position(|row| row.numbers.of(abi) == Some(number));
     let tests: Vec<Test> = row
@@ -76,6 +83,9 @@ fn defined(table: &[Operation], stage: Stage, abi: Abi, number: u32, args: &[u64
         .map(|stop| stop.1)
         .collect();
     let action = match row {
+        Some(_) if Stages::LISTENING.contains(stage) && tests.iter().any(|test| test.matches(args)) => {
+            RET_USER_NOTIF
+        }
         Some(row) if tests.iter().any(|test| test.matches(args)) => RET_TRACE | row as u32,
         _ => RET_ALLOW,
     };

@@ -130,6 +130,17 @@ pub fn name_of(tid: Tid) -> String {
     name.map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned())
 }
 
+/// Major and minor of the kernel that runs; `None` where there is no `/proc`.
+pub fn kernel_version() -> Option<(u32, u32)> {
+    version(&std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
+}
+
+/// Major and minor of a release like `6.1.0-37-amd64`.
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
 /// The processes that `/proc` lists; `None` where it is missing or another pid namespace's.
 pub fn listed() -> Option<Vec<Tid>> {
     let own = std::process::id().to_string();

@@ -1,6 +1,30 @@
-//! seccomp(2).
+//! seccomp(2) and seccomp_unotify(2).
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{Errno, Result};
+
+/// `SECCOMP_FILTER_FLAG_TSYNC`: for all threads.
+pub const ALL_THREADS: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC;
+/// The flags of a filter with a listener, for all threads: what only looks is to be interrupted by nothing but a kill
+/// once the listener has it (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, Linux 5.19).
+pub const LISTENER: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
+    | libc::SECCOMP_FILTER_FLAG_TSYNC
+    | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+    | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
+/// A call that waits for an answer.
+pub type Notification = libc::seccomp_notif;
+
+/// What the kernel is told about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Response {
+    /// The call is not run, and this is its raw result.
+    Result(i64),
+    /// The call is run as it is (`SECCOMP_USER_NOTIF_FLAG_CONTINUE`).
+    Continue,
+}
 
 /// SECCOMP_SET_MODE_FILTER of a program of eight-byte instructions, for the calling thread.
 ///
@@ -13,5 +37,65 @@ pub fn load(program: &[u8]) -> Result<()> {
     // SAFETY: the kernel copies `count` instructions of eight bytes from `program`, which holds them.
     let outcome =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
+    Errno::result(outcome).map(drop)
+}
+
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`, Linux 6.6: either side wakes the other on its own CPU.
+///
+/// # Errors
+/// `EINVAL` from older kernels.
+pub fn wake_synchronously(listener: BorrowedFd<'_>) -> Result<()> {
+    const SYNC_WAKE_UP: libc::c_ulong = 1;
+    // SAFETY: all arguments are values.
+    let outcome =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+    Errno::result(outcome).map(drop)
+}
+
+/// Waits for the next call.
+///
+/// # Errors
+/// `ENOENT` where its task was killed meanwhile, and, from Linux 6.11, where no task has the filter any more.
+pub fn receive(listener: BorrowedFd<'_>) -> Result<Notification> {
+    let mut notification = MaybeUninit::<Notification>::zeroed();
+    let into = notification.as_mut_ptr();
+    // SAFETY: the kernel wants a zeroed structure, and fills it.
+    let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, into) };
+    // SAFETY: all of it is integers, for which zero is a value.
+    Errno::result(outcome).map(|_| unsafe { notification.assume_init() })
+}
+
+/// Whether the task still waits, so that its id is still its own.
+pub fn waits(listener: BorrowedFd<'_>, id: u64) -> bool {
+    // SAFETY: the kernel reads eight bytes.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+}
+
+/// Whether any task has the filter (`POLLHUP` says that none has).
+pub fn is_used(listener: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one structure, and no time to wait.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 0 }
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// `ENOENT` where its task was killed meanwhile.
+pub fn respond(listener: BorrowedFd<'_>, id: u64, response: Response) -> Result<()> {
+    let mut answer = match response {
+        // The kernel takes a negative result from `error` alone.
+        Response::Result(raw) if raw < 0 => {
+            libc::seccomp_notif_resp { id, val: 0, error: raw as i32, flags: 0 }
+        }
+        Response::Result(raw) => libc::seccomp_notif_resp { id, val: raw, error: 0, flags: 0 },
+        Response::Continue => {
+            let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+            libc::seccomp_notif_resp { id, val: 0, error: 0, flags }
+        }
+    };
+    // SAFETY: the kernel reads one structure.
+    let outcome =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
     Errno::result(outcome).map(drop)
 }

@@ -95,9 +95,10 @@ fn perform(guest: &mut dyn Guest, place: Place, request: Request) -> Result<Vec<
     if let Some(path) = guest.seen(place) {
         return request.reach(&path);
     }
-    let (directory, path, flags) = match place {
+    let (directory, path, flags) = match place.spelled(guest)? {
         Place::Descriptor(descriptor) => (descriptor, None, 0),
-        Place::Path { directory, path, flags } => {
+        Place::Path { directory, path, .. } | Place::Parent { directory, path } => {
+            let flags = place.flags();
             let mut first = [0];
             guest.read(path, &mut first)?;
             match first {

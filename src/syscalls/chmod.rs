@@ -102,12 +102,14 @@ fn kept_for_owner(guest: &dyn Guest, statx: &Statx) -> u16 {
     }
 }
 
-/// The kernel's call for a place.
+/// The kernel's call for a place that a call has named.
 pub(super) const fn kernels(place: Place, mode: u16) -> (&'static KernelCall, [u64; 6]) {
     let mode = mode as u64;
     match place {
         Place::Descriptor(descriptor) => (&kernel::FCHMOD, [descriptor, mode, 0, 0, 0, 0]),
-        Place::Path { directory, path, flags: 0 } => (&kernel::FCHMODAT, [directory, path, mode, 0, 0, 0]),
+        Place::Path { directory, path, flags: 0 } | Place::Parent { directory, path } => {
+            (&kernel::FCHMODAT, [directory, path, mode, 0, 0, 0])
+        }
         Place::Path { directory, path, flags } => {
             (&kernel::FCHMODAT2, [directory, path, mode, flags as u64, 0, 0])
         }

@@ -6,6 +6,7 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
+use super::table::UNUSED;
 use super::{Guest, Stage, Test, Verdict, device, frozen, rooted, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
@@ -27,8 +28,9 @@ pub const ALL_STOPS: &[(Stage, Test)] =
     &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always), (Stage::Devices, Test::Always)];
 
 /// Creation matters to a process with an identity, and to all once a set-gid directory may pass an
-/// emulated group on; what is opened once it may be a device.
-const fn opening(arg: u8) -> [(Stage, Test); 4] {
+/// emulated group on; what is opened once it may be a device. Only what must be new can be left to a listener: another
+/// open may wait for the other end of a FIFO, and a signal may end that.
+const fn opening(arg: u8) -> [(Stage, Test); 5] {
     let creating = Test::AnyBits { arg, mask: O_CREAT | O_TMPFILE };
     let writing = Test::AnyBits { arg, mask: O_WRONLY | O_RDWR | O_CREAT | O_TRUNC };
     let reaching = Test::NoBits { arg, mask: device::INERT };
@@ -37,6 +39,7 @@ const fn opening(arg: u8) -> [(Stage, Test); 4] {
         (Stage::Ownership, creating),
         (Stage::Devices, writing),
         (Stage::Reading, reaching),
+        (Stage::Notify, Test::Unmarked { arg: UNUSED, flags: arg, all: O_CREAT | O_EXCL }),
     ]
 }
 
@@ -157,7 +160,7 @@ fn opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
     }
     let matters = flags & O_CREAT != 0
         && inode::creation_matters(guest, |guest| {
-            if is_null_device(guest, path) { None } else { inode::directory_of(guest, directory, path) }
+            if is_null_device(guest, path) { None } else { Some(Place::Parent { directory, path }) }
         });
     if matters && (flags & O_EXCL != 0 || inode::inspect(guest, place) == Err(Errno::ENOENT)) {
         return Verdict::Amend(made_and_opened::<DIRECTORY, PATH, MODE>);
@@ -194,8 +197,8 @@ fn made_and_opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::Descriptor(result?);
     let asked = asked::<MODE>(guest);
-    let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
-    let kept = inode::remember_new(guest, made, asked, parent, |shown| shown);
+    let parent = Place::Parent { directory, path };
+    let kept = inode::remember_new(guest, made, asked, |_| Some(parent), |shown| shown);
     undo::opened(guest, result?, Some(Place::at(directory, path, 0)), kept).and(result)
 }
 
@@ -213,7 +216,7 @@ pub fn make<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) ->
     if frozen::refuses_new(guest, [directory, path]) {
         return Verdict::Reply(Err(Errno::EPERM));
     }
-    if inode::creation_matters(guest, |guest| inode::directory_of(guest, directory, path)) {
+    if inode::creation_matters(guest, |_| Some(Place::Parent { directory, path })) {
         Verdict::Amend(made::<DIRECTORY, PATH>)
     } else {
         Verdict::Run
@@ -226,8 +229,8 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
     let asked = guest.call().arg(PATH + 1) as u16; // of a directory or a symbolic link it does not matter
-    let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
-    let kept = inode::remember_new(guest, made, asked, parent, |shown| shown);
+    let parent = Place::Parent { directory, path };
+    let kept = inode::remember_new(guest, made, asked, |_| Some(parent), |shown| shown);
     undo::made(guest, made, kept).and(result)
 }
 

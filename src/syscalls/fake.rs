@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::inode::Place;
-use super::{Guest, Look, SCRATCH_BYTES, Stage, Verdict, table};
+use super::{Guest, Look, SCRATCH_BYTES, Stage, Stages, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
@@ -306,9 +306,7 @@ impl Guest for FakeGuest {
     }
 
     fn raise_all(&mut self) {
-        self.raised.extend(
-            Stage::ALL.into_iter().filter(|&stage| !matches!(stage, Stage::Devices | Stage::Reading)),
-        );
+        self.raised.extend(Stage::ALL.into_iter().filter(|&stage| Stages::LASTING.contains(stage)));
     }
 
     fn raise_for_all(&mut self, stage: Stage) {

@@ -30,10 +30,10 @@ pub fn find(guest: &mut dyn Guest, place: Place, statx: &Statx) {
 fn ask(guest: &mut dyn Guest, place: Place) -> Result<Statfs, Errno> {
     const O_PATH: u64 = 0o10_000_000;
     const O_CLOEXEC: u64 = 0o2_000_000;
-    let (directory, path, flags) = match place {
-        Place::Descriptor(descriptor) => return by_descriptor(guest, descriptor),
-        Place::Path { directory, path, flags } => (directory, path, flags),
-    };
+    if let Place::Descriptor(descriptor) = place {
+        return by_descriptor(guest, descriptor);
+    }
+    let (directory, path, flags) = place.spell(guest)?;
     if inode::string(guest, path)?.is_empty() && directory as u32 != inode::AT_FDCWD as u32 {
         return by_descriptor(guest, directory);
     }

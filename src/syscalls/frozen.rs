@@ -30,8 +30,7 @@ fn may_refuse(guest: &dyn Guest) -> bool {
 }
 
 fn directory(guest: &mut dyn Guest, [directory, path]: Name) -> u32 {
-    let parent = inode::directory_of(guest, directory, path);
-    parent.and_then(|parent| by_fact(guest, parent)).unwrap_or(0)
+    by_fact(guest, Place::Parent { directory, path }).unwrap_or(0)
 }
 
 fn named([directory, path]: Name) -> Place {

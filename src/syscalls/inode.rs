@@ -45,6 +45,13 @@ pub enum Place {
     },
     /// By descriptor.
     Descriptor(u64),
+    /// The directory in which a path names its last component.
+    Parent {
+        /// The directory that a relative path starts from.
+        directory: u64,
+        /// Address of the path.
+        path: u64,
+    },
 }
 
 impl Place {
@@ -69,7 +76,30 @@ impl Place {
             Place::Path { directory, path, flags } => {
                 Place::Path { directory, path, flags: flags | AT_SYMLINK_NOFOLLOW }
             }
-            Place::Descriptor(_) => self,
+            Place::Descriptor(_) | Place::Parent { .. } => self,
+        }
+    }
+
+    /// The `AT_*` flags of a path.
+    pub const fn flags(self) -> u32 {
+        match self {
+            Place::Path { flags, .. } => flags,
+            Place::Parent { .. } => 0,
+            Place::Descriptor(_) => AT_EMPTY_PATH,
+        }
+    }
+
+    /// The same place by a path of its own, which is put into the scratch memory; good until the next call of this.
+    ///
+    /// # Errors
+    /// `ENOMEM` where there is no scratch memory; `EFAULT`.
+    pub fn spelled(self, guest: &mut dyn Guest) -> Result<Place, Errno> {
+        match self {
+            Place::Parent { directory, path } => {
+                let path = string(guest, path)?;
+                place_in_scratch(guest, directory, dirname(&path), 0).ok_or(Errno::ENOMEM)
+            }
+            place => Ok(place),
         }
     }
 
@@ -78,8 +108,10 @@ impl Place {
     /// # Errors
     /// `ENOMEM` where there is no scratch memory.
     pub fn spell(self, guest: &mut dyn Guest) -> Result<(u64, u64, u32), Errno> {
-        match self {
-            Place::Path { directory, path, flags } => Ok((directory, path, flags)),
+        match self.spelled(guest)? {
+            Place::Path { directory, path, .. } | Place::Parent { directory, path } => {
+                Ok((directory, path, self.flags()))
+            }
             Place::Descriptor(descriptor) => {
                 let empty = guest.scratch()? + EMPTY;
                 guest.write(empty, &[0])?;
@@ -126,6 +158,9 @@ pub fn sight(
     let (directory, path, named) = match place {
         Place::Descriptor(descriptor) => (descriptor, None, AT_EMPTY_PATH),
         Place::Path { directory, path, flags } => (directory, Some(string(guest, path).ok()?), flags),
+        Place::Parent { directory, path } => {
+            (directory, Some(dirname(&string(guest, path).ok()?).to_owned()), 0)
+        }
     };
     let path = path.filter(|path| !path.is_empty() || named & AT_EMPTY_PATH == 0);
     let follow = named & AT_SYMLINK_NOFOLLOW == 0;
@@ -182,14 +217,11 @@ pub const fn flags(statx: &Statx, shown: &Attributes) -> u32 {
 /// The kernel's.
 pub fn touch(guest: &mut dyn Guest, place: Place) -> SysResult {
     const UNCHANGED: u64 = u32::MAX as u64;
-    match place {
-        Place::Descriptor(descriptor) => {
-            guest.inject(&kernel::FCHOWN, [descriptor, UNCHANGED, UNCHANGED, 0, 0, 0])
-        }
-        Place::Path { directory, path, flags } => {
-            guest.inject(&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
-        }
+    if let Place::Descriptor(descriptor) = place {
+        return guest.inject(&kernel::FCHOWN, [descriptor, UNCHANGED, UNCHANGED, 0, 0, 0]);
     }
+    let (directory, path, flags) = place.spell(guest)?;
+    guest.inject(&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
 }
 
 /// Whether the inode is one that procfs makes anew whenever it is looked for: of a process, or of a
@@ -342,13 +374,6 @@ pub fn remember_new(
     let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown, asked) };
     remember(guest, made, &statx, |_| complete(goal))?;
     parent.map_or(Ok(()), |parent| xattr::inherit(guest, made, &statx, &parent))
-}
-
-/// The directory in which the path at `path` names its last component. Its spelling is put into the
-/// scratch memory; good until the next call of this.
-pub fn directory_of(guest: &mut dyn Guest, directory: u64, path: u64) -> Option<Place> {
-    let path = string(guest, path).ok()?;
-    place_in_scratch(guest, directory, dirname(&path), 0)
 }
 
 /// Puts a path into the scratch memory.

@@ -48,12 +48,9 @@ fn refusal(guest: &mut dyn Guest, old: Place, [directory, path]: [u64; 2]) -> Op
     if rules::may_link(&who, inode::attributes(guest, &statx).1) {
         return None;
     }
-    let parent = inode::directory_of(guest, directory, path)?;
+    let parent = Place::Parent { directory, path };
     let target = inode::look(guest, parent).ok()?;
-    let Place::Path { directory: from, path: spelled, .. } = inode::directory_of(guest, directory, path)?
-    else {
-        return None;
-    };
+    let (from, spelled, _) = parent.spell(guest).ok()?;
     // A directory cannot be linked: whatever else is said of the new name comes first.
     match guest.inject(&kernel::LINKAT, [from, spelled, directory, path, 0, 0]) {
         Ok(_) | Err(Errno::EPERM) if target.dev != statx.dev => Some(Errno::EXDEV),

@@ -58,13 +58,13 @@ fn made<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest, result
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let device = device::<PATH>(guest);
     let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
-    let parent = |guest: &mut dyn Guest| inode::directory_of(guest, directory, path);
+    let parent = Place::Parent { directory, path };
     let asked = guest.call().arg(PATH + 1) as u16;
-    let kept = inode::remember_new(guest, made, asked, parent, |shown| Attributes { device, ..shown });
+    let kept =
+        inode::remember_new(guest, made, asked, |_| Some(parent), |shown| Attributes { device, ..shown });
     undo::made(guest, made, kept)?;
-    let parent = inode::directory_of(guest, directory, path);
     let path = inode::string(guest, path).unwrap_or_default();
-    nodes::made(guest, device, made, &path, parent);
+    nodes::made(guest, device, made, &path, Some(parent));
     result
 }
 

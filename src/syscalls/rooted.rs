@@ -28,7 +28,7 @@ fn close(guest: &mut dyn Guest, descriptor: u64) {
 /// The directory in which the call's path names its last component.
 fn parent(guest: &mut dyn Guest, resolve: u64) -> Option<u64> {
     let [directory, path, ..] = guest.call().args;
-    let Place::Path { path, .. } = inode::directory_of(guest, directory, path)? else { return None };
+    let (_, path, _) = Place::Parent { directory, path }.spell(guest).ok()?;
     find(guest, path, resolve).ok()
 }
 

@@ -18,12 +18,25 @@ pub enum Stage {
     Devices,
     /// Who may open a node to read that reads otherwise than the empty file which stands for it.
     Reading,
+    /// A process that has looked at many inodes, and its descendants: what only looks is answered by user notification
+    /// (seccomp_unotify(2)) instead of a stop.
+    Notify,
+    /// The same for one whose credentials differ from what the kernel reports: these are told so too.
+    NotifyIdentity,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 6] =
-        [Stage::Base, Stage::Identity, Stage::Ownership, Stage::Removal, Stage::Devices, Stage::Reading];
+    pub const ALL: [Stage; 8] = [
+        Stage::Base,
+        Stage::Identity,
+        Stage::Ownership,
+        Stage::Removal,
+        Stage::Devices,
+        Stage::Reading,
+        Stage::Notify,
+        Stage::NotifyIdentity,
+    ];
 
     /// The name DESIGN gives it.
     const fn name(self) -> &'static str {
@@ -34,6 +47,8 @@ impl Stage {
             Stage::Removal => "removal",
             Stage::Devices => "devices",
             Stage::Reading => "reading",
+            Stage::Notify => "notify",
+            Stage::NotifyIdentity => "notify-identity",
         }
     }
 
@@ -57,7 +72,12 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(63);
+    pub const ALL: Stages = Stages(255);
+    /// What a process gets that may not load a filter later: all but what some never need.
+    pub const LASTING: Stages =
+        Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only()).minus(Stages::LISTENING);
+    /// Those with a listener, of which a process has one at most.
+    pub const LISTENING: Stages = Stage::Notify.only().union(Stage::NotifyIdentity.only());
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {
@@ -74,11 +94,19 @@ impl Stages {
         Stages(self.0 & !other.0)
     }
 
+    /// Whether one of them has a listener.
+    pub const fn listens(self) -> bool {
+        self.0 & Stages::LISTENING.0 != 0
+    }
+
     /// Whether it is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
+
+/// What [`Test::Unmarked`] looks for: no address of a 32-bit program, and odd.
+pub const MARK: u32 = 0xFFFF_F5ED;
 
 /// Which calls of an operation stop, decided by the filter from the argument registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +134,16 @@ pub enum Test {
         /// The bits.
         mask: u32,
     },
+    /// Calls that the tracer has not marked as its own in a 32-bit argument which the call does not have, where another
+    /// has certain bits.
+    Unmarked {
+        /// Index of the argument that the call does not have.
+        arg: u8,
+        /// Index of the other.
+        flags: u8,
+        /// The bits, all of which it has.
+        all: u32,
+    },
     /// mknod of a device: file type `S_IFCHR` or `S_IFBLK`, except the character device 0:0, a
     /// whiteout, which needs no capability.
     DeviceNode {
@@ -125,6 +163,7 @@ impl Test {
             Test::AnyOf { arg: index, values } => values.contains(&arg(index)),
             Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
             Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
+            Test::Unmarked { arg: index, flags, all } => arg(flags) & all == all && arg(index) != MARK,
             Test::DeviceNode { mode, dev } => match arg(mode) & 0o170_000 {
                 0o020_000 => arg(dev) != 0,
                 0o060_000 => true,
@@ -144,6 +183,10 @@ impl fmt::Display for Test {
             }
             Test::AnyBits { arg, mask } => write!(f, "argument {arg} has a bit of {mask:#x}"),
             Test::NoBits { arg, mask } => write!(f, "argument {arg} has no bit of {mask:#x}"),
+            Test::Unmarked { all: 0, .. } => f.write_str("unless remainroot makes it"),
+            Test::Unmarked { flags, all, .. } => {
+                write!(f, "argument {flags} has all bits of {all:#x}, unless remainroot makes it")
+            }
             Test::DeviceNode { mode, .. } => write!(f, "argument {mode} is the mode of a device"),
         }
     }

@@ -12,6 +12,8 @@ const TOLD: u32 = Statx::INO | Statx::CTIME | Statx::BTIME;
 const SYNC: u32 = 0x6000;
 /// `STATX__RESERVED`: refused in a mask.
 const RESERVED: u32 = 0x8000_0000;
+/// `STATX_MNT_ID`: told whether asked or not, unless another id of the mount is asked.
+const MOUNT_ID: u32 = 0x1000;
 
 /// Answers at once where the inode can be seen from outside; else lets the kernel answer and corrects it.
 pub fn statx(guest: &mut dyn Guest) -> Verdict {
@@ -22,7 +24,7 @@ pub fn statx(guest: &mut dyn Guest) -> Verdict {
         return Verdict::Amend(correct);
     }
     let place = Place::at(call.arg(0), call.arg(1), flags);
-    match inode::sight(guest, place, flags & SYNC, mask) {
+    match inode::sight(guest, place, flags & SYNC, mask | MOUNT_ID) {
         Some(Ok(mut seen)) => match show(guest, place, flags & SYNC, &mut seen) {
             Ok(true) => Verdict::Reply(guest.write(buffer, &seen).map(|()| 0)),
             Ok(false) => Verdict::Amend(correct),

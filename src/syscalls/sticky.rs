@@ -37,7 +37,7 @@ fn inode_at(guest: &mut dyn Guest, [directory, path]: Name) -> Option<Statx> {
 
 /// Whether the directory that the name stands in keeps it from the guest.
 fn keeps(guest: &mut dyn Guest, [directory, path]: Name, inode: &Statx) -> bool {
-    let Some(parent) = inode::directory_of(guest, directory, path) else { return false };
+    let parent = Place::Parent { directory, path };
     let Ok(parent) = inode::inspect(guest, parent) else { return false };
     let (parent, inode) = (inode::attributes(guest, &parent).1, inode::attributes(guest, inode).1);
     !rules::may_take(&guest.credentials(), parent, inode)
@@ -75,7 +75,7 @@ pub fn refuses_rename(guest: &mut dyn Guest, old: Name, new: Name, flags: u64) -
     if same || settled {
         return None;
     }
-    let parent = inode::directory_of(guest, new[0], new[1])?;
+    let parent = Place::Parent { directory: new[0], path: new[1] };
     if inode::look(guest, parent).ok()?.dev != source.dev {
         return None; // EXDEV
     }

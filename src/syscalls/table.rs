@@ -2,7 +2,7 @@
 
 use super::create::CWD;
 use super::ids::{Narrow, Wide};
-use super::{Guest, Stage, Test, Verdict};
+use super::{Guest, MARK, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, link, list, mknod,
     mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
@@ -20,6 +20,23 @@ pub struct Operation {
     pub handler: fn(&mut dyn Guest) -> Verdict,
     /// Which calls stop in which stage.
     pub stops: &'static [(Stage, Test)],
+}
+
+impl Operation {
+    /// Whether a call with these arguments stops in one of `stages`.
+    pub fn stops_in(&self, stages: Stages, args: &[u64; 6]) -> bool {
+        self.stops.iter().any(|(stage, test)| stages.contains(*stage) && test.matches(args))
+    }
+
+    /// Whether a listener is told of a call with these arguments.
+    pub fn is_told(&self, args: &[u64; 6]) -> bool {
+        self.stops_in(Stages::LISTENING, args)
+    }
+
+    /// Whether a listener is told of some.
+    pub fn may_be_told(&self) -> bool {
+        self.stops.iter().any(|(stage, _)| Stages::LISTENING.contains(*stage))
+    }
 }
 
 /// A row; −1 stands for "this ABI has no such call".
@@ -42,8 +59,22 @@ const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
 
+/// The same for what only asks, and has no sixth argument.
+const ASK: &[(Stage, Test)] = &[(Stage::Identity, Test::Always), (Stage::NotifyIdentity, UNMARKED)];
+
 /// Stops once a fact makes the kernel's answer wrong.
 const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
+
+/// Looks at an inode: stops once a fact makes the kernel's answer wrong, or tells a listener where there is one. None
+/// of these calls has a sixth argument.
+const LOOK: &[(Stage, Test)] =
+    &[(Stage::Ownership, Test::Always), (Stage::Notify, UNMARKED), (Stage::NotifyIdentity, UNMARKED)];
+
+/// The sixth argument.
+pub(super) const UNUSED: u8 = 5;
+
+/// A call of the guest's.
+const UNMARKED: Test = Test::Unmarked { arg: UNUSED, flags: 0, all: 0 };
 
 /// Stops where it is to be told in the end what still exists, and for the rights to a name.
 const REMOVAL: &[(Stage, Test)] = &[(Stage::Removal, Test::Always), (Stage::Identity, Test::Always)];
@@ -54,6 +85,10 @@ const DEVICES: &[(Stage, Test)] = &[(Stage::Devices, Test::Always)];
 /// Stops as soon as either stage is up: permission checks and new files.
 const IDENTITY_AND_OWNERSHIP: &[(Stage, Test)] =
     &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always)];
+
+/// The same for names that are made: the kernel mostly makes them as they are to be, as a listener can say.
+const MAKE: &[(Stage, Test)] =
+    &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always), (Stage::Notify, UNMARKED)];
 
 /// Every operation.
 #[rustfmt::skip]
@@ -75,18 +110,18 @@ pub const TABLE: &[Operation] = &[
     row("setfsuid16", [-1, 138, -1], ids::setfsuid::<Narrow>, BASE),
     row("setfsgid", [123, 216, 152], ids::setfsgid::<Wide>, BASE),
     row("setfsgid16", [-1, 139, -1], ids::setfsgid::<Narrow>, BASE),
-    row("getuid", [102, 199, 174], ids::getuid::<Wide>, IDENTITY),
-    row("getuid16", [-1, 24, -1], ids::getuid::<Narrow>, IDENTITY),
-    row("geteuid", [107, 201, 175], ids::geteuid::<Wide>, IDENTITY),
-    row("geteuid16", [-1, 49, -1], ids::geteuid::<Narrow>, IDENTITY),
-    row("getgid", [104, 200, 176], ids::getgid::<Wide>, IDENTITY),
-    row("getgid16", [-1, 47, -1], ids::getgid::<Narrow>, IDENTITY),
-    row("getegid", [108, 202, 177], ids::getegid::<Wide>, IDENTITY),
-    row("getegid16", [-1, 50, -1], ids::getegid::<Narrow>, IDENTITY),
-    row("getresuid", [118, 209, 148], ids::getresuid::<Wide>, IDENTITY),
-    row("getresuid16", [-1, 165, -1], ids::getresuid::<Narrow>, IDENTITY),
-    row("getresgid", [120, 211, 150], ids::getresgid::<Wide>, IDENTITY),
-    row("getresgid16", [-1, 171, -1], ids::getresgid::<Narrow>, IDENTITY),
+    row("getuid", [102, 199, 174], ids::getuid::<Wide>, ASK),
+    row("getuid16", [-1, 24, -1], ids::getuid::<Narrow>, ASK),
+    row("geteuid", [107, 201, 175], ids::geteuid::<Wide>, ASK),
+    row("geteuid16", [-1, 49, -1], ids::geteuid::<Narrow>, ASK),
+    row("getgid", [104, 200, 176], ids::getgid::<Wide>, ASK),
+    row("getgid16", [-1, 47, -1], ids::getgid::<Narrow>, ASK),
+    row("getegid", [108, 202, 177], ids::getegid::<Wide>, ASK),
+    row("getegid16", [-1, 50, -1], ids::getegid::<Narrow>, ASK),
+    row("getresuid", [118, 209, 148], ids::getresuid::<Wide>, ASK),
+    row("getresuid16", [-1, 165, -1], ids::getresuid::<Narrow>, ASK),
+    row("getresgid", [120, 211, 150], ids::getresgid::<Wide>, ASK),
+    row("getresgid16", [-1, 171, -1], ids::getresgid::<Narrow>, ASK),
     // Groups.
     row("setgroups", [116, 206, 159], groups::setgroups::<Wide>, BASE),
     row("setgroups16", [-1, 81, -1], groups::setgroups::<Narrow>, BASE),
@@ -107,17 +142,17 @@ pub const TABLE: &[Operation] = &[
     row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, BASE),
     row("fchownat", [260, 298, 54], chown::fchownat, BASE),
     // Attributes of files.
-    row("stat", [4, 106, -1], stat::stat, OWNERSHIP),
-    row("lstat", [6, 107, -1], stat::lstat, OWNERSHIP),
-    row("fstat", [5, 108, 80], stat::fstat, OWNERSHIP),
-    row("newfstatat", [262, 300, 79], stat::newfstatat, OWNERSHIP),
-    row("stat64", [-1, 195, -1], stat::stat64, OWNERSHIP),
-    row("lstat64", [-1, 196, -1], stat::lstat64, OWNERSHIP),
-    row("fstat64", [-1, 197, -1], stat::fstat64, OWNERSHIP),
-    row("oldstat", [-1, 18, -1], stat::oldstat, OWNERSHIP),
-    row("oldlstat", [-1, 84, -1], stat::oldlstat, OWNERSHIP),
-    row("oldfstat", [-1, 28, -1], stat::oldfstat, OWNERSHIP),
-    row("statx", [332, 383, 291], statx::statx, OWNERSHIP),
+    row("stat", [4, 106, -1], stat::stat, LOOK),
+    row("lstat", [6, 107, -1], stat::lstat, LOOK),
+    row("fstat", [5, 108, 80], stat::fstat, LOOK),
+    row("newfstatat", [262, 300, 79], stat::newfstatat, LOOK),
+    row("stat64", [-1, 195, -1], stat::stat64, LOOK),
+    row("lstat64", [-1, 196, -1], stat::lstat64, LOOK),
+    row("fstat64", [-1, 197, -1], stat::fstat64, LOOK),
+    row("oldstat", [-1, 18, -1], stat::oldstat, LOOK),
+    row("oldlstat", [-1, 84, -1], stat::oldlstat, LOOK),
+    row("oldfstat", [-1, 28, -1], stat::oldfstat, LOOK),
+    row("statx", [332, 383, 291], statx::statx, LOOK),
     row("chmod", [90, 15, -1], chmod::chmod, BASE),
     row("fchmod", [91, 94, 52], chmod::fchmod, BASE),
     row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE),
@@ -133,28 +168,28 @@ pub const TABLE: &[Operation] = &[
     row("setxattr", [188, 226, 5], xattr::set::<{ xattr::PATH }>, BASE),
     row("lsetxattr", [189, 227, 6], xattr::set::<{ xattr::LINK }>, BASE),
     row("fsetxattr", [190, 228, 7], xattr::set::<{ xattr::DESCRIPTOR }>, BASE),
-    row("getxattr", [191, 229, 8], xattr::get::<{ xattr::PATH }>, OWNERSHIP),
-    row("lgetxattr", [192, 230, 9], xattr::get::<{ xattr::LINK }>, OWNERSHIP),
-    row("fgetxattr", [193, 231, 10], xattr::get::<{ xattr::DESCRIPTOR }>, OWNERSHIP),
+    row("getxattr", [191, 229, 8], xattr::get::<{ xattr::PATH }>, LOOK),
+    row("lgetxattr", [192, 230, 9], xattr::get::<{ xattr::LINK }>, LOOK),
+    row("fgetxattr", [193, 231, 10], xattr::get::<{ xattr::DESCRIPTOR }>, LOOK),
     row("removexattr", [197, 235, 14], xattr::remove::<{ xattr::PATH }>, BASE),
     row("lremovexattr", [198, 236, 15], xattr::remove::<{ xattr::LINK }>, BASE),
     row("fremovexattr", [199, 237, 16], xattr::remove::<{ xattr::DESCRIPTOR }>, BASE),
-    row("listxattr", [194, 232, 11], xattr::list::<{ xattr::PATH }>, OWNERSHIP),
-    row("llistxattr", [195, 233, 12], xattr::list::<{ xattr::LINK }>, OWNERSHIP),
-    row("flistxattr", [196, 234, 13], xattr::list::<{ xattr::DESCRIPTOR }>, OWNERSHIP),
+    row("listxattr", [194, 232, 11], xattr::list::<{ xattr::PATH }>, LOOK),
+    row("llistxattr", [195, 233, 12], xattr::list::<{ xattr::LINK }>, LOOK),
+    row("flistxattr", [196, 234, 13], xattr::list::<{ xattr::DESCRIPTOR }>, LOOK),
     row("setxattrat", [463, 463, 463], xattr::set::<{ xattr::AT }>, BASE),
     row("getxattrat", [464, 464, 464], xattr::get::<{ xattr::AT }>, OWNERSHIP),
-    row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, OWNERSHIP),
+    row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, LOOK),
     row("removexattrat", [466, 466, 466], xattr::remove::<{ xattr::AT }>, BASE),
     // New files.
     row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS),
     row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS),
     row("openat2", [437, 437, 437], create::openat2, create::ALL_STOPS),
     row("creat", [85, 8, -1], create::creat, create::ALL_STOPS),
-    row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, IDENTITY_AND_OWNERSHIP),
-    row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, IDENTITY_AND_OWNERSHIP),
-    row("symlink", [88, 83, -1], create::make::<CWD, 1>, IDENTITY_AND_OWNERSHIP),
-    row("symlinkat", [266, 304, 36], create::make::<1, 2>, IDENTITY_AND_OWNERSHIP),
+    row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, MAKE),
+    row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, MAKE),
+    row("symlink", [88, 83, -1], create::make::<CWD, 1>, MAKE),
+    row("symlinkat", [266, 304, 36], create::make::<1, 2>, MAKE),
     row("mknod", [133, 14, -1], mknod::mknod::<CWD, 0>, mknod::STOPS),
     row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
@@ -188,6 +223,16 @@ pub const TABLE: &[Operation] = &[
     row("kill", [62, 37, 129], kill::kill, kill::STOPS),
     row("io_uring_setup", [425, 425, 425], refused::io_uring_setup, BASE),
 ];
+
+/// The arguments of a call that a tracee is made to execute, such that no listener is told of it.
+pub fn marked(abi: Abi, number: u32, mut args: [u64; 6]) -> [u64; 6] {
+    if lookup(abi, number).is_some_and(Operation::may_be_told)
+        && let Some(unused) = args.get_mut(usize::from(UNUSED))
+    {
+        *unused = MARK.into();
+    }
+    args
+}
 
 /// The operation with this number in this ABI, in constant time.
 pub fn lookup(abi: Abi, number: u32) -> Option<&'static Operation> {

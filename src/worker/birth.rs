@@ -12,7 +12,7 @@ use super::{Count, Worker};
 use crate::abi::KernelCall;
 use crate::ptrace::{self, Event, EventStop, Stop, Traced, memory};
 use crate::sys::{self, Tid};
-use crate::syscalls::{Stages, kernel};
+use crate::syscalls::kernel;
 
 const CLONE_VM: u64 = 0x100;
 
@@ -146,7 +146,7 @@ impl Worker {
         if *tracee.credentials != self.shared.view.initial {
             self.shared.registry.publish(tid, Arc::clone(&tracee.credentials));
         }
-        self.tracees.insert(tid, tracee);
+        self.insert(tid, tracee);
         let outcome = self.serve_stop(tid, stop);
         self.settle_loss(tid, outcome);
     }
@@ -164,9 +164,19 @@ fn family(tid: Tid) -> (Tid, Tid) {
 
 fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: bool) -> Born {
     let Heritage { stages, .. } = parent.heritage;
-    let wanted: Stages = parent.wanted;
+    let wanted = parent.bequeaths();
     let credentials = Arc::clone(&parent.credentials);
-    Born { credentials, stages, wanted, memory, shares_with: None, joins, sandboxed, options: parent.options }
+    Born {
+        credentials,
+        stages,
+        wanted,
+        memory,
+        shares_with: None,
+        parent: Some(parent.tgid),
+        joins,
+        sandboxed,
+        options: parent.options,
+    }
 }
 
 /// The flags of the clone, clone3, fork or vfork that a birth event is about.

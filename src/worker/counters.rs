@@ -43,6 +43,10 @@ counts! {
     Exit = "exit stops",
     /// Calls that a tracee was made to execute.
     Injected = "injected calls",
+    /// Calls that a listener answered.
+    Notified = "notifications",
+    /// Calls that a listener could not answer.
+    Fetched = "notifications that took a stop",
     /// Processes given to another worker.
     HandedOver = "hand-overs",
     /// Processes left with their parent's worker.

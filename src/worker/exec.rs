@@ -10,7 +10,6 @@ use crate::cred::{Credentials, ExecFile, Execed};
 use crate::ownership::{Attributes, Identity, Kernel};
 use crate::ptrace::{self, EventStop, Traced, memory};
 use crate::sys::{self, Tid, files};
-use crate::syscalls::Stage;
 
 /// Entries of the auxiliary vector that speak of credentials (getauxval(3)).
 const AT_NULL: u64 = 0;
@@ -34,12 +33,12 @@ impl Worker {
             return stop.resume(false);
         };
         let Execed { credentials, secure } = self.execed(tgid, &old);
+        if self.shared.needs_identity(&credentials)
+            && let Some(tracee) = self.tracees.get_mut(&tgid)
+        {
+            tracee.want_identity();
+        }
         if credentials != *old {
-            if self.shared.needs_identity(&credentials)
-                && let Some(tracee) = self.tracees.get_mut(&tgid)
-            {
-                tracee.wanted = tracee.wanted.union(Stage::Identity.only());
-            }
             self.publish(tgid, Arc::new(credentials.clone()));
         }
         if secure || self.shared.needs_identity(&credentials) {
@@ -54,14 +53,15 @@ impl Worker {
         if former != tgid
             && let Some(tracee) = self.tracees.remove(&former)
         {
-            self.shared.registry.forget(former);
+            self.forget(former);
+            self.shared.sights.forget(tgid);
             self.shared.registry.publish(tgid, Arc::clone(&tracee.credentials));
-            self.tracees.insert(tgid, tracee);
+            self.insert(tgid, tracee);
         }
         let gone: Vec<(Tid, Tracee)> =
             self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid).collect();
         for (tid, tracee) in gone {
-            self.shared.registry.forget(tid);
+            self.forget(tid);
             self.last_dead = Some(tracee);
         }
         self.adopt_orphans(tgid);

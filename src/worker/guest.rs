@@ -1,26 +1,23 @@
 //! The [`Guest`] that handlers see: a stopped tracee and its worker.
 
-use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use super::eyes::Eyes;
 use super::tracee::SLOTS;
 use super::{Count, Worker, devices};
-use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
-use crate::abi::{Abi, Call, DeviceNumber, Errno, KernelCall, SysResult};
+use crate::abi::stat::Statx;
+use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
-use crate::ownership::{Device, Identity, Kernel, Ownership};
+use crate::ownership::{Device, Ownership};
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
-use crate::sys::{self, Tid, files};
+use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Stage, Stages, kernel};
+use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Stage, Stages, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 const MAP_32BIT: u64 = 0x40;
-/// The longest path with its NUL.
-const PATH_MAX: u64 = 4096;
 
 /// A tracee at a syscall, while its handler runs.
 pub struct Live<'a> {
@@ -28,25 +25,14 @@ pub struct Live<'a> {
     stop: &'a mut Intercepted,
     /// Why nothing more can be done with it.
     lost: Option<Lost>,
-    /// What was looked at, until something happens that may make the place mean another inode.
-    seen: Vec<(Place, OwnedFd)>,
-    /// What was open in the task.
-    fetched: RefCell<Vec<OwnedFd>>,
-    /// Where a device is open, and the placeholder was seen by which it was opened.
-    stand_ins: Vec<Place>,
+    eyes: Eyes,
 }
 
 impl<'a> Live<'a> {
     /// The guest of a stop.
     pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
-        Live {
-            worker,
-            stop,
-            lost: None,
-            seen: Vec::new(),
-            fetched: RefCell::default(),
-            stand_ins: Vec::new(),
-        }
+        let eyes = Eyes::of(stop.tid());
+        Live { worker, stop, lost: None, eyes }
     }
 
     /// `Err` when the task was lost while the handler ran, whatever the handler made of it.
@@ -58,19 +44,10 @@ impl<'a> Live<'a> {
     pub fn execute(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<SysResult> {
         let Some(number) = call.numbers.of(self.stop.call().abi) else { return Ok(Err(Errno::ENOSYS)) };
         self.worker.shared.counters.add(Count::Injected);
-        let outcome = self.stop.inject(number, args).map(Errno::split);
+        let marked = table::marked(self.stop.call().abi, number, args);
+        let outcome = self.stop.inject(number, marked).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
         outcome
-    }
-
-    /// Gets what is open at a descriptor for the tracer too, as long as the handler runs.
-    fn fetch(&self, descriptor: u64) -> Option<RawFd> {
-        let tgid = self.worker.tracees.get(&self.stop.tid())?.tgid;
-        let process = sys::descriptor::open_task(tgid).ok()?;
-        let open = sys::descriptor::take(&process, descriptor as RawFd).ok()?;
-        let number = open.as_raw_fd();
-        self.fetched.borrow_mut().push(open);
-        Some(number)
     }
 
     fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
@@ -79,11 +56,6 @@ impl<'a> Live<'a> {
             Errno::ESRCH
         })
     }
-}
-
-/// A name in a directory.
-fn below(directory: &CStr, name: &[u8]) -> Option<CString> {
-    CString::new([directory.to_bytes(), b"/", name].concat()).ok()
 }
 
 /// The task's scratch area: its process's part of a mapping that is made when first needed.
@@ -123,13 +95,7 @@ impl Guest for Live<'_> {
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
-        // A path may have stood there.
-        self.seen.retain(|(place, _)| match *place {
-            Place::Descriptor(_) => true,
-            Place::Path { path, .. } => {
-                path >= address.saturating_add(bytes.len() as u64) || address >= path.saturating_add(PATH_MAX)
-            }
-        });
+        self.eyes.overwritten(address, bytes.len());
         if memory::write(self.stop.tid(), address, bytes) { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
@@ -144,8 +110,8 @@ impl Guest for Live<'_> {
         let tid = self.stop.tid();
         let needs_identity = self.worker.shared.needs_identity(&new);
         self.worker.publish(tid, Arc::new(new));
-        if needs_identity {
-            self.raise(Stage::Identity);
+        if let Some(tracee) = self.worker.tracees.get_mut(&tid) {
+            tracee.become_other(needs_identity);
         }
     }
 
@@ -189,13 +155,7 @@ impl Guest for Live<'_> {
     }
 
     fn is_proc(&self, dev: u64) -> bool {
-        let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", self.stop.tid()));
-        let number = DeviceNumber::decode(dev as u32);
-        let number = format!("{}:{}", number.major, number.minor);
-        mounts.unwrap_or_default().lines().any(|line| {
-            let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
-            line.split(' ').nth(2) == Some(&number) && kind == Some("proc")
-        })
+        self.eyes.is_proc(dev)
     }
 
     fn ownership(&self) -> &Ownership {
@@ -203,31 +163,15 @@ impl Guest for Live<'_> {
     }
 
     fn open_file(&self, descriptor: u64) -> Option<CString> {
-        let path = match self.worker.shared.has_proc {
-            true => format!("/proc/{}/fd/{}", self.stop.tid(), descriptor as i32),
-            false => format!("/proc/self/fd/{}", self.fetch(descriptor)?),
-        };
-        CString::new(path).ok()
+        self.eyes.open_file(&self.worker.shared, descriptor)
     }
 
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
-        let tid = self.stop.tid();
-        let standing = &mut self.worker.tracees.get_mut(&tid)?.standing;
-        let shared = &self.worker.shared;
-        let outcome = shared.sights.look(tid, standing, look)?;
-        Some(outcome.map(|(bytes, inode)| {
-            let by_placeholder = shared.labels.read(tid, look, &bytes);
-            self.stand_ins.extend(by_placeholder.as_ref().map(|_| look.place));
-            let (bytes, inode) = by_placeholder.unwrap_or((bytes, Some(inode)));
-            self.seen.retain(|(place, _)| *place != look.place);
-            self.seen.extend(inode.map(|inode| (look.place, inode)));
-            bytes
-        }))
+        self.eyes.sight(&self.worker.shared, look)
     }
 
     fn seen(&self, place: Place) -> Option<CString> {
-        let (_, inode) = self.seen.iter().find(|(seen, _)| *seen == place)?;
-        CString::new(format!("/proc/self/fd/{}", inode.as_raw_fd())).ok()
+        self.eyes.seen(place)
     }
 
     fn moved(&mut self) {
@@ -235,32 +179,15 @@ impl Guest for Live<'_> {
     }
 
     fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
-        let shared = &self.worker.shared;
-        let open = self.open_file(descriptor).ok_or(Errno::ENOSYS)?;
-        let (path, follow) = match name {
-            [] => (open.clone(), true),
-            name => (below(&open, name).ok_or(Errno::ENOSYS)?, false),
-        };
-        let found = match files::describe(&path, follow) {
-            // Without any /proc there are no paths of the tracer's own.
-            Err(sys::Errno::ENOENT) if files::describe(&open, true).is_err() => return Err(Errno::ENOSYS),
-            found => Statx::parse(&found.map_err(|errno| Errno(errno as i32))?),
-        };
-        let kernel = Kernel { uid: found.uid, gid: found.gid, mode: found.mode };
-        shared.ownership.meet(&found, &shared.view);
-        if found.mode & S_IFMT == S_IFREG {
-            shared.ownership.recall(&path, Identity::of(&found), found.ctime, kernel);
-        }
-        Ok(found)
+        self.eyes.observe(&self.worker.shared, descriptor, name)
     }
 
     fn is_nodev(&self, descriptor: u64) -> bool {
-        let path = self.open_file(descriptor);
-        path.is_some_and(|path| sys::process::is_nodev(&path).unwrap_or(false))
+        self.eyes.is_nodev(&self.worker.shared, descriptor)
     }
 
     fn has_devices(&self, place: Place) -> Option<bool> {
-        Some(!sys::process::is_nodev(&self.seen(place)?).ok()?)
+        self.eyes.has_devices(place)
     }
 
     fn real_device(&self, device: Device) -> Result<&'static CStr, Errno> {
@@ -278,7 +205,7 @@ impl Guest for Live<'_> {
     }
 
     fn stands_in(&self, place: Place) -> bool {
-        self.stand_ins.contains(&place)
+        self.eyes.stands_in(place)
     }
 
     fn send_devices(&mut self, socket: u64) -> Result<(), Errno> {
@@ -286,7 +213,7 @@ impl Guest for Live<'_> {
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
-        self.seen.clear();
+        self.eyes.close();
         let outcome = self.execute(call, args);
         self.note(outcome)?
     }
@@ -308,8 +235,7 @@ impl Guest for Live<'_> {
     }
 
     fn raise_all(&mut self) {
-        let stages = Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only());
-        let outcome = self.worker.raise_here(self.stop, stages);
+        let outcome = self.worker.raise_here(self.stop, Stages::LASTING);
         let _ = self.note(outcome);
     }
 
@@ -321,7 +247,9 @@ impl Guest for Live<'_> {
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base => Ok(()),
-            Stage::Identity | Stage::Reading => self.worker.raise_here(self.stop, stage.only()),
+            Stage::Identity | Stage::Reading | Stage::Notify | Stage::NotifyIdentity => {
+                self.worker.raise_here(self.stop, stage.only())
+            }
             Stage::Ownership | Stage::Removal | Stage::Devices => self.worker.raise_for_all(self.stop, stage),
         };
         let _ = self.note(outcome);

@@ -62,9 +62,10 @@ impl Worker {
         Some(Born {
             credentials: Arc::clone(&tracee.credentials),
             stages: tracee.stages,
-            wanted: tracee.wanted,
+            wanted: tracee.bequeaths(),
             memory,
             shares_with,
+            parent: group.parent,
             joins: None,
             sandboxed: group.sandboxed,
             options: ptrace::OPTIONS,

@@ -10,10 +10,13 @@ mod birth;
 mod counters;
 mod devices;
 mod exec;
+mod eyes;
 mod guardian;
 mod guest;
 mod handover;
 mod labels;
+mod listener;
+mod notified;
 mod pool;
 mod raise;
 mod shared;
@@ -85,6 +88,9 @@ impl Worker {
             Message::Raise(done) => {
                 self.interrupt_all(None);
                 let _ = done.send(());
+            }
+            Message::Fetch(tid, reply) => {
+                let _ = reply.send(self.fetch(tid));
             }
         }
     }
@@ -159,7 +165,7 @@ impl Worker {
     }
 
     fn ended(&mut self, tid: Tid) {
-        self.shared.registry.forget(tid);
+        self.forget(tid);
         self.unannounced.remove(&tid);
         self.expected.remove(&tid);
         self.adopted_early.remove(&tid);
@@ -188,7 +194,20 @@ impl Worker {
         let mut tracee = Tracee::new(tid, &born);
         tracee.watched = self.shared.watch_first;
         self.groups.insert(tid, Group::new(&born));
-        self.tracees.insert(tid, tracee);
+        self.insert(tid, tracee);
         Ok(())
+    }
+
+    /// A task is this worker's from now on.
+    fn insert(&mut self, tid: Tid, tracee: Tracee) {
+        self.shared.listeners.adopt(tid, &self.handle);
+        self.tracees.insert(tid, tracee);
+    }
+
+    /// A task has ended: whoever has its id next is another.
+    fn forget(&self, tid: Tid) {
+        self.shared.registry.forget(tid);
+        self.shared.sights.forget(tid);
+        self.shared.listeners.forget(tid);
     }
 }

@@ -27,6 +27,8 @@ pub enum Message {
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),
+    /// Have this task stop and make its call again, which a listener cannot answer; say whether it is yours.
+    Fetch(Tid, Sender<bool>),
 }
 
 /// One worker as the others see it.
@@ -164,7 +166,7 @@ fn live(shared: &Arc<Shared>, handle: &Arc<Handle>) {
     let guard = Leave { shared, handle };
     let mut worker = Worker::new(Arc::clone(shared), Arc::clone(handle));
     while let Ok(message) = handle.inbox.recv() {
-        let brings_work = !matches!(message, Message::Raise(_));
+        let brings_work = !matches!(message, Message::Raise(_) | Message::Fetch(..));
         worker.take(message);
         if !brings_work {
             // There is nothing to serve, and what serving would read next may be work.

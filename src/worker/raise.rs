@@ -18,10 +18,11 @@ use crate::ownership::Evidence;
 use crate::ptrace::{self, Intercepted, Traced, memory};
 use crate::seccomp::{self, Instruction};
 use crate::sys::Tid;
+use crate::sys::seccomp::ALL_THREADS;
 use crate::syscalls::{SCRATCH_BYTES, Stage, Stages, kernel};
 
-const SET_MODE_FILTER: u64 = 1;
-const FLAG_TSYNC: u64 = 1;
+/// `SECCOMP_SET_MODE_FILTER`.
+pub(super) const SET_MODE_FILTER: u64 = 1;
 
 impl Worker {
     /// The stages a task lacks.
@@ -48,7 +49,10 @@ impl Worker {
             return Ok(());
         }
         for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
-            self.load(stop, stage)?;
+            match stage {
+                Stage::Notify | Stage::NotifyIdentity => self.load_listener(stop, stage)?,
+                stage => self.load(stop, stage)?,
+            }
         }
         Ok(())
     }
@@ -163,7 +167,7 @@ impl Worker {
     /// another has a filter of its own.
     fn execute_seccomp(&mut self, stop: &mut Intercepted, program: u64) -> Traced<Option<bool>> {
         let mut guest = Live::new(self, stop);
-        for (flags, all) in [(FLAG_TSYNC, true), (0, false)] {
+        for (flags, all) in [(ALL_THREADS, true), (0, false)] {
             let outcome = guest.execute(&kernel::SECCOMP, [SET_MODE_FILTER, flags, program, 0, 0, 0])?;
             match outcome {
                 Ok(0) => return Ok(Some(all)),
@@ -175,7 +179,7 @@ impl Worker {
 }
 
 /// Writes a `struct sock_fprog` and its instructions to the scratch area.
-fn write_program(tid: Tid, abi: Abi, scratch: u64, program: &[Instruction]) -> bool {
+pub(super) fn write_program(tid: Tid, abi: Abi, scratch: u64, program: &[Instruction]) -> bool {
     let Ok(length) = u16::try_from(program.len()) else { return false };
     let mut bytes = vec![0; 16];
     let pointer = (scratch + 16).to_le_bytes();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::labels::Labels;
+use super::listener::Listeners;
 use super::sight::Sights;
 use super::tally::Tally;
 use super::{Counters, Guardian, Pool};
@@ -25,6 +26,8 @@ pub struct Shared {
     pub ownership: Ownership,
     /// Looking at inodes from outside.
     pub(super) sights: Sights,
+    /// Who answers looks without a stop.
+    pub(super) listeners: Listeners,
     /// By which placeholders devices were opened.
     pub(super) labels: Labels,
     /// Idle workers.
@@ -73,6 +76,7 @@ impl Shared {
             reading_raised: AtomicBool::new(ownership.devices().read()),
             ownership,
             sights: Sights::new(has_proc()),
+            listeners: Listeners::default(),
             labels: Labels::default(),
             pool,
             guardian,
@@ -86,11 +90,7 @@ impl Shared {
 
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
-        let own = if self.view.translates() {
-            Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only())
-        } else {
-            Stages::NONE
-        };
+        let own = if self.view.translates() { Stages::LASTING } else { Stages::NONE };
         self.common_stages().union(own)
     }
 
@@ -104,7 +104,7 @@ impl Shared {
     /// Whether a stage that is every process's or nobody's is up; `None` for the others.
     pub(super) fn raised_for_all(&self, stage: Stage) -> Option<&AtomicBool> {
         match stage {
-            Stage::Base | Stage::Identity => None,
+            Stage::Base | Stage::Identity | Stage::Notify | Stage::NotifyIdentity => None,
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),

@@ -13,13 +13,21 @@
 //! Then [`Sights::look`] gives `None`, and the tracee is made to look. Nothing that is opened stays open after it:
 //! a descriptor would keep a filesystem from being unmounted. So the root is opened anew each time where it is not
 //! the tracer's, which a task is asked once (`Standing`), and again after any call that may have changed it.
+//!
+//! What matters on the way is the number of calls, each of which costs a microsecond. A descriptor is looked at by one
+//! statx(2), and so is a name without a slash below a descriptor or the working directory: whether it was a link, or
+//! is on a `proc` filesystem, the answer tells. Other paths are opened, looked at and closed.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::RwLock;
+
 use crate::abi::Errno;
-use crate::abi::stat::{STATX, Statx};
+use crate::abi::stat::{S_IFLNK, S_IFMT, STATX, Statx};
+use crate::ownership::Identity;
 use crate::sys::{self, Tid, files};
 use crate::syscalls::{Look, inode};
 
@@ -30,13 +38,29 @@ pub struct Sights {
     own: Option<[Spot; 2]>,
     /// Counts calls that may have given some task another root or namespace.
     moves: AtomicU64,
+    /// What was found out about tasks.
+    standings: RwLock<HashMap<Tid, Standing>>,
+    /// Whether mounts are of `proc`, by the id that no other mount ever has.
+    mounts: RwLock<HashMap<u64, bool>>,
 }
 
 /// Which inode of which mount.
 type Spot = (u64, Option<u64>, u64);
 
+/// What statx(2) tells.
+type Told = [u8; Statx::SIZE];
+
 /// What statx(2) tells, and the inode.
-pub type Seen = ([u8; Statx::SIZE], OwnedFd);
+pub type Seen = (Told, Found);
+
+/// An inode that was looked at.
+#[derive(Debug)]
+pub enum Found {
+    /// It is open.
+    Open(OwnedFd),
+    /// It was there, in the tracer's view; whether a link at the end of the path is followed.
+    At(CString, bool),
+}
 
 /// Where a task's paths start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +75,14 @@ enum Start {
 
 /// Where a task's paths start, and the number of moves when that was found out.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing(u64, Start);
+struct Standing(u64, Start);
 
-/// `STATX_MNT_ID_UNIQUE`, Linux 6.8; before, or'ed in, `STATX_MNT_ID`.
+/// `STATX_MNT_ID_UNIQUE`, Linux 6.8.
+const UNIQUE_MOUNT: u32 = 0x4000;
+/// The same or'ed with `STATX_MNT_ID`.
 const MOUNT: u32 = 0x5000;
+/// Where statx(2) tells the mount.
+const MOUNT_AT: usize = 144;
 /// `AT_NO_AUTOMOUNT`, as stat(2) has it.
 const NO_AUTOMOUNT: i32 = 0x800;
 
@@ -62,7 +90,17 @@ impl Sights {
     /// From where the tracer sees, if its `/proc` numbers tasks as ptrace does.
     pub fn new(has_proc: bool) -> Sights {
         let own = || Some([spot(c"/")?, spot(c"/proc/self/ns/user")?]);
-        Sights { own: has_proc.then(own).flatten(), moves: AtomicU64::new(0) }
+        Sights {
+            own: has_proc.then(own).flatten(),
+            moves: AtomicU64::new(0),
+            standings: RwLock::default(),
+            mounts: RwLock::default(),
+        }
+    }
+
+    /// Whether anything can be seen at all.
+    pub fn any(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Some task may have another root or namespace from now on.
@@ -70,10 +108,18 @@ impl Sights {
         self.moves.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn start(&self, tid: Tid, standing: &mut Option<Standing>) -> Start {
+    /// A task has ended.
+    pub fn forget(&self, tid: Tid) {
+        if self.standings.read().contains_key(&tid) {
+            self.standings.write().remove(&tid);
+        }
+    }
+
+    fn start(&self, tid: Tid) -> Start {
         let Some([root, user]) = self.own else { return Start::Hidden };
         let moves = self.moves.load(Ordering::SeqCst);
-        if let Some(Standing(then, start)) = *standing
+        let known = self.standings.read().get(&tid).copied();
+        if let Some(Standing(then, start)) = known
             && then == moves
         {
             return start;
@@ -84,39 +130,87 @@ impl Sights {
             (Some(its), Some(_)) if its == user => Start::Own,
             _ => Start::Hidden,
         };
-        *standing = Some(Standing(moves, start));
+        self.standings.write().insert(tid, Standing(moves, start));
         start
     }
 
     /// What statx(2) with the flags and mask of `look` tells `tid` of the inode that it names.
-    pub fn look(
-        &self,
-        tid: Tid,
-        standing: &mut Option<Standing>,
-        look: &Look<'_>,
-    ) -> Option<Result<Seen, Errno>> {
-        let start = self.start(tid, standing);
+    pub fn look(&self, tid: Tid, look: &Look<'_>) -> Option<Result<Seen, Errno>> {
+        let start = self.start(tid);
         if start == Start::Hidden {
             return None;
         }
-        let seen = match look.path {
-            None => open(&base(tid, look.directory))?,
-            Some(name) => match resolve(tid, start, look, &CString::new(name).ok()?)? {
-                Ok(seen) => seen,
-                Err(errno) => return Some(Err(errno)),
-            },
+        let Some(name) = look.path else {
+            let there = base(tid, look.directory);
+            let told = files::statx(files::CWD, &there, flags(look), look.mask).ok()?;
+            return Some(Ok((told, Found::At(there, true))));
         };
-        let bytes = files::statx_of(seen.as_fd(), NO_AUTOMOUNT | look.flags as i32, look.mask).ok()?;
-        Some(Ok((bytes, seen)))
+        if let Some(seen) = self.in_directory(tid, look, name) {
+            return Some(seen);
+        }
+        let open = match resolve(tid, start, look, &CString::new(name).ok()?)? {
+            Ok(open) => open,
+            Err(errno) => return Some(Err(errno)),
+        };
+        let told = files::statx_of(open.as_fd(), flags(look), look.mask | unasked(look)).ok()?;
+        if self.is_on_proc(&told, open.as_fd())? { None } else { Some(Ok((told, Found::Open(open)))) }
+    }
+
+    /// The same for a name without a slash. `None` where that cannot be told at once.
+    fn in_directory(&self, tid: Tid, look: &Look<'_>, name: &[u8]) -> Option<Result<Seen, Errno>> {
+        let is_plain = !name.is_empty() && name != b".." && !name.contains(&b'/');
+        let unasked = unasked(look);
+        if !is_plain || unasked == 0 {
+            return None;
+        }
+        let path = [base(tid, look.directory).to_bytes(), b"/", name].concat();
+        let path = CString::new(path).ok()?;
+        match files::statx(files::CWD, &path, flags(look) | NO_FOLLOW, look.mask | unasked) {
+            Ok(told) => {
+                let is_link = Statx::parse(&told).mode & S_IFMT == S_IFLNK;
+                let known = self.mounts.read().get(&mount(&told)?).copied();
+                let final_one = known == Some(false) && !(is_link && look.follow);
+                final_one.then_some(Ok((told, Found::At(path, false))))
+            }
+            // The descriptor might be what is not there.
+            Err(sys::Errno::ENOENT) if is_here(look.directory) => Some(Err(Errno::ENOENT)),
+            Err(_) => None,
+        }
+    }
+
+    /// Whether what was looked at is on a `proc` filesystem.
+    fn is_on_proc(&self, told: &Told, open: BorrowedFd<'_>) -> Option<bool> {
+        let Some(mount) = mount(told) else { return files::is_on_proc(open).ok() };
+        if let Some(&known) = self.mounts.read().get(&mount) {
+            return Some(known);
+        }
+        let found = files::is_on_proc(open).ok()?;
+        self.mounts.write().insert(mount, found);
+        Some(found)
+    }
+}
+
+impl Found {
+    /// Opens it, if that has not been done, and it is still what `told` was told of.
+    pub fn open(self, told: &Told) -> Option<OwnedFd> {
+        let (path, follow) = match self {
+            Found::Open(open) => return Some(open),
+            Found::At(path, follow) => (path, follow),
+        };
+        let open = files::name(files::CWD, &path, follow, 0).ok()?;
+        let now = files::statx_of(open.as_fd(), NO_AUTOMOUNT, Statx::MASK).ok()?;
+        let [now, then] = [&now, told].map(|told| Identity::of(&Statx::parse(told)).inode());
+        (now == then).then_some(open)
     }
 }
 
 /// The inode that a path names.
 fn resolve(tid: Tid, start: Start, look: &Look<'_>, name: &CStr) -> Option<Result<OwnedFd, Errno>> {
     let absolute = name.to_bytes().first() == Some(&b'/');
+    let open = |path: &CStr| files::name(files::CWD, path, true, 0).ok();
     let from = match (absolute, start) {
         (true, Start::Shared) => None,
-        (true, _) => Some(open(&format!("/proc/{tid}/root"))?),
+        (true, _) => Some(open(&CString::new(format!("/proc/{tid}/root")).ok()?)?),
         (false, _) => Some(open(&base(tid, look.directory))?),
     };
     let bounds = match (absolute, start) {
@@ -126,8 +220,7 @@ fn resolve(tid: Tid, start: Start, look: &Look<'_>, name: &CStr) -> Option<Resul
     };
     let directory = from.as_ref().map_or(files::CWD, AsRawFd::as_raw_fd);
     match files::name(directory, name, look.follow, files::NO_MAGIC_LINKS | bounds) {
-        Ok(seen) if files::is_on_proc(seen.as_fd()).ok()? => None,
-        Ok(seen) => Some(Ok(seen)),
+        Ok(open) => Some(Ok(open)),
         Err(sys::Errno::ENOENT | sys::Errno::ENOTDIR) => {
             match files::name(directory, name, look.follow, files::NO_LINKS | bounds) {
                 Err(sys::Errno::ENOENT) => Some(Err(Errno::ENOENT)),
@@ -139,22 +232,40 @@ fn resolve(tid: Tid, start: Start, look: &Look<'_>, name: &CStr) -> Option<Resul
     }
 }
 
-/// A task's working directory or one of its descriptors, as a path.
-fn base(tid: Tid, directory: u64) -> String {
-    match directory as u32 == inode::AT_FDCWD as u32 {
-        true => format!("/proc/{tid}/cwd"),
-        false => format!("/proc/{tid}/fd/{}", directory as i32),
-    }
+/// Whether paths start from the working directory.
+fn is_here(directory: u64) -> bool {
+    directory as u32 == inode::AT_FDCWD as u32
 }
 
-fn open(path: &str) -> Option<OwnedFd> {
-    files::name(files::CWD, &CString::new(path).ok()?, true, 0).ok()
+/// A task's working directory or one of its descriptors, as a path.
+fn base(tid: Tid, directory: u64) -> CString {
+    let path = match is_here(directory) {
+        true => format!("/proc/{tid}/cwd"),
+        false => format!("/proc/{tid}/fd/{}", directory as i32),
+    };
+    CString::new(path).unwrap_or_default()
+}
+
+const NO_FOLLOW: i32 = inode::AT_SYMLINK_NOFOLLOW as i32;
+
+fn flags(look: &Look<'_>) -> i32 {
+    NO_AUTOMOUNT | look.flags as i32
+}
+
+/// What is asked besides: the mount, where whoever asks does not want to know it himself.
+fn unasked(look: &Look<'_>) -> u32 {
+    if look.mask & MOUNT == 0 { UNIQUE_MOUNT } else { 0 }
+}
+
+/// The mount of what was looked at, where the kernel has told the id that is not used again.
+fn mount(told: &Told) -> Option<u64> {
+    let id = told.get(MOUNT_AT..)?.first_chunk()?;
+    (Statx::parse(told).mask & UNIQUE_MOUNT != 0).then_some(u64::from_le_bytes(*id))
 }
 
 fn spot(path: &CStr) -> Option<Spot> {
-    const MOUNT_ID: usize = 144;
     let bytes = files::statx(files::CWD, path, NO_AUTOMOUNT, MOUNT | Statx::INO).ok()?;
-    let mount = bytes.get(MOUNT_ID..)?.first_chunk()?;
+    let mount = bytes.get(MOUNT_AT..)?.first_chunk()?;
     let found = STATX.read(&bytes);
     Some((u64::from_le_bytes(*mount), found.dev, found.ino))
 }

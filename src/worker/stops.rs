@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::guest::Live;
-use super::tracee::Group;
+use super::tracee::{Group, Tracee};
 use super::{Count, Tally, Worker};
-use crate::abi::{Errno, KernelCall};
+use crate::abi::{Call, Errno, KernelCall};
 use crate::cred::Credentials;
 use crate::ptrace::{self, Entry, Event, Intercepted, Stop, SyscallStop, Traced};
 use crate::sys::{self, Tid};
-use crate::syscalls::{Finish, Stage, Verdict, table};
+use crate::syscalls::{Finish, Operation, Stage, Stages, Verdict, table};
 
 impl Worker {
     /// Serves one stop of a known task.
@@ -42,6 +42,11 @@ impl Worker {
                 }
             }
             Stop::Signal(stop, signal) => {
+                if self.tracees.get(&tid).is_some_and(|tracee| tracee.stages.listens()) {
+                    stop.restart_where(|abi, number| {
+                        table::lookup(abi, number).is_some_and(Operation::may_be_told)
+                    })?;
+                }
                 let to_syscall = self.settle(tid)?;
                 stop.deliver(signal, to_syscall)
             }
@@ -86,7 +91,8 @@ impl Worker {
         }
         tracee.heritage.stages = tracee.stages;
         tracee.heritage.scratch = scratch;
-        Ok(missing || tracee.pending.is_some() || group.is_some_and(Group::is_due))
+        let watched = tracee.fetched || tracee.trial.is_some();
+        Ok(missing || watched || tracee.pending.is_some() || group.is_some_and(Group::is_due))
     }
 
     /// Changes a task's credentials.
@@ -104,26 +110,58 @@ impl Worker {
             Ok(stop) => stop,
             Err(stop) => return self.leaving(stop),
         };
+        if entry == Entry::Syscall
+            && let Some(tracee) = self.tracees.get_mut(&tid)
+        {
+            tracee.try_on();
+        }
         self.raise_missing(&mut stop)?;
         let call = *stop.call();
-        let operation = match entry {
-            Entry::Seccomp => table::lookup(call.abi, call.number),
-            Entry::Syscall => None,
-        };
+        let operation =
+            table::lookup(call.abi, call.number).filter(|it| self.is_served(tid, entry, it, &call.args));
         let Some(operation) = operation else {
             let to_syscall = self.settle(tid)?;
             return stop.proceed(to_syscall);
         };
         let since = self.shared.tally.is_some().then(Instant::now);
+        if entry == Entry::Seccomp && operation.is_told(&call.args) {
+            self.looked(&mut stop)?;
+        }
         let mut guest = Live::new(self, &mut stop);
         let verdict = (operation.handler)(&mut guest);
         guest.outcome()?;
         tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?verdict);
-        self.carry_out(stop, verdict)?;
+        let told = stop.entry() == Entry::Syscall && operation.is_told(&call.args);
+        match verdict {
+            Verdict::Run if told => self.run_marked(stop, |_, result| result)?,
+            Verdict::Amend(finish) if told => self.run_marked(stop, finish)?,
+            verdict => self.carry_out(stop, verdict)?,
+        }
         if let Some(since) = since {
             let failed = matches!(verdict, Verdict::Reply(Err(_)));
             self.tell(tid, |tally, program| tally.add_call(program, operation.name, since.elapsed(), failed));
         }
+        Ok(())
+    }
+
+    /// Whether a call is served at this entry: where the filter has stopped it, a listener could not answer it, or it
+    /// would stop in a stage that is on trial. What a loaded filter stops comes here once more.
+    fn is_served(&mut self, tid: Tid, entry: Entry, operation: &Operation, args: &[u64; 6]) -> bool {
+        let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
+        let fetched = |tracee: &mut Tracee| operation.is_told(args) && std::mem::take(&mut tracee.fetched);
+        entry == Entry::Seccomp
+            || fetched(tracee)
+            || tracee.trial.is_some()
+                && operation.stops_in(Stage::Identity.only(), args)
+                && !operation.stops_in(tracee.stages.minus(Stages::LISTENING), args)
+    }
+
+    /// Lets the kernel run a call that a listener would be told of again.
+    fn run_marked(&mut self, stop: Intercepted, finish: Finish) -> Traced<()> {
+        let (tid, Call { abi, number, args }) = (stop.tid(), *stop.call());
+        self.settle(tid)?;
+        let suspended = stop.replace(number, table::marked(abi, number, args))?;
+        self.suspend(tid, suspended, finish);
         Ok(())
     }
 
@@ -169,6 +207,7 @@ impl Worker {
         let Some(number) = call.numbers.of(stop.call().abi) else {
             return stop.reply(Errno::join(Err(Errno::ENOSYS)), false);
         };
+        let args = table::marked(stop.call().abi, number, args);
         let suspended = stop.replace(number, args)?;
         self.suspend(tid, suspended, finish);
         Ok(())

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::sight::Standing;
 use crate::cred::Credentials;
 use crate::ptrace::Suspended;
 use crate::sys::{self, Tid};
-use crate::syscalls::{Finish, SCRATCH_BYTES, Stages};
+use crate::syscalls::{Finish, SCRATCH_BYTES, Stage, Stages};
 
 /// One traced task.
 #[derive(Debug)]
@@ -33,8 +32,42 @@ pub struct Tracee {
     pub heritage: Heritage,
     /// Whether it was asked to stop, so that a call may have been cut short by us.
     pub interrupted: bool,
-    /// Where its paths start, once that was looked at.
-    pub standing: Option<Standing>,
+    /// Whether a listener could not answer it, so that the call is served at its entry.
+    pub fetched: bool,
+    /// How many calls more it makes with stops at each entry instead of [`Stage::Identity`], because its credentials
+    /// have become others, but perhaps not for long.
+    pub trial: Option<u8>,
+}
+
+/// apt becomes another user for ten calls to see what that one may read; a filter would stay, in all its children too.
+const TRIAL: u8 = 32;
+
+impl Tracee {
+    /// Its credentials are new; `differ` says whether the kernel's own answers about them are wrong.
+    pub fn become_other(&mut self, differ: bool) {
+        let has = self.stages.union(self.wanted).contains(Stage::Identity);
+        self.trial = (differ && !has).then(|| self.trial.unwrap_or(TRIAL));
+    }
+
+    /// It enters the kernel once more on trial.
+    pub fn try_on(&mut self) {
+        self.trial = self.trial.and_then(|left| left.checked_sub(1));
+        if self.trial == Some(0) {
+            self.want_identity();
+        }
+    }
+
+    /// The stages that whoever takes over from it must get: a trial is its own.
+    pub fn bequeaths(&self) -> Stages {
+        let own = if self.trial.is_some() { Stage::Identity.only() } else { Stages::NONE };
+        self.wanted.union(own)
+    }
+
+    /// What it has on trial it needs for good.
+    pub fn want_identity(&mut self) {
+        self.trial = None;
+        self.wanted = self.wanted.union(Stage::Identity.only());
+    }
 }
 
 /// What the kernel copies at a birth, as it was when the parent was last resumed: another thread of
@@ -60,6 +93,8 @@ pub struct Born {
     pub memory: Arc<Memory>,
     /// See [`Group::shares_with`].
     pub shares_with: Option<Tid>,
+    /// The thread group that made it.
+    pub parent: Option<Tid>,
     /// The thread group it joins, if it is a thread.
     pub joins: Option<Tid>,
     /// Whether it has a seccomp filter of the guest's.
@@ -77,6 +112,7 @@ impl Born {
             wanted: Stages::NONE,
             memory: Arc::default(),
             shares_with: None,
+            parent: None,
             joins: None,
             sandboxed: false,
             options: shared.options_of_the_first(),
@@ -97,7 +133,8 @@ impl Tracee {
             watched: false,
             heritage: Heritage { stages: born.stages, scratch: None },
             interrupted: false,
-            standing: None,
+            fetched: false,
+            trial: None,
         }
     }
 }
@@ -122,6 +159,10 @@ pub struct Group {
     pub deferred: Option<Instant>,
     /// How often it could not be parked when it was due.
     pub refusals: u8,
+    /// How often it, or a child of its in its worker, has looked at an inode.
+    pub looks: u32,
+    /// Who made it.
+    pub parent: Option<Tid>,
 }
 
 /// How long a process must have lived to be worth a worker of its own. Most that a shell makes are gone by then.
@@ -139,6 +180,8 @@ impl Group {
             program: None,
             deferred: None,
             refusals: 0,
+            looks: 0,
+            parent: born.parent,
         }
     }
 

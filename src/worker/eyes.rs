@@ -1,0 +1,166 @@
+//! What is seen from outside of the inodes that a task's call names, as long as its handler runs.
+//!
+//! It is the same whether the task is stopped or waits for a listener: nothing here makes it do anything.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use super::Shared;
+use super::sight::Found;
+use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
+use crate::abi::{DeviceNumber, Errno};
+use crate::ownership::{Identity, Kernel};
+use crate::sys::{self, Tid, files};
+use crate::syscalls::Look;
+use crate::syscalls::inode::Place;
+
+/// The longest path with its NUL.
+const PATH_MAX: u64 = 4096;
+
+/// What was looked at for one call.
+#[derive(Debug)]
+pub struct Eyes {
+    tid: Tid,
+    /// What was looked at, until something happens that may make the place mean another inode.
+    seen: RefCell<Vec<(Place, Sighted)>>,
+    /// What was open in the task.
+    fetched: RefCell<Vec<OwnedFd>>,
+    /// Where a device is open, and the placeholder was seen by which it was opened.
+    stand_ins: Vec<Place>,
+}
+
+/// An inode that was looked at.
+#[derive(Debug)]
+enum Sighted {
+    /// And is open.
+    Open(OwnedFd),
+    /// And can be opened.
+    Found(Box<[u8; Statx::SIZE]>, Found),
+}
+
+impl Eyes {
+    /// Nothing was looked at for `tid` yet.
+    pub fn of(tid: Tid) -> Eyes {
+        Eyes { tid, seen: RefCell::default(), fetched: RefCell::default(), stand_ins: Vec::new() }
+    }
+
+    /// See [`Guest::sight`](crate::syscalls::Guest::sight).
+    pub fn sight(&mut self, shared: &Shared, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+        let outcome = shared.sights.look(self.tid, look)?;
+        Some(outcome.map(|(bytes, inode)| {
+            let by_placeholder = shared.labels.read(self.tid, look, &bytes);
+            self.stand_ins.extend(by_placeholder.as_ref().map(|_| look.place));
+            let seen = self.seen.get_mut();
+            seen.retain(|(place, _)| *place != look.place);
+            match by_placeholder {
+                None => {
+                    seen.push((look.place, Sighted::Found(Box::new(bytes), inode)));
+                    bytes
+                }
+                Some((bytes, inode)) => {
+                    seen.extend(inode.map(|inode| (look.place, Sighted::Open(inode))));
+                    bytes
+                }
+            }
+        }))
+    }
+
+    /// See [`Guest::seen`](crate::syscalls::Guest::seen).
+    pub fn seen(&self, place: Place) -> Option<CString> {
+        let mut all = self.seen.borrow_mut();
+        let index = all.iter().position(|(seen, _)| *seen == place)?;
+        let open = match all.swap_remove(index).1 {
+            Sighted::Open(open) => open,
+            Sighted::Found(told, found) => found.open(&told)?,
+        };
+        let path = CString::new(format!("/proc/self/fd/{}", open.as_raw_fd())).ok();
+        all.push((place, Sighted::Open(open)));
+        path
+    }
+
+    /// See [`Guest::stands_in`](crate::syscalls::Guest::stands_in).
+    pub fn stands_in(&self, place: Place) -> bool {
+        self.stand_ins.contains(&place)
+    }
+
+    /// The places may mean other inodes from now on.
+    pub fn close(&mut self) {
+        self.seen.get_mut().clear();
+    }
+
+    /// So many bytes of the task's memory are written: a path may have stood there.
+    pub fn overwritten(&mut self, address: u64, length: usize) {
+        self.seen.get_mut().retain(|(place, _)| match *place {
+            Place::Descriptor(_) => true,
+            Place::Path { path, .. } | Place::Parent { path, .. } => {
+                path >= address.saturating_add(length as u64) || address >= path.saturating_add(PATH_MAX)
+            }
+        });
+    }
+
+    /// See [`Guest::open_file`](crate::syscalls::Guest::open_file).
+    pub fn open_file(&self, shared: &Shared, descriptor: u64) -> Option<CString> {
+        let path = match shared.has_proc {
+            true => format!("/proc/{}/fd/{}", self.tid, descriptor as i32),
+            false => format!("/proc/self/fd/{}", self.fetch(descriptor)?),
+        };
+        CString::new(path).ok()
+    }
+
+    /// Gets what is open at a descriptor for the tracer too, as long as the handler runs.
+    fn fetch(&self, descriptor: u64) -> Option<RawFd> {
+        let task = sys::descriptor::open_task(self.tid).ok()?;
+        let open = sys::descriptor::take(&task, descriptor as RawFd).ok()?;
+        let number = open.as_raw_fd();
+        self.fetched.borrow_mut().push(open);
+        Some(number)
+    }
+
+    /// See [`Guest::observe`](crate::syscalls::Guest::observe).
+    pub fn observe(&self, shared: &Shared, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
+        let open = self.open_file(shared, descriptor).ok_or(Errno::ENOSYS)?;
+        let (path, follow) = match name {
+            [] => (open.clone(), true),
+            name => (below(&open, name).ok_or(Errno::ENOSYS)?, false),
+        };
+        let found = match files::describe(&path, follow) {
+            // Without any /proc there are no paths of the tracer's own.
+            Err(sys::Errno::ENOENT) if files::describe(&open, true).is_err() => return Err(Errno::ENOSYS),
+            found => Statx::parse(&found.map_err(|errno| Errno(errno as i32))?),
+        };
+        let kernel = Kernel { uid: found.uid, gid: found.gid, mode: found.mode };
+        shared.ownership.meet(&found, &shared.view);
+        if found.mode & S_IFMT == S_IFREG {
+            shared.ownership.recall(&path, Identity::of(&found), found.ctime, kernel);
+        }
+        Ok(found)
+    }
+
+    /// See [`Guest::is_nodev`](crate::syscalls::Guest::is_nodev).
+    pub fn is_nodev(&self, shared: &Shared, descriptor: u64) -> bool {
+        let path = self.open_file(shared, descriptor);
+        path.is_some_and(|path| sys::process::is_nodev(&path).unwrap_or(false))
+    }
+
+    /// See [`Guest::has_devices`](crate::syscalls::Guest::has_devices).
+    pub fn has_devices(&self, place: Place) -> Option<bool> {
+        Some(!sys::process::is_nodev(&self.seen(place)?).ok()?)
+    }
+
+    /// See [`Guest::is_proc`](crate::syscalls::Guest::is_proc).
+    pub fn is_proc(&self, dev: u64) -> bool {
+        let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", self.tid));
+        let number = DeviceNumber::decode(dev as u32);
+        let number = format!("{}:{}", number.major, number.minor);
+        mounts.unwrap_or_default().lines().any(|line| {
+            let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
+            line.split(' ').nth(2) == Some(&number) && kind == Some("proc")
+        })
+    }
+}
+
+/// A name in a directory.
+fn below(directory: &CStr, name: &[u8]) -> Option<CString> {
+    CString::new([directory.to_bytes(), b"/", name].concat()).ok()
+}

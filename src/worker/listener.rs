@@ -1,0 +1,350 @@
+//! Listeners: calls that only look at an inode, answered without a stop.
+//!
+//! A process that has looked often is made to load a filter whose verdict on such calls is `SECCOMP_RET_USER_NOTIF`
+//! (seccomp_unotify(2)); that outranks the stops of the other stages, and its children inherit it. A thread of the tracer's
+//! waits for the calls, has the same handlers answer them as a stop would, and wakes the task, with both on one CPU
+//! wherever the scheduler puts them (`SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`).
+//!
+//! - There is always a thread that waits: whoever takes a call and leaves nobody makes another. So a look at a
+//!   filesystem that a tracee serves (FUSE) blocks nobody but who looked.
+//! - A call that takes more than looking is *fetched*: the worker of its task interrupts that, it is answered with
+//!   `ERESTARTNOINTR`, so that it stops and makes the call again, and is served at the entry as at any stop.
+//! - Calls that a tracee is made to execute are marked in an argument that they do not have, and pass.
+//! - A filter chain can have one listener. A process that wants one of its own below gets `EBUSY`.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use parking_lot::RwLock;
+
+use super::guest::{Live, map_scratch};
+use super::notified::Notified;
+use super::pool::{Handle, Message};
+use super::raise::{SET_MODE_FILTER, write_program};
+use super::{Count, Shared, Tally, Worker};
+use crate::abi::{Abi, Call, Errno};
+use crate::ptrace::{self, Intercepted, Lost, Traced, TracerError};
+use crate::seccomp;
+use crate::sys::sched::{self, CpuSet};
+use crate::sys::seccomp::{Notification, Response};
+use crate::sys::{self, Tid};
+use crate::syscalls::{Operation, Stage, Stages, Verdict, kernel, table};
+
+/// The first Linux that wakes who waits for a listener when the last task with its filter has ended.
+const SINCE: (u32, u32) = (6, 11);
+/// After so many looks a listener has paid: it costs as much as ten stops.
+const MANY: u32 = 24;
+/// More threads than this do not wait for the same listener.
+const MOST_WAITING: usize = 2;
+/// Stack of a thread, in bytes.
+const STACK: usize = 256 * 1024;
+/// The kernel's own result of a call that is made again after an interruption.
+const ERESTARTNOINTR: i64 = -513;
+
+/// All listeners of a run.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Which worker has which task.
+    workers: RwLock<HashMap<Tid, Arc<Handle>>>,
+    /// Work for threads without a listener to wait for, and how many of them nobody has claimed.
+    work: (Sender<Arc<Listener>>, Receiver<Arc<Listener>>),
+    idle: AtomicUsize,
+    /// Where the tracer may run: a worker, which makes threads, has one CPU.
+    affinity: Option<CpuSet>,
+    /// The kernel lacks something.
+    refused: AtomicBool,
+}
+
+/// A filter's listener.
+#[derive(Debug)]
+struct Listener {
+    fd: OwnedFd,
+    /// Threads that wait for a call, or will before they do anything else.
+    waiting: AtomicUsize,
+}
+
+impl Default for Listeners {
+    /// None yet. To be called by a thread that may run everywhere.
+    fn default() -> Listeners {
+        Listeners {
+            workers: RwLock::default(),
+            work: unbounded(),
+            idle: AtomicUsize::new(0),
+            affinity: sched::affinity(0).ok(),
+            refused: AtomicBool::new(sys::process::kernel_version().is_none_or(|kernel| kernel < SINCE)),
+        }
+    }
+}
+
+impl Listeners {
+    /// A worker has got a task.
+    pub(super) fn adopt(&self, tid: Tid, worker: &Arc<Handle>) {
+        self.workers.write().insert(tid, Arc::clone(worker));
+    }
+
+    /// A task has ended.
+    pub(super) fn forget(&self, tid: Tid) {
+        self.workers.write().remove(&tid);
+    }
+
+    fn worker_of(&self, tid: Tid) -> Option<Arc<Handle>> {
+        self.workers.read().get(&tid).cloned()
+    }
+}
+
+impl Worker {
+    /// Counts a call that took a stop and could have been left to a listener; loads a filter with one where there were
+    /// many.
+    pub(super) fn looked(&mut self, stop: &mut Intercepted) -> Traced<()> {
+        let tid = stop.tid();
+        let Some(tracee) = self.tracees.get(&tid) else { return Ok(()) };
+        let (tgid, stages) = (tracee.tgid, tracee.stages);
+        let shared = &self.shared;
+        if stages.listens() || shared.listeners.refused.load(Ordering::Relaxed) || !shared.sights.any() {
+            return Ok(());
+        }
+        let parent = self.groups.get(&tgid).and_then(|group| group.parent);
+        let mut is_due = |tgid: Tid| {
+            let Some(group) = self.groups.get_mut(&tgid) else { return false };
+            group.looks = group.looks.saturating_add(1);
+            group.looks >= MANY && !group.sandboxed
+        };
+        // A parent whose children look does not look itself, but those to come inherit its filter.
+        if let Some(parent) = parent.filter(|&parent| is_due(parent)) {
+            for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == parent) {
+                let suits = listening_stage(tracee.stages).only();
+                let listens = tracee.stages.union(tracee.wanted).listens();
+                tracee.wanted = if listens { tracee.wanted } else { tracee.wanted.union(suits) };
+            }
+        }
+        if is_due(tgid) { self.raise_here(stop, listening_stage(stages).only()) } else { Ok(()) }
+    }
+
+    /// Makes the task load the filter of a stage with a listener for its process, and starts to listen. Where that
+    /// cannot be, its calls stop as before.
+    pub(super) fn load_listener(&mut self, stop: &mut Intercepted, stage: Stage) -> Traced<()> {
+        let (tid, call) = (stop.tid(), *stop.call());
+        if self.can_listen(tid) {
+            match self.execute_listener(stop, stage)? {
+                Ok(descriptor) => {
+                    if table::lookup(call.abi, call.number).is_some_and(|it| it.is_told(&call.args)) {
+                        stop.unfiltered();
+                    }
+                    self.listen(tid, descriptor)?;
+                    let _ = Live::new(self, stop).execute(&kernel::CLOSE, [descriptor, 0, 0, 0, 0, 0])?;
+                }
+                Err(errno) => tracing::debug!(tid, ?errno, "no listener"),
+            }
+        }
+        let tgid = self.tracees.get(&tid).map(|tracee| tracee.tgid);
+        for tracee in self.tracees.values_mut().filter(|tracee| Some(tracee.tgid) == tgid) {
+            tracee.stages = tracee.stages.union(stage.only());
+        }
+        Ok(())
+    }
+
+    /// Whether a listener could be served: once its filter is loaded there is no way back.
+    fn can_listen(&self, tid: Tid) -> bool {
+        let listens = self.tracees.get(&tid).is_some_and(|tracee| tracee.stages.listens());
+        // What is not open there cannot be taken, but may.
+        let may_take = || {
+            let task = sys::descriptor::open_task(tid);
+            task.is_ok_and(|task| {
+                sys::descriptor::take(&task, -1).is_err_and(|errno| errno == sys::Errno::EBADF)
+            })
+        };
+        !listens && reserve(&self.shared) && may_take()
+    }
+
+    /// The guest's descriptor of a listener.
+    fn execute_listener(&mut self, stop: &mut Intercepted, stage: Stage) -> Traced<Result<u64, Errno>> {
+        let scratch = match map_scratch(self, stop)? {
+            Ok(scratch) => scratch,
+            Err(errno) => return Ok(Err(errno)),
+        };
+        if !write_program(stop.tid(), stop.call().abi, scratch, seccomp::program(stage)) {
+            return Ok(Err(Errno::EFAULT));
+        }
+        let args = [SET_MODE_FILTER, sys::seccomp::LISTENER, scratch, 0, 0, 0];
+        let outcome = Live::new(self, stop).execute(&kernel::SECCOMP, args)?;
+        if outcome == Err(Errno::EINVAL) {
+            self.shared.listeners.refused.store(true, Ordering::Relaxed);
+        }
+        Ok(outcome)
+    }
+
+    /// Takes the task's descriptor of a listener, and has a thread wait for it.
+    fn listen(&self, tid: Tid, descriptor: u64) -> Traced<()> {
+        let task = sys::descriptor::open_task(tid);
+        let taken = task.and_then(|task| sys::descriptor::take(&task, descriptor as i32));
+        let failed = |source| Lost::Failed(TracerError { operation: "taking a listener", tid, source });
+        let fd = taken.map_err(failed)?;
+        // A kernel that does not know it is only slower.
+        let _ = sys::seccomp::wake_synchronously(fd.as_fd());
+        match seat(&self.shared, &Arc::new(Listener { fd, waiting: AtomicUsize::new(0) })) {
+            true => Ok(()),
+            false => Err(failed(sys::Errno::EAGAIN)),
+        }
+    }
+
+    /// Has a task stop that waits for a listener; whether it is this worker's.
+    pub(super) fn fetch(&mut self, tid: Tid) -> bool {
+        let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
+        tracee.fetched = true;
+        ptrace::interrupt(tid);
+        true
+    }
+}
+
+/// The stage with a listener that suits a process with these.
+fn listening_stage(stages: Stages) -> Stage {
+    if stages.contains(Stage::Identity) { Stage::NotifyIdentity } else { Stage::Notify }
+}
+
+/// Has one thread more wait for a listener; whether there is one.
+fn seat(shared: &Arc<Shared>, listener: &Arc<Listener>) -> bool {
+    let listeners = &shared.listeners;
+    let claim = || {
+        let one_less = |idle: usize| idle.checked_sub(1);
+        listeners.idle.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+    };
+    let claimed = claim() || (reserve(shared) && claim());
+    if claimed {
+        listener.waiting.fetch_add(1, Ordering::SeqCst);
+    }
+    claimed && listeners.work.0.send(Arc::clone(listener)).is_ok()
+}
+
+/// Sees to it that there is a thread without work.
+fn reserve(shared: &Arc<Shared>) -> bool {
+    let idle = &shared.listeners.idle;
+    if idle.load(Ordering::SeqCst) > 0 {
+        return true;
+    }
+    let mine = Arc::clone(shared);
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || live(&mine));
+    if thread.is_ok() {
+        idle.fetch_add(1, Ordering::SeqCst);
+    }
+    thread.is_ok()
+}
+
+/// A thread's life: it waits for calls of one listener after another.
+fn live(shared: &Arc<Shared>) {
+    if let Some(everywhere) = &shared.listeners.affinity {
+        let _ = sched::set_affinity(0, everywhere);
+    }
+    while let Ok(listener) = shared.listeners.work.1.recv() {
+        listen(shared, &listener);
+        drop(listener);
+        shared.listeners.idle.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits for calls and answers them, until no task has the filter or enough other threads wait.
+fn listen(shared: &Arc<Shared>, listener: &Arc<Listener>) {
+    let fd = listener.fd.as_fd();
+    loop {
+        match sys::seccomp::receive(fd) {
+            Ok(notification) => {
+                if listener.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    seat(shared, listener);
+                }
+                let answering = Answering { listener, notification: &notification };
+                answering.answer(shared);
+                drop(answering);
+                if listener.waiting.fetch_add(1, Ordering::SeqCst) >= MOST_WAITING {
+                    break;
+                }
+            }
+            Err(sys::Errno::EINTR) => {}
+            Err(sys::Errno::ENOENT) if sys::seccomp::is_used(fd) => {}
+            Err(_) => break,
+        }
+    }
+    listener.waiting.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// A call that waits. A thread that panics over it kills its process: nobody else would answer.
+struct Answering<'a> {
+    listener: &'a Listener,
+    notification: &'a Notification,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = sys::process::kill(self.notification.pid as Tid, libc::SIGKILL);
+        }
+    }
+}
+
+impl Answering<'_> {
+    fn answer(&self, shared: &Shared) {
+        let since = shared.tally.is_some().then(Instant::now);
+        let data = &self.notification.data;
+        let tid = self.notification.pid as Tid;
+        let found =
+            Abi::from_audit_arch(data.arch).and_then(|abi| Some((abi, table::lookup(abi, data.nr as u32)?)));
+        let Some((abi, operation)) = found else { return self.respond(Response::Continue) };
+        let args = if abi.word() == 4 { data.args.map(|word| word & 0xFFFF_FFFF) } else { data.args };
+        let call = Call { abi, number: data.nr as u32, args };
+        let fd = self.listener.fd.as_fd();
+        let mut guest = Notified::new(shared, fd, self.notification.id, tid, call);
+        let verdict = (operation.handler)(&mut guest);
+        let response = match verdict {
+            _ if guest.is_beyond() => None,
+            Verdict::Reply(result) => Some(Response::Result(Errno::join(result))),
+            Verdict::Run => Some(Response::Continue),
+            Verdict::Amend(_) | Verdict::Replace(..) => None,
+        };
+        drop(guest);
+        tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?response, "notified");
+        match response {
+            Some(response) => {
+                shared.counters.add(Count::Notified);
+                self.respond(response);
+                if let (Some(tally), Some(since)) = (&shared.tally, since) {
+                    tell(tally, tid, operation, since, matches!(verdict, Verdict::Reply(Err(_))));
+                }
+            }
+            None => self.fetch(shared, tid),
+        }
+    }
+
+    /// One that was killed needs no answer.
+    fn respond(&self, response: Response) {
+        let _ = sys::seccomp::respond(self.listener.fd.as_fd(), self.notification.id, response);
+    }
+
+    /// Has the task's worker serve the call at its entry.
+    fn fetch(&self, shared: &Shared, tid: Tid) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        shared.counters.add(Count::Fetched);
+        let since = Instant::now();
+        while sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id) {
+            let (reply, answer) = bounded(1);
+            if let Some(worker) = shared.listeners.worker_of(tid) {
+                worker.interrupt(Message::Fetch(tid, reply));
+                if answer.recv() == Ok(true) {
+                    return self.respond(Response::Result(ERESTARTNOINTR));
+                }
+            }
+            if since.elapsed() > PATIENCE {
+                tracing::error!(tid, "nobody serves a task that waits for an answer");
+                return self.respond(Response::Continue);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Counts an answer for the summary.
+fn tell(tally: &Tally, tid: Tid, operation: &Operation, since: Instant, failed: bool) {
+    let program = sys::process::name_of(tid).into();
+    tally.add_call(&program, operation.name, since.elapsed(), failed);
+}

@@ -1,0 +1,187 @@
+//! The [`Guest`] that a handler sees of a task which waits for a listener: it can be looked at, and its memory read and
+//! written, but it cannot be made to do anything.
+//!
+//! A handler that needs more goes *beyond*: nothing of what it says counts then, and it is called again once the task
+//! is at a stop (`listener`). So only handlers that change nothing but the memory they fill may be called with it.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use super::Shared;
+use super::eyes::Eyes;
+use crate::abi::stat::Statx;
+use crate::abi::{Call, Errno, KernelCall, SysResult};
+use crate::cred::{Credentials, View};
+use crate::ownership::{Device, Ownership};
+use crate::sys::{self, Tid};
+use crate::syscalls::inode::Place;
+use crate::syscalls::{Guest, Look, Stage};
+
+/// See the module.
+pub struct Notified<'a> {
+    shared: &'a Shared,
+    listener: BorrowedFd<'a>,
+    id: u64,
+    tid: Tid,
+    call: Call,
+    eyes: Eyes,
+    beyond: Cell<bool>,
+}
+
+impl<'a> Notified<'a> {
+    /// The guest of notification `id`, which `tid` waits for.
+    pub fn new(shared: &'a Shared, listener: BorrowedFd<'a>, id: u64, tid: Tid, call: Call) -> Notified<'a> {
+        Notified { shared, listener, id, tid, call, eyes: Eyes::of(tid), beyond: Cell::new(false) }
+    }
+
+    /// Whether the handler has asked for what takes a stop.
+    pub fn is_beyond(&self) -> bool {
+        self.beyond.get()
+    }
+
+    /// What takes a stop.
+    fn beyond<T>(&self, instead: T) -> T {
+        self.beyond.set(true);
+        instead
+    }
+
+    /// Whether memory was read or written as a whole.
+    fn transferred(&self, count: sys::Result<usize>, length: usize) -> Result<(), Errno> {
+        match count {
+            Ok(count) if count == length => Ok(()),
+            Ok(_) | Err(sys::Errno::EFAULT) => Err(Errno::EFAULT),
+            Err(_) => self.beyond(Err(Errno::ESRCH)),
+        }
+    }
+}
+
+impl Guest for Notified<'_> {
+    fn call(&self) -> &Call {
+        &self.call
+    }
+
+    fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+        let length = into.len();
+        self.transferred(sys::memory::read(self.tid, address, into), length)
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.eyes.overwritten(address, bytes.len());
+        // A task that was killed has no id any more, or another has it.
+        if !sys::seccomp::waits(self.listener, self.id) {
+            return self.beyond(Err(Errno::ESRCH));
+        }
+        self.transferred(sys::memory::write(self.tid, address, bytes), bytes.len())
+    }
+
+    fn credentials(&self) -> Arc<Credentials> {
+        let published = self.shared.registry.get(self.tid);
+        published.unwrap_or_else(|| Arc::new(self.shared.view.initial.clone()))
+    }
+
+    fn commit(&mut self, _new: Credentials) {
+        self.beyond(());
+    }
+
+    fn credentials_of(&self, _tid: i32) -> Option<Arc<Credentials>> {
+        self.beyond(None)
+    }
+
+    fn peers(&self) -> Option<Vec<i32>> {
+        self.beyond(None)
+    }
+
+    fn view(&self) -> &View {
+        &self.shared.view
+    }
+
+    fn is_proc(&self, dev: u64) -> bool {
+        self.eyes.is_proc(dev)
+    }
+
+    fn ownership(&self) -> &Ownership {
+        &self.shared.ownership
+    }
+
+    fn open_file(&self, descriptor: u64) -> Option<CString> {
+        self.eyes.open_file(self.shared, descriptor)
+    }
+
+    fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+        let sight = self.eyes.sight(self.shared, look);
+        if sight.is_none() { self.beyond(None) } else { sight }
+    }
+
+    fn seen(&self, place: Place) -> Option<CString> {
+        self.eyes.seen(place)
+    }
+
+    fn moved(&mut self) {
+        self.beyond(());
+    }
+
+    fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
+        self.eyes.observe(self.shared, descriptor, name)
+    }
+
+    fn is_nodev(&self, descriptor: u64) -> bool {
+        self.eyes.is_nodev(self.shared, descriptor)
+    }
+
+    fn has_devices(&self, place: Place) -> Option<bool> {
+        self.eyes.has_devices(place)
+    }
+
+    fn real_device(&self, _device: Device) -> Result<&'static CStr, Errno> {
+        self.beyond(Err(Errno::ENXIO))
+    }
+
+    fn label(&self, _descriptor: u64) -> Option<u8> {
+        self.beyond(None)
+    }
+
+    fn stick(&mut self, _descriptor: u64, _label: u8) {
+        self.beyond(());
+    }
+
+    fn stands_in(&self, place: Place) -> bool {
+        self.eyes.stands_in(place)
+    }
+
+    fn send_devices(&mut self, _socket: u64) -> Result<(), Errno> {
+        self.beyond(Err(Errno::ENOSYS))
+    }
+
+    fn inject(&mut self, _call: &'static KernelCall, _args: [u64; 6]) -> SysResult {
+        self.beyond(Err(Errno::ENOSYS))
+    }
+
+    fn scratch(&mut self) -> Result<u64, Errno> {
+        self.beyond(Err(Errno::ENOMEM))
+    }
+
+    /// What a filter of the guest's own forbids, it has forbidden before this call came here.
+    fn sandboxed(&self) -> bool {
+        false
+    }
+
+    fn set_sandboxed(&mut self) {
+        self.beyond(());
+    }
+
+    fn raise_all(&mut self) {
+        self.beyond(());
+    }
+
+    fn raise_for_all(&mut self, stage: Stage) {
+        self.raise(stage);
+    }
+
+    fn raise(&mut self, stage: Stage) {
+        if !self.shared.common_stages().contains(stage) {
+            self.beyond(());
+        }
+    }
+}
