@@ -54,6 +54,11 @@ fn what_only_the_task_itself_can_look_at_takes_a_stop() {
 }
 
 #[test]
+fn no_call_changes_a_register_that_it_leaves_alone() {
+    same("registers", "wrong 0");
+}
+
+#[test]
 fn who_is_killed_while_it_waits_is_gone() {
     same("killed", "ended 60, wrong 0");
 }

@@ -31,6 +31,10 @@ impl Worker {
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
         match stop {
+            // A call that was served at its entry, before the filter has seen it.
+            Stop::Seccomp(stop) if self.tracees.get(&tid).is_some_and(|it| it.pending.is_some()) => {
+                stop.resume(true)
+            }
             Stop::Seccomp(stop) => self.entry(stop, Entry::Seccomp),
             Stop::Syscall(stop) => {
                 match self.tracees.get_mut(&tid).and_then(|tracee| tracee.pending.take()) {

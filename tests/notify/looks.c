@@ -106,6 +106,30 @@ static void own(void) {
     printf("wrong %d %d\n", wrong[0], wrong[1]);
 }
 
+// The registers that a call leaves alone, after calls that took a stop.
+static void registers(void) {
+    int wrong = looks(100);
+#ifdef __x86_64__
+    struct stat found;
+    for (int i = 0; i < 50; i++) {
+        const char *paths[] = {"/proc/self/fd/0", "one", "/proc/self/nothing"};
+        long result = SYS_stat;
+        register long r8 __asm__("r8") = 0x1111, r9 __asm__("r9") = 0x2222, r10 __asm__("r10") = 0x3333;
+        __asm__ volatile("syscall" : "+a"(result), "+r"(r8), "+r"(r9), "+r"(r10) : "D"(paths[i % 3]), "S"(&found) : "rcx", "r11", "memory");
+        wrong += r8 != 0x1111 || r9 != 0x2222 || r10 != 0x3333 || (result != 0) != (i % 3 == 2);
+    }
+#else
+    for (int i = 0; i < 50; i++) {
+        const char *paths[] = {"/proc/self/fd/0", "one", "/proc/self/nothing"};
+        struct stat64 found;
+        int result = SYS_stat64, after;
+        __asm__ volatile("push %%ebp; mov $0x2222, %%ebp; int $0x80; mov %%ebp, %1; pop %%ebp" : "+a"(result), "=S"(after) : "b"(paths[i % 3]), "c"(&found) : "memory");
+        wrong += after != 0x2222 || (result != 0) != (i % 3 == 2);
+    }
+#endif
+    printf("wrong %d\n", wrong);
+}
+
 static void killed(void) {
     int ended = 0;
     looks(100);
@@ -185,7 +209,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ALL[] = {
-    {"interrupted", interrupted}, {"threads", threads}, {"own", own},         {"killed", killed},       {"children", children},
+    {"interrupted", interrupted}, {"threads", threads}, {"own", own},         {"registers", registers}, {"killed", killed},       {"children", children},
     {"dropped", dropped},         {"raised", raised},   {"sandboxed", sandboxed},
 };
 
