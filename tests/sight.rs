@@ -119,3 +119,27 @@ fn descriptors_name_what_they_hold() {
     "#;
     same(TREE, script);
 }
+
+#[test]
+fn a_root_that_paths_started_from_can_be_unmounted() {
+    let script = r#"
+        unshare -m perl -e '
+            sub look { lstat "/x$_" for 1 .. 40 }
+            my $busy = 0;
+            for (1 .. 30) {
+                system("mount -t tmpfs none a") == 0 or die;
+                unless (my $child = fork // die) { chroot "a" or die; chdir "/"; look; exit } else { waitpid $child, 0 }
+                $busy += system("umount a") != 0;
+            }
+            opendir my $out, "/" or die; opendir my $here, "." or die;
+            for (1 .. 30) {
+                system("mount -t tmpfs none a") == 0 or die;
+                chroot "a" or die; look; chdir $out or die; chroot "." or die; chdir $here or die;
+                $busy += system("umount a") != 0;
+            }
+            print "busy $busy
+"' 2>&1
+        tell f a
+    "#;
+    same(TREE, script);
+}

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
@@ -54,6 +55,9 @@ pub(super) struct Kept {
     complaint: OnceLock<String>,
     /// Whether it was found that it cannot be used.
     useless: AtomicBool,
+    /// When the run began, and until when, in nanoseconds from then, the file is taken to be absent.
+    born: Instant,
+    absent_until: AtomicU64,
 }
 
 /// A filesystem, and the mounts by which it was met under its device number.
@@ -67,7 +71,8 @@ impl Kept {
     pub(super) fn new(path: Option<PathBuf>, named: bool, voice: Voice) -> Kept {
         let (filesystems, copied) = (RwLock::default(), RwLock::default());
         let (table, complaint, useless) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
-        Kept { path, named, table, filesystems, copied, voice, complaint, useless }
+        let (born, absent_until) = (Instant::now(), AtomicU64::new(0));
+        Kept { path, named, table, filesystems, copied, voice, complaint, useless, born, absent_until }
     }
 
     /// Whether there is to be a file.
@@ -114,6 +119,21 @@ impl Kept {
         Some(Key { filesystem, ino: identity.ino, birth, copied })
     }
 
+    /// Whether there is no file yet: another run may make it. Not asked again in less time than it takes another process
+    /// to say that it has, since a look at an inode would cost half as much again.
+    fn is_absent(&self, path: &Path) -> bool {
+        const SOON: Duration = Duration::from_micros(50);
+        let now = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if self.absent_until.load(Ordering::Acquire) > now {
+            return true;
+        }
+        let absent = !path.exists();
+        if absent {
+            self.absent_until.store(now.saturating_add(SOON.as_nanos() as u64), Ordering::Release);
+        }
+        absent
+    }
+
     /// The file, opened; made where nobody has made it yet and it is to be written. `None` where there is none
     /// and memory has to do.
     ///
@@ -121,7 +141,7 @@ impl Kept {
     /// `EIO` where it was asked for by name and cannot be used.
     fn table(&self, to_write: bool) -> Result<Option<&Table>, Errno> {
         let Some(path) = self.path.as_deref() else { return Ok(None) };
-        if !to_write && self.table.get().is_none() && !path.exists() {
+        if !to_write && self.table.get().is_none() && self.is_absent(path) {
             return Ok(None);
         }
         if let Some(table) = self.table.get() {

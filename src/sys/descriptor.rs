@@ -1,5 +1,6 @@
 //! Descriptors that go from one process to another.
 
+use std::cell::RefCell;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -30,6 +31,24 @@ pub fn take(task: &OwnedFd, descriptor: RawFd) -> Result<OwnedFd> {
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, task.as_raw_fd(), descriptor, 0) };
     // SAFETY: the descriptor is new, so nothing else owns it.
     Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// The same of the task that this thread asked last, without opening that again: a descriptor of a task that has ended
+/// is not another's.
+pub fn take_from(tid: Tid, descriptor: RawFd) -> Result<OwnedFd> {
+    thread_local! {
+        static LAST: RefCell<Option<(Tid, OwnedFd)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((_, task)) = last.as_ref().filter(|(known, _)| *known == tid) {
+            match take(task, descriptor) {
+                Err(Errno::ESRCH) => {}
+                outcome => return outcome,
+            }
+        }
+        let (_, task) = last.insert((tid, open_task(tid)?));
+        take(task, descriptor)
+    })
 }
 
 /// fcntl(2) with `F_SETSIG`: the signal that tells of readiness, where that is asked for.

@@ -103,6 +103,7 @@ pub(crate) struct FakeGuest {
     pub(crate) open_files: BTreeMap<u64, PathBuf>,
     /// How often a handler said that a task may be elsewhere.
     pub(crate) moves: usize,
+    pub(crate) unmounts: Vec<bool>,
     /// Device number of procfs.
     pub(crate) proc: Option<u64>,
     /// Where the scratch memory is; `None`: none can be had.
@@ -138,6 +139,7 @@ impl FakeGuest {
             lent: Vec::new(),
             open_files: BTreeMap::new(),
             moves: 0,
+            unmounts: Vec::new(),
             proc: None,
             scratch: Some(SCRATCH),
         }
@@ -247,6 +249,10 @@ impl Guest for FakeGuest {
 
     fn moved(&mut self) {
         self.moves += 1;
+    }
+
+    fn unmounting(&mut self, begins: bool) {
+        self.unmounts.push(begins);
     }
 
     fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {

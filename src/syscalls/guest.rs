@@ -69,6 +69,9 @@ pub trait Guest {
     /// Some task may have got another root directory, mount namespace or user namespace.
     fn moved(&mut self);
 
+    /// The task is about to unmount something, or has: in between nothing that it might be is held open.
+    fn unmounting(&mut self, begins: bool);
+
     /// What the tracer itself sees at an open descriptor, or in the directory that is open there under
     /// `name`, which has one component and is not followed; after what earlier runs left on it was read.
     /// The guest does nothing for it.

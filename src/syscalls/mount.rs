@@ -23,6 +23,15 @@ struct Options {
     gid: Option<Gid>,
 }
 
+/// umount(2): what the tracer holds open of it would make it busy.
+pub fn umount(guest: &mut dyn Guest) -> Verdict {
+    guest.unmounting(true);
+    Verdict::Amend(|guest, result| {
+        guest.unmounting(false);
+        result
+    })
+}
+
 /// mount(2): source, target, type, flags and options.
 pub fn mount(guest: &mut dyn Guest) -> Verdict {
     let [source, target, kind, flags, data, unused] = guest.call().args;

@@ -213,6 +213,8 @@ pub const TABLE: &[Operation] = &[
     row("sched_getaffinity", [204, 242, 123], placed::run, BASE),
     // What gives tasks another root or namespace, which paths and ids depend on.
     row("mount", [165, 21, 40], mount::mount, BASE),
+    row("umount2", [166, 52, 39], mount::umount, BASE),
+    row("umount", [-1, 22, -1], mount::umount, BASE),
     row("chroot", [161, 61, 51], moves::moves, BASE),
     row("pivot_root", [155, 217, 41], moves::moves, BASE),
     row("setns", [308, 346, 268], moves::moves, BASE),

@@ -178,6 +178,11 @@ impl Guest for Live<'_> {
         self.worker.shared.sights.moved();
     }
 
+    fn unmounting(&mut self, begins: bool) {
+        let (sights, tid) = (&self.worker.shared.sights, self.stop.tid());
+        if begins { sights.unmounting(tid) } else { sights.unmounted(tid) }
+    }
+
     fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
         self.eyes.observe(&self.worker.shared, descriptor, name)
     }

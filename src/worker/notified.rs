@@ -122,6 +122,10 @@ impl Guest for Notified<'_> {
         self.beyond(());
     }
 
+    fn unmounting(&mut self, _begins: bool) {
+        self.beyond(());
+    }
+
     fn observe(&self, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
         self.eyes.observe(self.shared, descriptor, name)
     }

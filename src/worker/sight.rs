@@ -10,20 +10,22 @@
 //!   relative ones only as long as they stay below where they start (`RESOLVE_BENEATH`).
 //! - another user namespace, in which ids have other names.
 //!
-//! Then [`Sights::look`] gives `None`, and the tracee is made to look. Nothing that is opened stays open after it:
-//! a descriptor would keep a filesystem from being unmounted. So the root is opened anew each time where it is not
-//! the tracer's, which a task is asked once (`Standing`), and again after any call that may have changed it.
+//! Then [`Sights::look`] gives `None`, and the tracee is made to look. What is opened does not stay open after it: a
+//! descriptor would keep a filesystem from being unmounted. But for the root of a task that has another than the
+//! tracer's: that keeps it busy itself, and it is let go with the task, before any umount(2) of a tracee's, and after
+//! any call that may have given somebody another.
 //!
 //! What matters on the way is the number of calls, each of which costs a microsecond. A descriptor is looked at by one
 //! statx(2), and so is a name without a slash below a descriptor or the working directory: whether it was a link, or
 //! is on a `proc` filesystem, the answer tells. Other paths are opened, looked at and closed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::abi::Errno;
 use crate::abi::stat::{S_IFLNK, S_IFMT, STATX, Statx};
@@ -42,6 +44,8 @@ pub struct Sights {
     standings: RwLock<HashMap<Tid, Standing>>,
     /// Whether mounts are of `proc`, by the id that no other mount ever has.
     mounts: RwLock<HashMap<u64, bool>>,
+    /// Who is about to unmount something.
+    unmounting: Mutex<HashSet<Tid>>,
 }
 
 /// Which inode of which mount.
@@ -63,24 +67,27 @@ pub enum Found {
 }
 
 /// Where a task's paths start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Start {
     /// At the tracer's root.
     Shared,
-    /// At another, in the tracer's user namespace.
-    Own,
+    /// At another, in the tracer's user namespace; open, as long as the task that has it keeps it busy itself.
+    Own(Option<Arc<OwnedFd>>),
     /// Cannot be known, or is in another user namespace.
     Hidden,
 }
 
 /// Where a task's paths start, and the number of moves when that was found out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Standing(u64, Start);
+
+/// How many roots are held open at most.
+const MOST: usize = 256;
 
 /// `STATX_MNT_ID_UNIQUE`, Linux 6.8.
 const UNIQUE_MOUNT: u32 = 0x4000;
-/// The same or'ed with `STATX_MNT_ID`.
-const MOUNT: u32 = 0x5000;
+/// `STATX_MNT_ID`.
+const MOUNT_ID: u32 = 0x1000;
 /// Where statx(2) tells the mount.
 const MOUNT_AT: usize = 144;
 /// `AT_NO_AUTOMOUNT`, as stat(2) has it.
@@ -95,6 +102,7 @@ impl Sights {
             moves: AtomicU64::new(0),
             standings: RwLock::default(),
             mounts: RwLock::default(),
+            unmounting: Mutex::default(),
         }
     }
 
@@ -106,10 +114,23 @@ impl Sights {
     /// Some task may have another root or namespace from now on.
     pub fn moved(&self) {
         self.moves.fetch_add(1, Ordering::SeqCst);
+        self.standings.write().clear();
+    }
+
+    /// A task is about to unmount something: until it has, no root is held open.
+    pub fn unmounting(&self, tid: Tid) {
+        self.unmounting.lock().insert(tid);
+        self.standings.write().clear();
+    }
+
+    /// It has.
+    pub fn unmounted(&self, tid: Tid) {
+        self.unmounting.lock().remove(&tid);
     }
 
     /// A task has ended.
     pub fn forget(&self, tid: Tid) {
+        self.unmounted(tid);
         if self.standings.read().contains_key(&tid) {
             self.standings.write().remove(&tid);
         }
@@ -118,7 +139,7 @@ impl Sights {
     fn start(&self, tid: Tid) -> Start {
         let Some([root, user]) = self.own else { return Start::Hidden };
         let moves = self.moves.load(Ordering::SeqCst);
-        let known = self.standings.read().get(&tid).copied();
+        let known = self.standings.read().get(&tid).cloned();
         if let Some(Standing(then, start)) = known
             && then == moves
         {
@@ -127,17 +148,20 @@ impl Sights {
         let link = |name| spot(&CString::new(format!("/proc/{tid}/{name}")).ok()?);
         let start = match (link("ns/user"), link("root")) {
             (Some(its), Some(there)) if its == user && there == root => Start::Shared,
-            (Some(its), Some(_)) if its == user => Start::Own,
+            (Some(its), Some(_)) if its == user => Start::Own(open_root(tid).map(Arc::new)),
             _ => Start::Hidden,
         };
-        self.standings.write().insert(tid, Standing(moves, start));
+        let mut standings = self.standings.write();
+        if standings.len() < MOST && self.unmounting.lock().is_empty() {
+            standings.insert(tid, Standing(moves, start.clone()));
+        }
         start
     }
 
     /// What statx(2) with the flags and mask of `look` tells `tid` of the inode that it names.
     pub fn look(&self, tid: Tid, look: &Look<'_>) -> Option<Result<Seen, Errno>> {
         let start = self.start(tid);
-        if start == Start::Hidden {
+        if matches!(start, Start::Hidden) {
             return None;
         }
         let Some(name) = look.path else {
@@ -148,7 +172,7 @@ impl Sights {
         if let Some(seen) = self.in_directory(tid, look, name) {
             return Some(seen);
         }
-        let open = match resolve(tid, start, look, &CString::new(name).ok()?)? {
+        let open = match resolve(tid, &start, look, &CString::new(name).ok()?)? {
             Ok(open) => open,
             Err(errno) => return Some(Err(errno)),
         };
@@ -165,15 +189,23 @@ impl Sights {
         }
         let path = [base(tid, look.directory).to_bytes(), b"/", name].concat();
         let path = CString::new(path).ok()?;
-        match files::statx(files::CWD, &path, flags(look) | NO_FOLLOW, look.mask | unasked) {
+        let outcome = match is_here(look.directory) {
+            true => files::statx(files::CWD, &path, flags(look) | NO_FOLLOW, look.mask | unasked),
+            // Cheaper than by the path; nothing is flushed when a directory is closed.
+            false => {
+                let directory = sys::descriptor::take_from(tid, look.directory as i32).ok()?;
+                let name = CString::new(name).ok()?;
+                files::statx(directory.as_raw_fd(), &name, flags(look) | NO_FOLLOW, look.mask | unasked)
+            }
+        };
+        match outcome {
             Ok(told) => {
                 let is_link = Statx::parse(&told).mode & S_IFMT == S_IFLNK;
                 let known = self.mounts.read().get(&mount(&told)?).copied();
                 let final_one = known == Some(false) && !(is_link && look.follow);
                 final_one.then_some(Ok((told, Found::At(path, false))))
             }
-            // The descriptor might be what is not there.
-            Err(sys::Errno::ENOENT) if is_here(look.directory) => Some(Err(Errno::ENOENT)),
+            Err(sys::Errno::ENOENT) => Some(Err(Errno::ENOENT)),
             Err(_) => None,
         }
     }
@@ -205,31 +237,34 @@ impl Found {
 }
 
 /// The inode that a path names.
-fn resolve(tid: Tid, start: Start, look: &Look<'_>, name: &CStr) -> Option<Result<OwnedFd, Errno>> {
+fn resolve(tid: Tid, start: &Start, look: &Look<'_>, name: &CStr) -> Option<Result<OwnedFd, Errno>> {
     let absolute = name.to_bytes().first() == Some(&b'/');
-    let open = |path: &CStr| files::name(files::CWD, path, true, 0).ok();
     let from = match (absolute, start) {
-        (true, Start::Shared) => None,
-        (true, _) => Some(open(&CString::new(format!("/proc/{tid}/root")).ok()?)?),
-        (false, _) => Some(open(&base(tid, look.directory))?),
+        (true, Start::Shared | Start::Hidden) => None,
+        (true, Start::Own(root)) => Some(Arc::clone(root.as_ref()?)),
+        (false, _) => Some(Arc::new(files::name(files::CWD, &base(tid, look.directory), true, 0).ok()?)),
     };
     let bounds = match (absolute, start) {
         (_, Start::Shared) => 0,
         (true, _) => files::IN_ROOT,
         (false, _) => files::BENEATH,
     };
-    let directory = from.as_ref().map_or(files::CWD, AsRawFd::as_raw_fd);
-    match files::name(directory, name, look.follow, files::NO_MAGIC_LINKS | bounds) {
+    let directory = from.as_ref().map_or(files::CWD, |from| from.as_raw_fd());
+    match files::name(directory, name, look.follow, files::NO_LINKS | bounds) {
         Ok(open) => Some(Ok(open)),
-        Err(sys::Errno::ENOENT | sys::Errno::ENOTDIR) => {
-            match files::name(directory, name, look.follow, files::NO_LINKS | bounds) {
-                Err(sys::Errno::ENOENT) => Some(Err(Errno::ENOENT)),
-                Err(sys::Errno::ENOTDIR) => Some(Err(Errno::ENOTDIR)),
-                _ => None,
-            }
+        Err(sys::Errno::ENOENT) => Some(Err(Errno::ENOENT)),
+        Err(sys::Errno::ENOTDIR) => Some(Err(Errno::ENOTDIR)),
+        // What a link leads to may be absent for the tracer alone.
+        Err(sys::Errno::ELOOP) => {
+            files::name(directory, name, look.follow, files::NO_MAGIC_LINKS | bounds).ok().map(Ok)
         }
         Err(_) => None,
     }
+}
+
+/// A task's root.
+fn open_root(tid: Tid) -> Option<OwnedFd> {
+    files::name(files::CWD, &CString::new(format!("/proc/{tid}/root")).ok()?, true, 0).ok()
 }
 
 /// Whether paths start from the working directory.
@@ -252,9 +287,9 @@ fn flags(look: &Look<'_>) -> i32 {
     NO_AUTOMOUNT | look.flags as i32
 }
 
-/// What is asked besides: the mount, where whoever asks does not want to know it himself.
+/// What is asked besides: the mount, where the guest is not told of it as it is.
 fn unasked(look: &Look<'_>) -> u32 {
-    if look.mask & MOUNT == 0 { UNIQUE_MOUNT } else { 0 }
+    if look.mask & MOUNT_ID == 0 { UNIQUE_MOUNT } else { 0 }
 }
 
 /// The mount of what was looked at, where the kernel has told the id that is not used again.
@@ -264,7 +299,7 @@ fn mount(told: &Told) -> Option<u64> {
 }
 
 fn spot(path: &CStr) -> Option<Spot> {
-    let bytes = files::statx(files::CWD, path, NO_AUTOMOUNT, MOUNT | Statx::INO).ok()?;
+    let bytes = files::statx(files::CWD, path, NO_AUTOMOUNT, UNIQUE_MOUNT | MOUNT_ID | Statx::INO).ok()?;
     let mount = bytes.get(MOUNT_AT..)?.first_chunk()?;
     let found = STATX.read(&bytes);
     Some((u64::from_le_bytes(*mount), found.dev, found.ino))

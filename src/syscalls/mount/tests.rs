@@ -53,3 +53,10 @@ fn the_root_of_a_tmpfs_belongs_to_whom_the_options_say() {
     assert_eq!(mounted("tmpfs", "uid=5", MS_REMOUNT, Ok(0)), (told("uid=0"), 0, 0));
     assert_eq!(mounted("tmpfs", "uid=5", 0, Err(Errno::EPERM)), (told("uid=0"), 0, 0));
 }
+
+#[test]
+fn nothing_is_held_open_from_the_entry_of_an_umount_to_its_exit() {
+    let mut guest = crate::syscalls::fake::FakeGuest::new();
+    let result = guest.finish(Abi::X86_64, "umount2", &[0x1000, 0], Err(Errno::EBUSY));
+    assert_eq!((result, guest.unmounts), (Err(Errno::EBUSY), vec![true, false]));
+}
