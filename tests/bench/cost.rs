@@ -105,9 +105,13 @@ impl Material {
     /// What nothing but this machine is needed for.
     fn basics(&self, sessions: &[Session]) {
         assert!(common::compile(&self.made, "bench/work.c", &["-O2"]).is_some(), "the loops need gcc");
-        if sessions.iter().any(|session| session.name == "owners") {
-            let run = Run::shell(How::Namespace, files::ARCHIVE).directory(self.made.path());
-            run.seconds(300).output().success();
+        for (name, script) in [("owners", files::ARCHIVE), ("git", files::COMMIT)] {
+            if sessions.iter().any(|session| session.name == name) {
+                let run = Run::shell(How::Namespace, script).directory(self.made.path()).seconds(300);
+                let made = run.start().outcome();
+                let made = made.map(|output| (output.status.success(), output.stderr));
+                assert!(matches!(made, Ok((true, _))), "{name}: {made:?}");
+            }
         }
     }
 

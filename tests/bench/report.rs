@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::common::remainroot;
 use crate::plot;
 use crate::rows::{Figure, Taken};
-use crate::session::{Session, Unit};
+use crate::session::{Place, Session, Unit};
 use crate::sides::Side;
 use crate::statistics::{duration, times};
 
@@ -79,18 +79,18 @@ impl Report {
         for (index, step) in taken.session.steps.iter().enumerate() {
             let cell = |side| cell(taken.figure(side, index).as_ref(), step.unit, side != taken.base());
             let ours = taken.figure(Side::Remainroot, index);
-            let (ratio, low, high) = ours.as_ref().map_or((f64::NAN, f64::NAN, f64::NAN), |figure| {
-                (figure.ratio, figure.quartiles.0, figure.quartiles.1)
-            });
+            let ratio = ours.as_ref().map_or(f64::NAN, |figure| figure.ratio);
+            let between =
+                ours.as_ref().filter(|figure| figure.ratio.is_finite()).map(|figure| figure.quartiles);
+            let between =
+                between.map_or("–".into(), |(low, high)| format!("{}–{}", times(low), times(high)));
             println!(
-                "| {} | {} | {} | {} | **{}** | {}–{} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | **{}** | {between} | {} | {} | {} | {} | {} |",
                 step.title,
                 cell(Side::Root),
                 cell(Side::Bare),
                 self::cell(ours.as_ref(), step.unit, false),
                 times(ratio),
-                times(low),
-                times(high),
                 taken.stops_a_round().map_or("–".into(), |stops| format!("{stops:.2}")),
                 cell(Side::Fakeroot),
                 cell(Side::Proot),
@@ -108,21 +108,27 @@ impl Report {
     fn remark(&mut self, taken: &Taken) {
         let name = taken.session.name;
         if let (Some(stops), None) = (taken.stops(), taken.stops_a_round()) {
-            self.notes.push(format!("{name}: {stops} stops in the whole session under remainroot"));
+            let whole = match taken.session.place {
+                Place::Outside => "the last start of remainroot",
+                _ => "the whole session under remainroot",
+            };
+            self.notes.push(format!("{name}: {stops} stops in {whole}"));
         }
         for side in Side::ALL {
-            for (index, step) in taken.session.steps.iter().enumerate() {
-                let Some(figure) = taken.figure(side, index) else { continue };
-                if figure.failed {
-                    let why = taken.complaint(side);
-                    self.notes.push(format!("{name}, {}: {} fails: {why}", step.title, side.name()));
-                } else if figure.wrong {
-                    self.notes.push(format!(
-                        "{name}, {}: {} ends well, but what real root leaves is not there",
-                        step.title,
-                        side.name()
-                    ));
-                }
+            let told = |wanted: fn(&Figure) -> bool| {
+                let steps = taken.session.steps.iter().enumerate();
+                let found =
+                    steps.filter(|(index, _)| taken.figure(side, *index).as_ref().is_some_and(wanted));
+                found.map(|(_, step)| step.title).collect::<Vec<_>>().join("; ")
+            };
+            let (failed, wrong) = (told(|figure| figure.failed), told(|figure| figure.wrong));
+            if !failed.is_empty() {
+                let why = taken.complaint(side);
+                self.notes.push(format!("{name}: {} fails at {failed}: {why}", side.name()));
+            }
+            if !wrong.is_empty() {
+                let what = "ends well without leaving what real root leaves";
+                self.notes.push(format!("{name}: {} {what} at {wrong}", side.name()));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What was measured of a session, by step and side.
 
-use crate::session::{Measured, Outcome, Session, Unit};
+use crate::session::{Measured, Outcome, Place, Session, Unit};
 use crate::sides::Side;
 use crate::statistics::{median, quartiles, ratios, stops};
 
@@ -103,12 +103,14 @@ impl<'a> Taken<'a> {
         (!self.counted.counts.is_empty()).then(|| stops(&self.counted.counts))
     }
 
-    /// Stops of one round, where the session is nothing else but rounds of one step.
+    /// Stops of one round, where the session is nothing else but rounds of one step. Where each round starts the side anew,
+    /// the summary is the last round's.
     pub fn stops_a_round(&self) -> Option<f64> {
+        let anew = self.session.place == Place::Plain;
         let alone = self.session.prepare == ":" && self.session.steps.len() == 1;
         match self.counted.outcomes.first() {
             Some(Outcome::Done(_, rounds)) if alone && self.session.steps[0].unit == Unit::Time => {
-                Some(self.stops()? as f64 / rounds)
+                Some(self.stops()? as f64 / if anew { 1.0 } else { *rounds })
             }
             _ => None,
         }

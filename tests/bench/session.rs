@@ -1,5 +1,7 @@
 //! A piece of work as one shell session, whose steps are timed one after the other on every side.
 
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use crate::common::Scratch;
@@ -130,6 +132,7 @@ impl Session {
     pub fn measure(&self, side: Side, material: &Path, counted: bool) -> Measured {
         let (work, root) = (Scratch::new("bench"), Scratch::new("bench-root"));
         let state = Scratch::new("bench-state");
+        open_to(side, work.path());
         let summary = state.file("summary");
         let asked = (counted && side == Side::Remainroot).then_some(summary.as_str());
         let prefix = side.prefix(Options { state: state.path(), summary: asked });
@@ -196,4 +199,11 @@ impl Session {
         let complaint = stderr.lines().map(str::trim).rfind(told).unwrap_or("it says nothing").to_owned();
         Measured { outcomes, complaint, counts: Vec::new() }
     }
+}
+
+/// A process that drops works on in the directory; and real root's is its own.
+fn open_to(side: Side, directory: &Path) {
+    let opened = set_permissions(directory, Permissions::from_mode(0o777));
+    let owned = if side == Side::Root { chown(directory, Some(0), Some(0)) } else { Ok(()) };
+    opened.and(owned).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
 }

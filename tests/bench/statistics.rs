@@ -42,7 +42,7 @@ pub fn duration(nanoseconds: f64) -> String {
 /// How often, as a person reads it.
 pub fn times(ratio: f64) -> String {
     match ratio {
-        r if r.is_nan() => "–".into(),
+        r if !r.is_finite() => "–".into(),
         r if r < 9.995 => format!("{r:.2}"),
         r if r < 99.95 => format!("{r:.1}"),
         r => format!("{r:.0}"),
