@@ -105,7 +105,7 @@ impl Material {
     /// What nothing but this machine is needed for.
     fn basics(&self, sessions: &[Session]) {
         assert!(common::compile(&self.made, "bench/work.c", &["-O2"]).is_some(), "the loops need gcc");
-        for (name, script) in [("owners", files::ARCHIVE), ("git", files::COMMIT)] {
+        for (name, script) in [("owners", files::ARCHIVE), ("usr", files::WALK), ("git", files::COMMIT)] {
             if sessions.iter().any(|session| session.name == name) {
                 let run = Run::shell(How::Namespace, script).directory(self.made.path()).seconds(300);
                 let made = run.start().outcome();

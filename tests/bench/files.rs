@@ -21,6 +21,9 @@ pub const COMMIT: &str = "
     perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o\n\" } }' &&
     git add . && git commit -q -m all && sleep 1.1 && git status";
 
+/// Brings the names into the kernel's cache.
+pub const WALK: &str = "find /usr -xdev -printf %m >/dev/null 2>&1 || :";
+
 /// The first fact of the session.
 const GIVE: &str = "touch given && chown $to given";
 
@@ -44,11 +47,7 @@ pub fn sessions() -> Vec<Session> {
     ];
     vec![
         owned,
-        // The first walk brings the names into the kernel's cache.
-        Session {
-            prepare: "find /usr -xdev -printf %m >/dev/null 2>&1 || :".into(),
-            ..Session::new(GROUP, "usr", usr)
-        },
+        Session::new(GROUP, "usr", usr),
         Session { prepare: "export GIT_OPTIONAL_LOCKS=0".into(), ..Session::new(GROUP, "git", git) },
     ]
 }

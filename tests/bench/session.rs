@@ -195,10 +195,23 @@ impl Session {
             }
         }
         outcomes.resize(self.steps.len(), Outcome::Failed);
-        let told = |line: &&str| !line.is_empty() && !line.ends_with(" failed");
-        let complaint = stderr.lines().map(str::trim).rfind(told).unwrap_or("it says nothing").to_owned();
+        let complaint = complaint(stderr);
         Measured { outcomes, complaint, counts: Vec::new() }
     }
+}
+
+/// Lines that speak of an error and do not say which.
+const EMPTY: [&str; 4] = ["complete log", "previous errors", "errors were encountered", "for more info"];
+
+/// The last line that speaks of an error, or the last.
+fn complaint(stderr: &str) -> String {
+    let says = |line: &&str| {
+        let line = line.to_lowercase();
+        !line.is_empty() && !line.ends_with(" failed") && !EMPTY.iter().any(|empty| line.contains(empty))
+    };
+    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(says).collect();
+    let error = |line: &&&str| line.to_lowercase().contains("error") || line.starts_with("E: ");
+    lines.iter().rfind(error).or(lines.last()).copied().unwrap_or("it says nothing").to_owned()
 }
 
 /// A process that drops works on in the directory; and real root's is its own.
