@@ -1,6 +1,6 @@
 //! What people build inside a container: a C project with its configure script, and what npm installs.
 
-use crate::session::{Session, step};
+use crate::session::{Needs, Session, step};
 
 const GROUP: &str = "builds";
 
@@ -9,6 +9,8 @@ const PROJECT: &str = "gawk";
 
 /// All of them. The distributions leave out the sources of the project's manual, so that is not made.
 pub fn sessions() -> Vec<Session> {
+    let fetched =
+        |name, what, argument: &str| Needs::Fetched { name, what, arguments: vec![argument.into()] };
     let build = vec![
         step("`./configure` of gawk", 1, "./configure --disable-dependency-tracking"),
         step("`make -j2` of gawk", 1, "make -j2 SUBDIRS='support .'"),
@@ -18,12 +20,12 @@ pub fn sessions() -> Vec<Session> {
     vec![
         Session {
             prepare: format!("tar xf \"$material\"/{PROJECT}.tar --strip-components=1 --no-same-owner"),
-            material: Some(("source", vec![PROJECT.into()])),
+            material: fetched("gawk.tar", "source", PROJECT),
             ..Session::new(GROUP, "make", build).slow(300)
         },
         Session {
             prepare: "cp -r \"$material\"/npm/. .".into(),
-            material: Some(("npm", vec!["eslint@8".into()])),
+            material: fetched("npm", "npm", "eslint@8"),
             ..Session::new(GROUP, "npm", packages).slow(120)
         },
     ]

@@ -1,6 +1,6 @@
 //! Single system calls in loops, before and after what makes them stop.
 
-use crate::session::Session;
+use crate::session::{Needs, Session};
 use crate::storms::looped;
 
 const LOOPS: &[(&str, &str)] = &[
@@ -21,8 +21,9 @@ const LOOPS: &[(&str, &str)] = &[
 
 /// A session each: what one raises must not be there in the next.
 pub fn sessions() -> Vec<Session> {
-    let session = |&(title, name): &(&'static str, &'static str)| {
-        Session::new("calls", name, vec![looped(title, name)])
+    let session = |&(title, name): &(&'static str, &'static str)| Session {
+        material: Needs::Loops,
+        ..Session::new("calls", name, vec![looped(title, name)])
     };
     LOOPS.iter().map(session).collect()
 }

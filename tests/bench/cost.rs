@@ -23,12 +23,12 @@ mod statistics;
 mod storms;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::{How, Run, Scratch};
 use report::Report;
 use rows::Taken;
-use session::Session;
+use session::{Needs, Session, complaint};
 use sides::Side;
 
 fn main() {
@@ -50,8 +50,6 @@ fn main() {
     std::fs::create_dir_all(&place)
         .unwrap_or_else(|error| panic!("cannot make {}: {error}", place.display()));
     let material = Material { cache: place.clone(), made: Scratch::new("bench-material") };
-    material.make("programs", &[]).unwrap_or_else(|why| eprintln!("{why}"));
-    material.basics(&sessions);
     let mut report = Report::new(&place, turns);
     for session in &sessions {
         report.group(session.group);
@@ -102,53 +100,46 @@ struct Material {
 }
 
 impl Material {
-    /// What nothing but this machine is needed for.
-    fn basics(&self, sessions: &[Session]) {
-        assert!(common::compile(&self.made, "bench/work.c", &["-O2"]).is_some(), "the loops need gcc");
-        for (name, script) in [("owners", files::ARCHIVE), ("usr", files::WALK), ("git", files::COMMIT)] {
-            if sessions.iter().any(|session| session.name == name) {
+    /// Whether a session has what it needs; made if it is not there yet, or why it cannot be.
+    fn have(&self, session: &Session) -> Result<(), String> {
+        match &session.material {
+            Needs::Nothing => Ok(()),
+            Needs::Loops if self.made.path().join("work").exists() => Ok(()),
+            Needs::Loops => {
+                let compiled = common::compile(&self.made, "bench/work.c", &["-O2"]);
+                compiled.map(|_| ()).ok_or("gcc is not installed".into())
+            }
+            Needs::Script(script) => {
                 let run = Run::shell(How::Namespace, script).directory(self.made.path()).seconds(300);
-                let made = run.start().outcome();
-                let made = made.map(|output| (output.status.success(), output.stderr));
-                assert!(matches!(made, Ok((true, _))), "{name}: {made:?}");
+                match run.start().outcome() {
+                    Ok(output) if output.status.success() => Ok(()),
+                    Ok(output) => Err(complaint(&output.stderr)),
+                    Err(_) => Err("what it works on was not made within 300 s".into()),
+                }
+            }
+            Needs::Fetched { name, what, arguments } => {
+                let (kept, made) = (self.cache.join(name), self.made.path().join(name));
+                if !kept.exists() {
+                    self.fetch(what, arguments)?;
+                }
+                if made.exists() {
+                    return Ok(());
+                }
+                let copied = Command::new("cp").arg("-r").args([&kept, &made]).status();
+                let whole = copied.is_ok_and(|status| status.success());
+                whole.then_some(()).ok_or(format!("{} cannot be copied", kept.display()))
             }
         }
     }
 
-    /// Whether a session has what it needs; made if it is not there yet, or why it cannot be.
-    fn have(&self, session: &Session) -> Result<(), String> {
-        let Some((what, arguments)) = &session.material else { return Ok(()) };
-        let name = match *what {
-            "source" => format!("{}.tar", arguments[0]),
-            "root" => "base.tar".into(),
-            other => other.to_owned(),
-        };
-        let (kept, made) = (self.cache.join(&name), self.made.path().join(&name));
-        if !kept.exists() {
-            let mut words = vec![self.cache.display().to_string()];
-            words.extend(arguments.iter().cloned());
-            self.make(what, &words)?;
-        }
-        if made.exists() {
-            return Ok(());
-        }
-        let copied = Command::new("cp").arg("-r").args([&kept, &made]).status();
-        if copied.is_ok_and(|status| status.success()) {
-            Ok(())
-        } else {
-            Err("it could not be copied".into())
-        }
-    }
-
     /// Runs `material`, as the machine is configured.
-    fn make(&self, what: &str, arguments: &[String]) -> Result<(), String> {
+    fn fetch(&self, what: &str, arguments: &[String]) -> Result<(), String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/material");
         let mut command = Command::new("timeout");
-        command.args(["-k", "10", "1200"]).arg(script).arg(what).args(arguments);
-        command.env("REMAINROOT", common::remainroot()).stdin(std::process::Stdio::null());
+        command.args(["-k", "10", "1200"]).arg(script).arg(what).arg(&self.cache).args(arguments);
+        command.env("REMAINROOT", common::remainroot()).stdin(Stdio::null());
         let output = command.output().map_err(|error| format!("timeout cannot be run: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing").to_owned();
-        if output.status.success() { Ok(()) } else { Err(last) }
+        output.status.success().then_some(()).ok_or_else(|| complaint(&said))
     }
 }

@@ -1,11 +1,11 @@
 //! Thousands of files that have owners, and walks over many that have none.
 
-use crate::session::{Session, Step, step};
+use crate::session::{Needs, Session, Step, step};
 
 const GROUP: &str = "files";
 
 /// Makes an archive of 20,000 files of 50 owners, in the material's directory; once, by the bare namespace.
-pub const ARCHIVE: &str = "
+const ARCHIVE: &str = "
     mkdir tree && cd tree &&
     perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o $_\\n\" } }' &&
     for owner in $(seq 1 50); do
@@ -15,14 +15,14 @@ pub const ARCHIVE: &str = "
 
 /// Commits 20,000 files in the material's directory; once, by the bare namespace. The same tree is everybody's: who owns a
 /// file, which each side sees otherwise, is not to make it a changed one.
-pub const COMMIT: &str = "
+const COMMIT: &str = "
     mkdir git && cd git && git init -q && git config user.name bench && git config user.email bench@localhost &&
     git config gc.auto 0 && git config core.checkStat minimal && git config core.trustctime false &&
     perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o\n\" } }' &&
     git add . && git commit -q -m all && sleep 1.1 && git status";
 
 /// Brings the names into the kernel's cache.
-pub const WALK: &str = "find /usr -xdev -printf %m >/dev/null 2>&1 || :";
+const WALK: &str = "find /usr -xdev -printf %m >/dev/null 2>&1 || :";
 
 /// The first fact of the session.
 const GIVE: &str = "touch given && chown $to given";
@@ -45,11 +45,9 @@ pub fn sessions() -> Vec<Session> {
         status("`git status`, 20,000 files", ""),
         status("`git status`, once a file was given away", &format!("{GIVE} &&")),
     ];
-    vec![
-        owned,
-        Session::new(GROUP, "usr", usr),
-        Session { prepare: "export GIT_OPTIONAL_LOCKS=0".into(), ..Session::new(GROUP, "git", git) },
-    ]
+    let on = |script, session| Session { material: Needs::Script(script), ..session };
+    let git = Session { prepare: "export GIT_OPTIONAL_LOCKS=0".into(), ..Session::new(GROUP, "git", git) };
+    vec![on(ARCHIVE, owned), on(WALK, Session::new(GROUP, "usr", usr)), on(COMMIT, git)]
 }
 
 /// One after the other in one session.

@@ -1,6 +1,6 @@
 //! Packages that are installed in a minimal root file system, freshly unpacked each time, with apt's sandbox on.
 
-use crate::session::{Place, Session, Step, step};
+use crate::session::{Needs, Place, Session, Step, step};
 
 const GROUP: &str = "packages";
 
@@ -40,7 +40,7 @@ pub fn sessions() -> Vec<Session> {
     let session = |name, step| Session {
         prepare: PREPARE.into(),
         place: Place::Chroot,
-        material: Some(("root", packages.clone())),
+        material: Needs::Fetched { name: "base.tar", what: "root", arguments: packages.clone() },
         ..Session::new(GROUP, name, vec![step]).slow(300)
     };
     let apt = Step {

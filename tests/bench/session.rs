@@ -73,8 +73,28 @@ pub struct Session {
     pub turns: usize,
     /// When it is given up.
     pub seconds: u64,
-    /// What `tests/bench/material` must have made in the directory `$material`, and that with which arguments.
-    pub material: Option<(&'static str, Vec<String>)>,
+    /// What must be in the directory `$material`.
+    pub material: Needs,
+}
+
+/// What a session works on.
+#[derive(Debug, Clone)]
+pub enum Needs {
+    /// What every machine has.
+    Nothing,
+    /// The loops of `work.c`.
+    Loops,
+    /// What a shell script makes there, in the bare namespace.
+    Script(&'static str),
+    /// What `tests/bench/material` makes, once for many runs.
+    Fetched {
+        /// Its name in the directory.
+        name: &'static str,
+        /// What is to be made.
+        what: &'static str,
+        /// Of what.
+        arguments: Vec<String>,
+    },
 }
 
 impl Session {
@@ -88,7 +108,7 @@ impl Session {
             place: Place::Within,
             turns: usize::MAX,
             seconds: 120,
-            material: None,
+            material: Needs::Nothing,
         }
     }
 
@@ -204,7 +224,7 @@ impl Session {
 const EMPTY: [&str; 4] = ["complete log", "previous errors", "errors were encountered", "for more info"];
 
 /// The last line that speaks of an error, or the last.
-fn complaint(stderr: &str) -> String {
+pub fn complaint(stderr: &str) -> String {
     let says = |line: &&str| {
         let line = line.to_lowercase();
         !line.is_empty() && !line.ends_with(" failed") && !EMPTY.iter().any(|empty| line.contains(empty))

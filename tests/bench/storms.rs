@@ -1,11 +1,11 @@
 //! Processes and threads that come and go, and the start of a side itself.
 
-use crate::session::{Clock, Place, Session, Step, Unit, step};
+use crate::session::{Clock, Needs, Place, Session, Step, Unit, step};
 
 const GROUP: &str = "processes";
 
 /// `system` in perl is fork, exec and wait.
-const STORM: &str = "perl -e 'system(\"/usr/bin/true\") for 1..400'";
+const STORM: &str = "perl -e 'system(\"/usr/bin/true\") && exit 1 for 1..400'";
 
 /// A loop of `work.c`.
 pub fn looped(title: &'static str, name: &str) -> Step {
@@ -16,12 +16,13 @@ pub fn looped(title: &'static str, name: &str) -> Step {
 /// All of them.
 pub fn sessions() -> Vec<Session> {
     let one = |name, step| Session::new(GROUP, name, vec![step]);
+    let loops = |name, step| Session { material: Needs::Loops, ..Session::new(GROUP, name, vec![step]) };
     let pair = |name, step| Session::new("throughput", name, vec![step]);
     vec![
         one("exec", step("fork, exec and exit of `true`, by perl", 400, STORM)),
-        one("spawn", looped("posix_spawn and exit of `true`", "spawn")),
-        one("fork", looped("fork and exit", "fork")),
-        one("thread", looped("start and join a thread", "thread")),
+        loops("spawn", looped("posix_spawn and exit of `true`", "spawn")),
+        loops("fork", looped("fork and exit", "fork")),
+        loops("thread", looped("start and join a thread", "thread")),
         Session::new(GROUP, "shell", shell()),
         Session { place: Place::Plain, ..one("start", start()) },
         Session {
