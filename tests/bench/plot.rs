@@ -14,8 +14,17 @@ pub struct Row {
     title: String,
     unit: Unit,
     base: Side,
-    /// No value where it failed.
-    bars: Vec<(Side, Option<f64>)>,
+    bars: Vec<Bar>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Bar {
+    side: Side,
+    /// None where it failed.
+    value: Option<f64>,
+    /// It ended well and had not done it.
+    wrong: bool,
 }
 
 impl Row {
@@ -25,10 +34,9 @@ impl Row {
         let bar = |&side: &Side| {
             let figure = taken.figure(side, step)?;
             let value = if described.unit == Unit::Time { figure.ratio } else { figure.median };
-            Some((side, value.is_finite().then_some(value)))
+            Some(Bar { side, value: value.is_finite().then_some(value), wrong: figure.wrong })
         };
-        let compared =
-            |(side, _): &(Side, Option<f64>)| described.unit != Unit::Time || *side != taken.base();
+        let compared = |bar: &Bar| described.unit != Unit::Time || bar.side != taken.base();
         Row {
             title: described.title.replace('`', ""),
             unit: described.unit,
@@ -68,7 +76,7 @@ struct Scale {
 impl Scale {
     /// Logarithmic where the greatest is more than ten times the least.
     fn new(rows: &[Row]) -> Scale {
-        let values = rows.iter().flat_map(|row| row.bars.iter().filter_map(|(_, value)| *value));
+        let values = rows.iter().flat_map(|row| row.bars.iter().filter_map(|bar| bar.value));
         let values: Vec<f64> = values.filter(|value| *value > 0.0).collect();
         let least = values.iter().copied().fold(1.0, f64::min);
         let most = values.iter().copied().fold(1.0, f64::max);
@@ -146,7 +154,7 @@ fn text(svg: &mut String, (x, y): (f64, f64), how: &str, said: &str) {
 
 fn legend(svg: &mut String, rows: &[Row]) {
     let mut x = 16.0;
-    let present = |side: &Side| rows.iter().any(|row| row.bars.iter().any(|(other, _)| other == side));
+    let present = |side: &Side| rows.iter().any(|row| row.bars.iter().any(|bar| bar.side == *side));
     for side in Side::ALL.into_iter().filter(present) {
         let fill = colour(side);
         let _ = writeln!(svg, "<rect x=\"{x}\" y=\"58\" width=\"12\" height=\"12\" fill=\"{fill}\"/>");
@@ -160,22 +168,23 @@ fn bars(svg: &mut String, scale: &Scale, row: &Row, top: f64) {
     let middle = top + row.bars.len() as f64 * BAR / 2.0 + 4.0;
     text(svg, (BARS.0 - 10.0, middle), "text-anchor=\"end\"", &row.title);
     let zero = scale.at(if scale.logarithmic { 1.0 } else { 0.0 });
-    for (index, (side, value)) in row.bars.iter().enumerate() {
+    for (index, bar) in row.bars.iter().enumerate() {
         let y = top + index as f64 * BAR;
-        let Some(value) = value else {
-            let how = format!("font-size=\"10\" fill=\"{}\"", colour(*side));
+        let Some(value) = bar.value else {
+            let how = format!("font-size=\"10\" fill=\"{}\"", colour(bar.side));
             text(svg, (zero + 4.0, y + BAR - 3.0), &how, "fails");
             continue;
         };
-        let end = scale.at(*value);
+        let end = scale.at(value);
         let (from, width) = (zero.min(end), (end - zero).abs().max(1.0));
         let _ = writeln!(
             svg,
             "<rect x=\"{from:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{}\" fill=\"{}\"/>",
             BAR - 2.0,
-            colour(*side)
+            colour(bar.side)
         );
-        let said = if row.unit == Unit::Time { times(*value) } else { shown(*value, row.unit) };
+        let said = if row.unit == Unit::Time { times(value) } else { shown(value, row.unit) };
+        let said = if bar.wrong { said + ", wrong" } else { said };
         text(svg, (from + width + 4.0, y + BAR - 3.0), "font-size=\"10\" fill=\"#444444\"", &said);
     }
 }

@@ -40,6 +40,9 @@ impl Report {
         let sizes: Vec<String> =
             filters().iter().map(|(stage, length)| format!("{stage} {length}")).collect();
         println!("Length of each stage's filter, in instructions: {}.", sizes.join(", "));
+        println!(
+            "The bare namespace and strace give nothing away: what is given is 0:0 there, and nothing drops."
+        );
         for side in Side::ALL {
             if let Some(why) = side.absent() {
                 println!("\n{}: –, {why}.", side.name());

@@ -227,7 +227,9 @@ const EMPTY: [&str; 4] = ["complete log", "previous errors", "errors were encoun
 pub fn complaint(stderr: &str) -> String {
     let says = |line: &&str| {
         let line = line.to_lowercase();
-        !line.is_empty() && !line.ends_with(" failed") && !EMPTY.iter().any(|empty| line.contains(empty))
+        !["", "npm error"].contains(&line.as_str())
+            && !line.ends_with(" failed")
+            && !EMPTY.iter().any(|empty| line.contains(empty))
     };
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(says).collect();
     let error = |line: &&&str| line.to_lowercase().contains("error") || line.starts_with("E: ");
