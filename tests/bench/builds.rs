@@ -1,6 +1,6 @@
 //! What people build inside a container: a C project with its configure script, and what npm installs.
 
-use crate::session::{Needs, Session, step};
+use crate::session::{Needs, Session, Step, step};
 
 const GROUP: &str = "builds";
 
@@ -13,10 +13,10 @@ pub fn sessions() -> Vec<Session> {
         |name, what, argument: &str| Needs::Fetched { name, what, arguments: vec![argument.into()] };
     let build = vec![
         step("`./configure` of gawk", 1, "./configure --disable-dependency-tracking"),
-        step("`make -j2` of gawk", 1, "make -j2 SUBDIRS='support .'"),
+        Step { check: "[ -x gawk ]", ..step("`make -j2` of gawk", 1, "make -j2 SUBDIRS='support .'") },
     ];
     let npm = "npm ci --offline --no-audit --no-fund --no-update-notifier --cache \"$HOME\"/cache";
-    let packages = vec![step("`npm ci`, offline", 1, npm)];
+    let packages = vec![Step { check: "[ -d node_modules/eslint ]", ..step("`npm ci`, offline", 1, npm) }];
     vec![
         Session {
             prepare: format!("tar xf \"$material\"/{PROJECT}.tar --strip-components=1 --no-same-owner"),

@@ -47,7 +47,7 @@ pub fn sessions() -> Vec<Session> {
     ];
     let on = |script, session| Session { material: Needs::Script(script), ..session };
     let git = Session { prepare: "export GIT_OPTIONAL_LOCKS=0".into(), ..Session::new(GROUP, "git", git) };
-    vec![on(ARCHIVE, owned), on(WALK, Session::new(GROUP, "usr", usr)), on(COMMIT, git)]
+    vec![on(ARCHIVE, owned), on(WALK, Session::new(GROUP, "usr", usr).slow(200)), on(COMMIT, git)]
 }
 
 /// One after the other in one session.

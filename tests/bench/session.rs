@@ -184,13 +184,12 @@ impl Session {
     fn script(&self) -> String {
         let mut script = format!("{{ {}\n}} </dev/null >&2 || exit\n", self.prepare);
         for step in &self.steps {
-            let (command, title) = (&step.command, step.title.replace('`', "'"));
-            let failed = format!("{{ echo failed; echo \"{title}\" failed >&2; }}");
+            let command = &step.command;
             script += &match step.clock {
-                Clock::Own => format!("{{ {command}\n}} </dev/null || {failed}\n"),
+                Clock::Own => format!("{{ {command}\n}} </dev/null || echo failed\n"),
                 Clock::Session(rounds) => format!(
                     "from=$(date +%s%N); if {{ {command}\n}} </dev/null >/dev/null; then \
-                     echo $((($(date +%s%N) - from) / {rounds})) {rounds}; else {failed}; fi\n"
+                     echo $((($(date +%s%N) - from) / {rounds})) {rounds}; else echo failed; fi\n"
                 ),
             };
             script += &format!("{{ {}\n}} >&2 || echo wrong\n", step.check);
@@ -227,9 +226,7 @@ const EMPTY: [&str; 4] = ["complete log", "previous errors", "errors were encoun
 pub fn complaint(stderr: &str) -> String {
     let says = |line: &&str| {
         let line = line.to_lowercase();
-        !["", "npm error"].contains(&line.as_str())
-            && !line.ends_with(" failed")
-            && !EMPTY.iter().any(|empty| line.contains(empty))
+        !["", "npm error"].contains(&line.as_str()) && !EMPTY.iter().any(|empty| line.contains(empty))
     };
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(says).collect();
     let error = |line: &&&str| line.to_lowercase().contains("error") || line.starts_with("E: ");
