@@ -46,7 +46,7 @@ pub fn sessions() -> Vec<Session> {
     let apt = Step {
         check: "[ -z \"$(inside dpkg --audit)\" ] && [ \"$(inside stat -c %U /var/log/exim4)\" = Debian-exim ]",
         ..step(
-            "`apt-get install` of 100 packages",
+            "`apt-get install` of a server's packages",
             1,
             format!("inside apt-get install -y -o Dpkg::Use-Pty=0 {SET}"),
         )

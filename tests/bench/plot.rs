@@ -136,8 +136,8 @@ pub fn chart(group: &str, rows: &[Row]) -> String {
             svg,
             "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\" stroke=\"{stroke}\"/>"
         );
-        let label = if tick >= 1.0 || tick == 0.0 { format!("{tick:.0}") } else { format!("{tick}") };
-        text(&mut svg, (x, height - 10.0), "text-anchor=\"middle\" fill=\"#444444\"", &label);
+        let label = (tick * 1e3).round() / 1e3;
+        text(&mut svg, (x, height - 10.0), "text-anchor=\"middle\" fill=\"#444444\"", &label.to_string());
     }
     let mut y = TOP + GAP / 2.0;
     for row in rows {
