@@ -2,6 +2,8 @@
 #![allow(clippy::expect_used)] // a helper of a test is a test
 
 mod common;
+#[path = "bench/statistics.rs"]
+mod statistics;
 
 use std::time::{Duration, Instant};
 
@@ -81,4 +83,44 @@ fn sleeping(argument: &str) -> Vec<u32> {
         }
     }
     found
+}
+
+#[test]
+fn a_deadline_can_be_the_callers_to_judge() {
+    let complaint = Run::shell(How::Native, "sleep 86396").seconds(1).start().outcome();
+    assert!(complaint.is_err_and(|told| told.contains("did not end")));
+    assert!(gone(|| sleeping("86396")));
+}
+
+#[test]
+fn the_benchmark_knows_medians_and_quartiles() {
+    let values = [4.0, 1.0, 3.0, 2.0, 5.0];
+    assert_eq!((statistics::median(&values), statistics::quartiles(&values)), (3.0, (2.0, 4.0)));
+    assert_eq!((statistics::median(&values[..4]), statistics::quartiles(&values[..4])), (2.5, (1.75, 3.25)));
+    assert_eq!((statistics::median(&[7.0]), statistics::quartiles(&[7.0])), (7.0, (7.0, 7.0)));
+    assert!(statistics::median(&[]).is_nan());
+}
+
+#[test]
+fn the_benchmark_compares_what_was_measured_in_the_same_turn() {
+    // The second turn was disturbed on both sides: its ratio is that of the others.
+    let (base, other) =
+        ([Some(10.0), Some(40.0), None, Some(10.0)], [Some(20.0), Some(80.0), Some(1.0), None]);
+    assert_eq!(statistics::ratios(&base, &other), [2.0, 2.0]);
+}
+
+#[test]
+fn the_benchmark_reads_what_a_summary_counts() {
+    let summary = " 21.47    0.000541      540.6         1         0 fchownat         chown\n\n        \
+                   67 seccomp stops\n         6 exec stops\n         5 injected calls\n         0 hand-overs\n";
+    let counts = statistics::counts(summary);
+    assert_eq!((statistics::stops(&counts), counts.len()), (73, 4));
+    assert_eq!(counts[2], ("injected calls".to_owned(), 5));
+}
+
+#[test]
+fn the_benchmark_writes_figures_for_people() {
+    let shown = [9_999.0, 10_000.0, 2.5e7, 1.2e10, f64::NAN].map(statistics::duration);
+    assert_eq!(shown, ["9999 ns", "10.0 µs", "25.0 ms", "12.0 s", "–"]);
+    assert_eq!([1.0, 9.996, 94.5, 888.4].map(statistics::times), ["1.00", "10.0", "94.5", "888"]);
 }

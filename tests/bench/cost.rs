@@ -1,143 +1,145 @@
-//! What remainroot costs: every piece of work runs in a bare one-id namespace, under remainroot in one, and under
-//! fakeroot where that is installed, taking turns, and the medians stand beside each other. Started by `scripts/bench`.
+//! What remainroot costs: every piece of work runs as real root, in a bare one-id namespace, under remainroot in one, and
+//! under its peers, taking turns; medians and pairs stand beside each other. Started by `scripts/bench`.
+//!
+//! A session ([`session`]) is a shell script whose steps are timed; a side ([`sides`]) is who runs it. What the sessions do
+//! is in `storms`, `calls`, `files`, `builds`, `packages` and `memory`; what they do it on, `material` makes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod builds;
+mod calls;
 mod files;
+mod memory;
+mod packages;
+mod plot;
+mod report;
+mod rows;
+mod session;
+mod sides;
 mod statistics;
+mod storms;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use common::{How, Run, Scratch};
-use statistics::{Pairs, duration};
-
-/// One piece of work.
-struct Work {
-    /// What the table calls it.
-    title: &'static str,
-    /// The name `work.c` knows it by; the exec storm is perl's.
-    name: &'static str,
-    /// Rounds in one measurement.
-    count: u32,
-}
-
-const fn work(title: &'static str, name: &'static str, count: u32) -> Work {
-    Work { title, name, count }
-}
-
-/// Where the last run under remainroot left its summary.
-const SUMMARY: &str = "summary";
-
-const EXEC_STORM: &str = "exec";
-
-/// Says how many nanoseconds a round took.
-const STORM: &str =
-    "my $from = time; system('/usr/bin/true') for 1..$ARGV[0]; print((time - $from) * 1e9 / $ARGV[0])";
-
-const WORK: &[Work] = &[
-    work("fork, exec and exit of `true`", EXEC_STORM, 1000),
-    work("fork and exit", "fork", 2000),
-    work("start and join a thread", "thread", 2000),
-    work("getppid", "getppid", 3_000_000),
-    work("getuid", "getuid", 3_000_000),
-    work("getuid after a drop", "dropped-getuid", 20_000),
-    work("read", "read", 2_000_000),
-    work("read after a drop", "dropped-read", 2_000_000),
-    work("stat", "stat", 500_000),
-    work("stat after a drop", "dropped-stat", 20_000),
-    work("stat once another file was given away", "given-stat", 20_000),
-    work("stat of a file that was given away", "given-own-stat", 20_000),
-    work("open and close", "open", 200_000),
-    work("open and close after a drop", "dropped-open", 200_000),
-    work("create and unlink", "create", 20_000),
-    work("create and unlink after a drop", "dropped-create", 5_000),
-];
-
-/// One side of the comparison.
-#[derive(Clone, Copy, PartialEq)]
-enum Side {
-    Bare,
-    Remainroot,
-    Fakeroot,
-    Root,
-}
+use report::Report;
+use rows::Taken;
+use session::{Needs, Session, complaint};
+use sides::Side;
 
 fn main() {
-    let mut turns = 11;
-    let mut only = String::new();
+    let (mut turns, mut only) = (11, String::new());
     for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
         match argument.parse() {
             Ok(number) => turns = number,
             Err(_) => only = argument,
         }
     }
-    let scratch = Scratch::new("bench");
-    let Some(program) = common::compile(&scratch, "bench/work.c", &["-O2"]) else {
-        std::process::exit(1);
-    };
-    println!("| work | bare namespace | remainroot | ratio | its quartiles | stops a round | fakeroot |");
-    println!("|---|---:|---:|---:|---|---:|---:|");
-    for work in WORK.iter().filter(|work| work.name.contains(&only)) {
-        println!("{}", row(work, turns, &program, &scratch));
+    let mut sessions = all();
+    sessions.retain(|session| session.name.contains(&only) || session.group.contains(&only));
+    if sessions.is_empty() {
+        let names: Vec<&str> = all().iter().map(|session| session.name).collect();
+        eprintln!("nothing is named {only:?}; there are {}", names.join(", "));
+        std::process::exit(2);
     }
-    if only.is_empty() || only == "files" {
-        files::table(turns.min(3));
-    }
-}
-
-/// Measures in turns, each time in the other order, so that neither side always follows the other.
-fn row(work: &Work, turns: usize, program: &str, scratch: &Scratch) -> String {
-    let mut pairs = Pairs::default();
-    for turn in 0..turns {
-        let mut sides = [Side::Bare, Side::Remainroot];
-        if turn % 2 == 1 {
-            sides.reverse();
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
+    std::fs::create_dir_all(&place)
+        .unwrap_or_else(|error| panic!("cannot make {}: {error}", place.display()));
+    let material = Material { cache: place.clone(), made: Scratch::new("bench-material") };
+    let mut report = Report::new(&place, turns);
+    for session in &sessions {
+        report.group(session.group);
+        match material.have(session) {
+            Ok(()) => report.add(measure(session, turns, material.made.path())),
+            Err(why) => report.skip(session, &why),
         }
-        let [first, second] = sides.map(|side| measure(work, side, program, scratch, false));
-        let (bare, ours) = if sides[0] == Side::Bare { (first, second) } else { (second, first) };
-        pairs.add(bare, ours);
     }
-    let peer = match installed("fakeroot") {
-        true => duration(measure(work, Side::Fakeroot, program, scratch, false)),
-        false => "–".into(),
-    };
-    measure(work, Side::Remainroot, program, scratch, true);
-    let (low, high) = pairs.quartiles();
-    format!(
-        "| {} | {} | {} | **{:.2}** | {low:.2}–{high:.2} | {:.2} | {peer} |",
-        work.title,
-        duration(pairs.bare()),
-        duration(pairs.ours()),
-        pairs.ratio(),
-        stops(&scratch.file(SUMMARY)) / f64::from(work.count),
-    )
+    report.end();
 }
 
-/// The stops that a summary counts, of every kind.
-fn stops(summary: &str) -> f64 {
-    let text = std::fs::read_to_string(summary).unwrap_or_else(|error| panic!("{summary}: {error}"));
-    let count = |line: &str| line.trim().strip_suffix("stops")?.split(' ').next()?.parse::<f64>().ok();
-    text.lines().filter_map(count).sum()
+fn all() -> Vec<Session> {
+    let lists = [
+        storms::sessions(),
+        calls::sessions(),
+        files::sessions(),
+        builds::sessions(),
+        packages::sessions(),
+        memory::sessions(),
+    ];
+    lists.into_iter().flatten().collect()
 }
 
-fn installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).exists())
-}
-
-/// Nanoseconds for one round, in a root directory that is the user's own and bears no mark of earlier facts. To count the stops costs time, so that is a run of its own.
-fn measure(work: &Work, side: Side, program: &str, scratch: &Scratch, counted: bool) -> f64 {
-    let how = if side == Side::Remainroot { How::Remainroot } else { How::Namespace };
-    let mut words: Vec<String> =
-        if side == Side::Fakeroot { vec!["fakeroot".into(), "--".into()] } else { Vec::new() };
-    let (root, count) = (Scratch::new("bench-root"), work.count.to_string());
-    match work.name {
-        EXEC_STORM => words.extend(["perl", "-MTime::HiRes=time", "-e", STORM, &count].map(String::from)),
-        name => words.extend([program, name, &count].map(String::from)),
+/// Measures in turns, each time beginning with another side, so that none always follows the same. Who fails at
+/// everything is not asked again.
+fn measure<'a>(session: &'a Session, turns: usize, material: &Path) -> Taken<'a> {
+    let mut sides: Vec<Side> = Side::ALL.into_iter().filter(|side| side.absent().is_none()).collect();
+    let mut taken = Taken::new(session);
+    for turn in 0..turns.min(session.turns) {
+        let shift = turn % sides.len();
+        for &side in sides[shift..].iter().chain(&sides[..shift]) {
+            taken.add(turn, side, session.measure(side, material, false));
+        }
+        sides.retain(|&side| !taken.hopeless(side));
     }
-    let run = Run::new(how, words).own_root(root.path()).directory(scratch.path()).seconds(300);
-    let run = run.option("--store=auto");
-    let run = if counted { run.option(&format!("--summary={}", scratch.file(SUMMARY))) } else { run };
-    let printed = run.output().success();
-    printed.trim().parse().unwrap_or_else(|_| panic!("{}: printed {printed:?}", work.title))
+    if sides.contains(&Side::Remainroot) {
+        taken.counted = session.measure(Side::Remainroot, material, true);
+    }
+    taken
+}
+
+/// What the sessions work on.
+struct Material {
+    /// Where it is kept for the next run.
+    cache: PathBuf,
+    /// Where every user can read it.
+    made: Scratch,
+}
+
+impl Material {
+    /// Whether a session has what it needs; made if it is not there yet, or why it cannot be.
+    fn have(&self, session: &Session) -> Result<(), String> {
+        match &session.material {
+            Needs::Nothing => Ok(()),
+            Needs::Loops if self.made.path().join("work").exists() => Ok(()),
+            Needs::Loops => {
+                let compiled = common::compile(&self.made, "bench/work.c", &["-O2"]);
+                compiled.map(|_| ()).ok_or("gcc is not installed".into())
+            }
+            Needs::Script(script) => {
+                let run = Run::shell(How::Namespace, script).directory(self.made.path()).seconds(300);
+                match run.start().outcome() {
+                    Ok(output) if output.status.success() => Ok(()),
+                    Ok(output) => Err(complaint(&output.stderr)),
+                    Err(_) => Err("what it works on was not made within 300 s".into()),
+                }
+            }
+            Needs::Fetched { name, what, arguments } => {
+                let (kept, made) = (self.cache.join(name), self.made.path().join(name));
+                if !kept.exists() {
+                    self.fetch(what, arguments)?;
+                }
+                if made.exists() {
+                    return Ok(());
+                }
+                let copied = Command::new("cp").arg("-r").args([&kept, &made]).status();
+                let whole = copied.is_ok_and(|status| status.success());
+                whole.then_some(()).ok_or(format!("{} cannot be copied", kept.display()))
+            }
+        }
+    }
+
+    /// Runs `material`, as the machine is configured.
+    fn fetch(&self, what: &str, arguments: &[String]) -> Result<(), String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/material");
+        let mut command = Command::new("timeout");
+        command.args(["-k", "10", "1200"]).arg(script).arg(what).arg(&self.cache).args(arguments);
+        command.env("REMAINROOT", common::remainroot()).stdin(Stdio::null());
+        let output = command.output().map_err(|error| format!("timeout cannot be run: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        output.status.success().then_some(()).ok_or_else(|| complaint(&said))
+    }
 }

@@ -1,116 +1,66 @@
-//! What remainroot costs where thousands of files have owners: whole commands, in turns, beside real root, the bare
-//! namespace and fakeroot.
+//! Thousands of files that have owners, and walks over many that have none.
 
-use std::path::Path;
+use crate::session::{Needs, Session, Step, step};
 
-use crate::common::{How, Run, Scratch};
-use crate::statistics::{Pairs, duration};
-use crate::{Side, installed, stops};
+const GROUP: &str = "files";
 
-/// Makes an archive of 20,000 files of 50 owners.
+/// Makes an archive of 20,000 files of 50 owners, in the material's directory; once, by the bare namespace.
 const ARCHIVE: &str = "
-    mkdir tree; cd tree
-    perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o $_\\n\" } }'
+    mkdir tree && cd tree &&
+    perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o $_\\n\" } }' &&
     for owner in $(seq 1 50); do
-        tar -rf ../archive --owner=$((1000 + owner)) --group=$((2000 + owner)) d$owner
+        tar -rf ../archive --owner=$((1000 + owner)) --group=$((2000 + owner)) d$owner || exit
     done
-    cd ..; rm -r tree";
+    cd .. && rm -r tree";
 
-/// What is measured, by name and shell command, one after the other in one session.
-const STEPS: &[(&str, &str)] = &[
-    ("`tar x`, 20,000 files of 50 owners", "tar x $same -f ../archive"),
-    ("`find -ls` of them", "find . -ls"),
-    ("`ls -lR` of them", "ls -lR ."),
-    ("`tar c` of them", "tar -c . | cat"),
-    ("`chown -R` of them to another", "chown -R $to ."),
-    ("`rm -r` of them", "rm -r d*"),
-];
+/// Commits 20,000 files in the material's directory; once, by the bare namespace. The same tree is everybody's: who owns a
+/// file, which each side sees otherwise, is not to make it a changed one.
+const COMMIT: &str = "
+    mkdir git && cd git && git init -q && git config user.name bench && git config user.email bench@localhost &&
+    git config gc.auto 0 && git config core.checkStat minimal && git config core.trustctime false &&
+    perl -e 'for $o (1 .. 50) { mkdir \"d$o\"; for (1 .. 400) { open F, \">\", \"d$o/f$_\"; print F \"$o\n\" } }' &&
+    git add . && git commit -q -m all && sleep 1.1 && git status";
 
-/// Prints the nanoseconds of each step.
-fn session() -> String {
-    let steps = STEPS.iter().map(|(_, command)| {
-        format!("from=$(date +%s%N); {{ {command}; }} >/dev/null || exit 1; echo $(($(date +%s%N) - from))\n")
-    });
-    format!("mkdir files; cd files\n{}cd ..; rmdir files", steps.collect::<String>())
+/// Brings the names into the kernel's cache.
+const WALK: &str = "find /usr -xdev -printf %m >/dev/null 2>&1 || :";
+
+/// The first fact of the session.
+const GIVE: &str = "touch given && chown $to given";
+
+/// All of them.
+pub fn sessions() -> Vec<Session> {
+    let owned = Session::new(GROUP, "owners", owners()).slow(300);
+    // Some directories are not the unprivileged user's to read.
+    let walk = |title, before: &str| {
+        let find = "find /usr -xdev -printf '%p %m %U:%G %s %l\\n' 2>/dev/null; [ $? -le 1 ]";
+        step(title, 1, format!("{before} {find}"))
+    };
+    let usr = vec![
+        walk("`find -printf` over /usr", ""),
+        walk("`find -printf` over /usr, once a file was given away", &format!("{GIVE} &&")),
+    ];
+    let status = "git -c safe.directory='*' -C \"$material\"/git status";
+    let status = |title, before: &str| step(title, 3, format!("{before} {status} && {status} && {status}"));
+    let git = vec![
+        status("`git status`, 20,000 files", ""),
+        status("`git status`, once a file was given away", &format!("{GIVE} &&")),
+    ];
+    let on = |script, session| Session { material: Needs::Script(script), ..session };
+    let git = Session { prepare: "export GIT_OPTIONAL_LOCKS=0".into(), ..Session::new(GROUP, "git", git) };
+    vec![on(ARCHIVE, owned), on(WALK, Session::new(GROUP, "usr", usr).slow(200)), on(COMMIT, git)]
 }
 
-/// Measures in turns, and prints a table.
-pub fn table(turns: usize) {
-    let root = nix::unistd::geteuid().is_root();
-    let mut sides = vec![Side::Bare, Side::Remainroot];
-    sides.extend(installed("fakeroot").then_some(Side::Fakeroot));
-    sides.extend(root.then_some(Side::Root));
-    let scratch = Scratch::new("bench-files");
-    Run::shell(How::Namespace, ARCHIVE).directory(scratch.path()).seconds(300).output().success();
-    // Against real root, or where there is none against the bare namespace, which gives nothing away.
-    let base = if root { Side::Root } else { Side::Bare };
-    let mut measured: Vec<Vec<(Side, Vec<f64>)>> = Vec::new();
-    for turn in 0..turns {
-        let shift = turn % sides.len();
-        sides.rotate_left(shift);
-        measured.push(sides.iter().map(|&side| (side, measure(side, scratch.path(), None))).collect());
-    }
-    let summary = scratch.file("summary");
-    measure(Side::Remainroot, scratch.path(), Some(&summary));
-    println!(
-        "\n| work | real root | bare namespace | remainroot | ratio | its quartiles | fakeroot | its ratio |"
-    );
-    println!("|---|---:|---:|---:|---:|---|---:|---:|");
-    for (index, (title, _)) in STEPS.iter().enumerate() {
-        let of = |side| {
-            let mut pairs = Pairs::default();
-            for turn in &measured {
-                let time =
-                    |wanted| turn.iter().find(|(side, _)| *side == wanted).map(|(_, times)| times[index]);
-                if let (Some(one), Some(other)) = (time(base), time(side)) {
-                    pairs.add(one, other);
-                }
-            }
-            pairs
-        };
-        let shown = |side| {
-            let median = of(side).ours();
-            if median.is_nan() { "–".to_owned() } else { duration(median) }
-        };
-        let (ours, peer) = (of(Side::Remainroot), of(Side::Fakeroot));
-        let (low, high) = ours.quartiles();
-        println!(
-            "| {title} | {} | {} | {} | **{:.2}** | {low:.2}–{high:.2} | {} | {:.2} |",
-            shown(Side::Root),
-            shown(Side::Bare),
-            shown(Side::Remainroot),
-            ours.ratio(),
-            shown(Side::Fakeroot),
-            peer.ratio(),
-        );
-    }
-    println!("\n{} stops in all of these under remainroot.", stops(&summary));
-}
-
-/// The nanoseconds of each step.
-fn measure(side: Side, directory: &Path, summary: Option<&str>) -> Vec<f64> {
-    let how = match side {
-        Side::Root => How::Native,
-        Side::Remainroot => How::Remainroot,
-        Side::Bare | Side::Fakeroot => How::Namespace,
-    };
-    // A bare namespace cannot give anything away.
-    let given = if side == Side::Bare { "same=--no-same-owner; to=0:0" } else { "same=; to=7:8" };
-    let script = format!("{given}\n{}", session());
-    let words = match side {
-        Side::Fakeroot => vec!["fakeroot", "--", "sh", "-c", &script],
-        _ => vec!["sh", "-c", &script],
-    };
-    let (root, run) = (Scratch::new("bench-root"), Run::new(how, words));
-    let run = if side == Side::Root { run } else { run.own_root(root.path()) };
-    let run =
-        run.directory(directory).variable("FAKEROOTDONTTRYCHOWN", "1").option("--store=auto").seconds(600);
-    let run = match summary {
-        Some(file) => run.option(&format!("--summary={file}")),
-        None => run,
-    };
-    let printed = run.output().success();
-    let times: Vec<f64> = printed.lines().filter_map(|line| line.parse().ok()).collect();
-    assert_eq!(times.len(), STEPS.len(), "{printed}");
-    times
+/// One after the other in one session.
+fn owners() -> Vec<Step> {
+    let given = "[ $to = 0:0 ] || [ \"$(stat -c %u:%g d7/f3)\" = 1007:2007 ]";
+    let changed = "[ \"$(stat -c %u:%g d7/f3)\" = $to ]";
+    let checked = |check, step| Step { check, ..step };
+    vec![
+        checked(given, step("`tar x`, 20,000 files of 50 owners", 1, "tar x $same -f \"$material\"/archive")),
+        step("`find -printf` of them", 1, "find . -printf '%p %m %U:%G %s\\n'"),
+        step("`ls -lR` of them", 1, "ls -lR ."),
+        step("`tar c` of them", 1, "tar c . | cat"),
+        checked(changed, step("`chown -R` of them to another", 1, "chown -R $to .")),
+        step("`rm -r` of them", 1, "rm -r d*"),
+    ]
 }

@@ -1,10 +1,12 @@
-// Loops whose cost the benchmark compares: `work NAME COUNT` prints nanoseconds for one round.
+// Loops whose cost the benchmark compares: `work NAME SECONDS` goes on for about so long, and prints the nanoseconds of one
+// round and how many there were.
 // Names that begin with "dropped-" first change to another user, where that is possible: in a bare one-id namespace it
 // is not, and the loop runs as it is. Names that begin with "given-" first give a file away, with the same proviso.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,13 @@ static void fork_once(void) {
     pid_t child = fork();
     if (child == 0) _exit(0);
     check(child > 0 && waitpid(child, NULL, 0) == child, "fork");
+}
+
+static void spawn_once(void) {
+    pid_t child;
+    char *words[] = {"true", NULL}, *none[] = {NULL};
+    check(posix_spawn(&child, "/usr/bin/true", NULL, NULL, words, none) == 0, "posix_spawn");
+    check(waitpid(child, NULL, 0) == child, "waitpid");
 }
 
 static void *nothing(void *argument) { return argument; }
@@ -77,8 +86,9 @@ static const struct {
     const char *name;
     void (*once)(void);
 } WORK[] = {
-    {"fork", fork_once},     {"thread", thread_once}, {"getuid", getuid_once}, {"getppid", getppid_once},
-    {"stat", stat_once},     {"own-stat", own_stat_once}, {"read", read_once},     {"open", open_once},     {"create", create_once},
+    {"fork", fork_once},     {"spawn", spawn_once},   {"thread", thread_once},     {"getuid", getuid_once},
+    {"getppid", getppid_once}, {"stat", stat_once},   {"own-stat", own_stat_once}, {"read", read_once},
+    {"open", open_once},     {"create", create_once},
 };
 
 // Failure of these is the bare namespace's answer, see above.
@@ -101,18 +111,32 @@ static const char *prepare(const char *name) {
     return name;
 }
 
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1e9 + time.tv_nsec;
+}
+
+// As many rounds as fit: a call that takes 100 ns on one side may take 100 µs on another.
+static void measure(void (*once)(void), double limit) {
+    double from = now(), took = 0;
+    long rounds = 0;
+    for (long more = 1; took < limit; more = rounds) {
+        for (long n = 0; n < more; n++) once();
+        rounds += more;
+        took = now() - from;
+        if (took > limit / 2) break; // to double them again would take too long
+    }
+    printf("%.1f %ld\n", took / rounds, rounds);
+}
+
 int main(int argc, char **argv) {
     if (argc != 3) return 2;
     const char *name = prepare(argv[1]);
-    long count = atol(argv[2]);
     for (size_t i = 0; i < sizeof WORK / sizeof *WORK; i++) {
         if (strcmp(WORK[i].name, name) != 0) continue;
-        struct timespec from, to;
         WORK[i].once();
-        clock_gettime(CLOCK_MONOTONIC, &from);
-        for (long n = 0; n < count; n++) WORK[i].once();
-        clock_gettime(CLOCK_MONOTONIC, &to);
-        printf("%.1f\n", ((to.tv_sec - from.tv_sec) * 1e9 + (to.tv_nsec - from.tv_nsec)) / count);
+        measure(WORK[i].once, atof(argv[2]) * 1e9);
         return 0;
     }
     return 2;

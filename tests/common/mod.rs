@@ -147,11 +147,12 @@ impl Run {
         self
     }
 
-    /// In a mount namespace whose root directory is this one, so that it is the user's own, as a container's is. Not
-    /// for real root, nor alone.
+    /// In a mount namespace whose root directory is this one, so that it is the user's own, as a container's is; real
+    /// root in such a mount namespace too. Not alone.
     pub fn own_root(mut self, root: &Path) -> Run {
         self.root = Some(root.to_owned());
-        self.namespaces("-Urm")
+        let letters = if self.how == How::Native { "-m" } else { "-Urm" };
+        self.namespaces(letters)
     }
 
     /// An option for remainroot itself; ignored where it does not run. Facts end with the run where no other store is
@@ -228,7 +229,7 @@ impl Run {
 
     fn command(&self, mark: &str) -> Command {
         let mut words: Vec<&OsStr> = self.before.iter().map(OsString::as_os_str).collect();
-        if matches!(self.how, How::Namespace | How::Remainroot) {
+        if matches!(self.how, How::Namespace | How::Remainroot) || self.root.is_some() {
             words.extend(["unshare", self.namespaces, "--"].map(OsStr::new));
         }
         if let Some(root) = &self.root {
@@ -331,7 +332,7 @@ impl Running {
     pub fn until(&self, text: &str) {
         while !self.so_far().contains(text) {
             if Instant::now() > self.until {
-                self.fail(&format!("wrote no {text:?}"));
+                panic!("{}", self.complaint(&format!("wrote no {text:?}")));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -351,28 +352,38 @@ impl Running {
         tree::describe(&self.processes())
     }
 
-    /// Waits for its end and for both pipes to close.
+    /// Waits for its end and for both pipes to close; the test fails at the deadline.
     pub fn finish(self) -> Output {
+        let waited = self.outcome();
+        waited.unwrap_or_else(|complaint| panic!("{complaint}"))
+    }
+
+    /// The same, but what happened at the deadline is for the caller to judge.
+    pub fn outcome(self) -> Result<Output, String> {
         let (mut status, mut open) = (None, 2);
         while status.is_none() || open > 0 {
             let left = self.until.saturating_duration_since(Instant::now());
             match self.received.recv_timeout(left) {
                 Ok(Event::Closed) => open -= 1,
                 Ok(Event::Ended(ended)) => status = Some(ended),
-                Err(_) if status.is_some() => self.fail("ended, but something keeps its pipes open"),
-                Err(_) => self.fail("did not end"),
+                Err(_) if status.is_some() => {
+                    return Err(self.complaint("ended, but something keeps its pipes open"));
+                }
+                Err(_) => return Err(self.complaint("did not end")),
             }
         }
         let text = |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
-        Output { status: status.expect("it ended"), stdout: text(&self.stdout), stderr: text(&self.stderr) }
+        let status = status.expect("it ended");
+        Ok(Output { status, stdout: text(&self.stdout), stderr: text(&self.stderr) })
     }
 
-    fn fail(&self, how: &str) -> ! {
+    /// Kills it and tells what it was doing.
+    fn complaint(&self, how: &str) -> String {
         let stderr = String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned();
         let living = self.description();
         tree::kill(&self.mark, self.root());
         let stdout = self.so_far();
-        panic!("{}\n{how} by its deadline\nstdout: {stdout}\nstderr: {stderr}\n{living}", self.what);
+        format!("{}\n{how} by its deadline\nstdout: {stdout}\nstderr: {stderr}\n{living}", self.what)
     }
 }
 
