@@ -180,6 +180,8 @@ pub(super) struct Lasting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Read {
     ctime: Ctime,
+    /// Whether no change can have the same ctime any more.
+    settled: bool,
     /// Of the file.
     version: i64,
     /// Whether what is known of it stands beside it.
@@ -299,7 +301,13 @@ impl Lasting {
 
     /// Whether the inode's home has to be read before anything is said of it.
     pub(super) fn is_unread(&self, inode: Inode, ctime: Option<Ctime>) -> bool {
-        self.evidence() && (ctime.is_none() || self.read.read().get(&inode).map(|read| read.ctime) != ctime)
+        let settled = || self.read.read().get(&inode).filter(|read| read.settled).map(|read| read.ctime);
+        self.evidence() && (ctime.is_none() || settled() != ctime)
+    }
+
+    /// Whether it was read at this ctime already, but may have changed since without another.
+    pub(super) fn is_unsettled(&self, inode: Inode, ctime: Ctime) -> bool {
+        self.read.read().get(&inode).is_some_and(|read| !read.settled && read.ctime == ctime)
     }
 
     /// Whether another run has changed what is kept beside an inode of which memory has this. An inode's own
@@ -334,13 +342,13 @@ impl Lasting {
         self.traffic.lock().entry(inode).or_default().readers += 1;
     }
 
-    /// The home was read, and will be known as it is now until the inode has another ctime, where one is
-    /// said. Where nobody wrote meanwhile, so that what was read is worth more than what memory says, that is
+    /// The home was read, and will be known as it is now until the inode has another ctime, where this one is
+    /// `settled`. Where nobody wrote meanwhile, so that what was read is worth more than what memory says, that is
     /// to `learn` it, before anybody can begin to write.
     pub(super) fn end_reading(
         &self,
         inode: Inode,
-        ctime: Option<Ctime>,
+        (ctime, settled): (Ctime, bool),
         (version, beside): (i64, bool),
         learn: impl FnOnce(),
     ) {
@@ -350,12 +358,11 @@ impl Lasting {
                 learn();
             }
         });
-        let Some(ctime) = ctime else { return };
         let mut read = self.read.write();
         if read.len() >= MOST {
             read.clear();
         }
-        read.insert(inode, Read { ctime, version, beside });
+        read.insert(inode, Read { ctime, settled, version, beside });
     }
 
     /// The home could not be read, and is as unread as before.

@@ -119,10 +119,10 @@ impl Kept {
         Some(Key { filesystem, ino: identity.ino, birth, copied })
     }
 
-    /// Whether there is no file yet: another run may make it. Not asked again in less time than it takes another process
-    /// to say that it has, since a look at an inode would cost half as much again.
+    /// Whether there is no file yet: another run may make it. Not asked again in less time than it takes to make one and
+    /// put something in it, since a look at an inode would cost a tenth more.
     fn is_absent(&self, path: &Path) -> bool {
-        const SOON: Duration = Duration::from_micros(50);
+        const SOON: Duration = Duration::from_micros(200);
         let now = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if self.absent_until.load(Ordering::Acquire) > now {
             return true;

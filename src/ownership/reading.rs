@@ -34,10 +34,15 @@ impl Ownership {
     /// Somebody begins to read the home of an inode that had this ctime, and will [`learn`](Ownership::learn)
     /// from it.
     pub fn begin_reading(&self, identity: Identity, ctime: Ctime) -> Reading {
-        if let Some(lasting) = &self.lasting {
+        // Most of what is young is looked at once between two changes: only the second look sees to it that there is
+        // no third.
+        let again = self.lasting.as_ref().is_some_and(|lasting| {
             lasting.begin_reading(identity.inode());
-        }
-        Reading { identity, ctime, settled: self.tick.pass(ctime.nanoseconds()) }
+            lasting.is_unsettled(identity.inode(), ctime)
+        });
+        let moment = ctime.nanoseconds();
+        let settled = if again { self.tick.pass(moment) } else { self.tick.has_passed(moment) };
+        Reading { identity, ctime, settled }
     }
 
     /// What is kept of an inode, where its attributes bear `borne`: they outshine what is kept beside it.
@@ -81,12 +86,11 @@ impl Ownership {
         let Some(lasting) = &self.lasting else { return };
         let Reading { identity, ctime, settled } = reading;
         let Ok(found) = found else { return lasting.give_up_reading(identity.inode()) };
-        let ctime = settled.then_some(ctime);
         let fact = found.fact.found(kernel);
         if fact.flags & rules::FROZEN != 0 {
             self.set_freezes();
         }
-        lasting.end_reading(identity.inode(), ctime, (found.version, found.beside), || {
+        lasting.end_reading(identity.inode(), (ctime, settled), (found.version, found.beside), || {
             let homeless = lasting.is_homeless(identity);
             self.put(identity, &|known| if homeless { fact.beside(known) } else { fact });
             self.extras.put(identity, found.extras);

@@ -28,13 +28,18 @@ pub(super) struct Tick {
 }
 
 impl Tick {
-    /// From now on no inode is born or changed at `moment`, in nanoseconds since the epoch; `false` where that
-    /// cannot be had, as before Linux 6.13 until the clock's next tick.
-    pub(super) fn pass(&self, moment: i128) -> bool {
+    /// Whether that is so without asking for a time, which takes four calls.
+    pub(super) fn has_passed(&self, moment: i128) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let latest = Duration::from_nanos(self.latest.load(Ordering::Acquire));
         let passed = if latest < now { latest } else { Duration::ZERO }; // the clock may have been put back
-        if moment < passed.max(now.saturating_sub(TICK)).as_nanos() as i128 {
+        moment < passed.max(now.saturating_sub(TICK)).as_nanos() as i128
+    }
+
+    /// From now on no inode is born or changed at `moment`, in nanoseconds since the epoch; `false` where that
+    /// cannot be had, as before Linux 6.13 until the clock's next tick.
+    pub(super) fn pass(&self, moment: i128) -> bool {
+        if self.has_passed(moment) {
             return true;
         }
         let make = || memfd_create(c"remainroot", MFdFlags::MFD_CLOEXEC).ok().map(File::from);

@@ -7,8 +7,9 @@
 
 use std::cell::Cell;
 
+use super::memory;
 use crate::sys::sched::CpuSet;
-use crate::sys::{Result, Tid, sched};
+use crate::sys::{self, Result, Tid, sched};
 
 thread_local! {
     static HOME: Cell<Option<usize>> = const { Cell::new(None) };
@@ -26,9 +27,16 @@ pub fn set_home(cpu: usize) {
     }
 }
 
-/// Moves the calling worker to the CPU where `tid` last ran.
+/// Moves the calling worker to the CPU where `tid`, which has stopped, last ran: as it left that for itself
+/// (rseq(2)), which costs a tenth of what `/proc` takes to tell.
 pub fn follow(tid: Tid) {
-    if let Some(cpu) = sched::last_cpu(tid) {
+    const CPU_ID: u64 = 4;
+    let own = sys::ptrace::rseq_address(tid).and_then(|address| {
+        let mut cpu = [0; 4];
+        memory::read(tid, address + CPU_ID, &mut cpu).then_some(u32::from_le_bytes(cpu) as usize)
+    });
+    // It is the task's memory, and may hold anything.
+    if let Some(cpu) = own.or_else(|| sched::last_cpu(tid)).filter(|&cpu| cpu < sched::MOST_CPUS) {
         set_home(cpu);
     }
 }

@@ -5,7 +5,7 @@ use super::instruction::{
     AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
 };
 use crate::abi::{Abi, Errno};
-use crate::syscalls::{MARK, Operation, Stage, Test};
+use crate::syscalls::{MARK, Operation, ROOT_OR_NONE, Stage, Test};
 
 /// `SECCOMP_RET_TRACE`.
 pub const RET_TRACE: u32 = 0x7ff0_0000;
@@ -54,7 +54,7 @@ fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
             operation.stops.iter().filter(|stop| stop.0 == stage).map(|stop| stop.1).collect();
         let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;
         let stop = answer(match stage {
-            Stage::Notify | Stage::NotifyIdentity => RET_USER_NOTIF,
+            Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => RET_USER_NOTIF,
             _ => RET_TRACE | (index as u32 & 0xffff),
         });
         let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
@@ -101,6 +101,11 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
             let unmarked = after(LOAD, argument(arg), branch(JUMP_EQUAL, MARK, no.clone(), stop));
             let has_all = |no| after(AND, all, branch(JUMP_EQUAL, all, unmarked.clone(), no));
             if all == 0 { unmarked.clone() } else { after(LOAD, argument(flags), has_all(no)) }
+        }
+        Test::UnmarkedToRoot { arg, ids } => {
+            let unmarked = after(LOAD, argument(arg), branch(JUMP_EQUAL, MARK, no.clone(), stop));
+            let group = after(LOAD, argument(ids + 1), among(ROOT_OR_NONE, unmarked, no.clone()));
+            after(LOAD, argument(ids), among(ROOT_OR_NONE, group, no))
         }
         Test::DeviceNode { mode, dev } => {
             let character = after(LOAD, argument(dev), branch(JUMP_EQUAL, 0, no.clone(), stop.clone()));

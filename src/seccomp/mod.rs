@@ -39,8 +39,9 @@ pub fn sizes() -> String {
 /// since a filter of the guest's own can forge it. In the stages of notifications it is `SECCOMP_RET_USER_NOTIF`, which
 /// outranks it: what such a stage holds does not stop any more.
 pub fn program(stage: Stage) -> &'static [Instruction] {
-    static PROGRAMS: [OnceLock<Vec<Instruction>>; 8] = [const { OnceLock::new() }; 8];
-    let [base, identity, ownership, removal, devices, reading, notify, notify_identity] = &PROGRAMS;
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; 9] = [const { OnceLock::new() }; 9];
+    let [base, identity, ownership, removal, devices, reading, notify, notify_identity, notify_ids] =
+        &PROGRAMS;
     let slot = match stage {
         Stage::Base => base,
         Stage::Identity => identity,
@@ -50,6 +51,7 @@ pub fn program(stage: Stage) -> &'static [Instruction] {
         Stage::Reading => reading,
         Stage::Notify => notify,
         Stage::NotifyIdentity => notify_identity,
+        Stage::NotifyIds => notify_ids,
     };
     slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
 }

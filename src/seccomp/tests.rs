@@ -33,7 +33,7 @@ fn nothing(_: &mut dyn Guest) -> Verdict {
     Verdict::Run
 }
 
-const TESTS: [Test; 9] = [
+const TESTS: [Test; 10] = [
     Test::Always,
     Test::AnyBits { arg: 1, mask: 0o100 },
     Test::AnyOf { arg: 5, values: &[7] },
@@ -43,9 +43,10 @@ const TESTS: [Test; 9] = [
     Test::NoBits { arg: 1, mask: 0o170_000 },
     Test::Unmarked { arg: 5, flags: 0, all: 0 },
     Test::Unmarked { arg: 5, flags: 1, all: 0o300 },
+    Test::UnmarkedToRoot { arg: 5, ids: 1 },
 ];
 
-const STOPS: [&[(Stage, Test)]; 11] = [
+const STOPS: [&[(Stage, Test)]; 12] = [
     &[(Stage::Base, TESTS[0])],
     &[(Stage::Base, TESTS[1]), (Stage::Ownership, TESTS[0])],
     &[(Stage::Base, TESTS[2]), (Stage::Base, TESTS[4])],
@@ -56,6 +57,7 @@ const STOPS: [&[(Stage, Test)]; 11] = [
     &[(Stage::Devices, TESTS[6]), (Stage::Base, TESTS[6]), (Stage::Base, TESTS[1])],
     &[(Stage::Ownership, TESTS[0]), (Stage::Notify, TESTS[7])],
     &[(Stage::Identity, TESTS[0]), (Stage::NotifyIdentity, TESTS[8])],
+    &[(Stage::Base, TESTS[0]), (Stage::Notify, TESTS[9])],
     &[],
 ];
 

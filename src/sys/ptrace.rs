@@ -66,6 +66,18 @@ pub fn event_message(tid: Tid) -> Result<u64> {
     Errno::result(outcome).map(|_| message)
 }
 
+/// Where a task's `struct rseq` is (PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13); `None` where it has none.
+pub fn rseq_address(tid: Tid) -> Option<u64> {
+    const GET_RSEQ_CONFIGURATION: i32 = 0x420f;
+    // struct ptrace_rseq_configuration: an address, then four words.
+    let mut configuration = [0_u64; 3];
+    let (size, into) = (size_of_val(&configuration), configuration.as_mut_ptr());
+    // SAFETY: the kernel writes at most the size given.
+    let outcome = unsafe { libc::syscall(libc::SYS_ptrace, GET_RSEQ_CONFIGURATION, tid, size, into) };
+    let [address, ..] = configuration;
+    (outcome > 0 && address != 0).then_some(address)
+}
+
 /// PTRACE_GETREGS.
 pub fn registers(tid: Tid) -> Result<Registers> {
     let mut registers = MaybeUninit::<Registers>::uninit();

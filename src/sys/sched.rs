@@ -22,7 +22,10 @@ pub fn set_affinity(tid: Tid, set: &CpuSet) -> Result<()> {
     Errno::result(unsafe { libc::sched_setaffinity(tid, size_of::<CpuSet>(), set) }).map(drop)
 }
 
-/// The set that holds only `cpu`.
+/// How many CPUs a set has room for.
+pub const MOST_CPUS: usize = libc::CPU_SETSIZE as usize;
+
+/// The set that holds only `cpu`, which is below [`MOST_CPUS`].
 pub fn only(cpu: usize) -> CpuSet {
     // SAFETY: a cpu_set_t is a bit array; all zero is the empty set. CPU_SET checks the bound.
     unsafe {
@@ -36,7 +39,7 @@ pub fn only(cpu: usize) -> CpuSet {
 pub fn holds(set: &CpuSet, cpu: usize) -> bool {
     // SAFETY: CPU_ISSET reads the bit array; an index past its end panics in neither case because
     // CPU numbers come from the kernel and are below CPU_SETSIZE.
-    cpu < libc::CPU_SETSIZE as usize && unsafe { libc::CPU_ISSET(cpu, set) }
+    cpu < MOST_CPUS && unsafe { libc::CPU_ISSET(cpu, set) }
 }
 
 /// The CPU the calling thread runs on.

@@ -250,7 +250,7 @@ impl State {
 
 impl Node {
     fn chown(&mut self, ids: [u64; 2]) -> Result<(), Errno> {
-        if self.uid != 0 && ids != [u32::MAX.into(); 2] {
+        if self.uid != 0 && ids != [u64::from(u32::MAX); 2] {
             return Err(Errno::EPERM);
         }
         let kills = self.mode & 0o170_000 != 0o040_000 && self.mode & 0o6000 != 0;

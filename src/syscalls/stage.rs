@@ -23,11 +23,13 @@ pub enum Stage {
     Notify,
     /// The same for one whose credentials differ from what the kernel reports: these are told so too.
     NotifyIdentity,
+    /// Only these, as long as nothing is known that makes a look wrong.
+    NotifyIds,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 8] = [
+    pub const ALL: [Stage; 9] = [
         Stage::Base,
         Stage::Identity,
         Stage::Ownership,
@@ -36,6 +38,7 @@ impl Stage {
         Stage::Reading,
         Stage::Notify,
         Stage::NotifyIdentity,
+        Stage::NotifyIds,
     ];
 
     /// The name DESIGN gives it.
@@ -49,12 +52,13 @@ impl Stage {
             Stage::Reading => "reading",
             Stage::Notify => "notify",
             Stage::NotifyIdentity => "notify-identity",
+            Stage::NotifyIds => "notify-ids",
         }
     }
 
     /// The set that holds only this stage.
     pub const fn only(self) -> Stages {
-        Stages(1 << self as u8)
+        Stages(1 << self as u16)
     }
 }
 
@@ -66,18 +70,19 @@ impl fmt::Display for Stage {
 
 /// A set of stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Stages(u8);
+pub struct Stages(u16);
 
 impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(255);
+    pub const ALL: Stages = Stages(511);
     /// What a process gets that may not load a filter later: all but what some never need.
     pub const LASTING: Stages =
         Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only()).minus(Stages::LISTENING);
     /// Those with a listener, of which a process has one at most.
-    pub const LISTENING: Stages = Stage::Notify.only().union(Stage::NotifyIdentity.only());
+    pub const LISTENING: Stages =
+        Stage::Notify.only().union(Stage::NotifyIdentity.only()).union(Stage::NotifyIds.only());
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {
@@ -107,6 +112,9 @@ impl Stages {
 
 /// What [`Test::Unmarked`] looks for: no address of a 32-bit program, and odd.
 pub const MARK: u32 = 0xFFFF_F5ED;
+
+/// Ids that a namespace of one id knows, and "no change".
+pub const ROOT_OR_NONE: &[u32] = &[0, u32::MAX];
 
 /// Which calls of an operation stop, decided by the filter from the argument registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +152,13 @@ pub enum Test {
         /// The bits, all of which it has.
         all: u32,
     },
+    /// The same where two others are root's ids, or none: what the kernel can give by itself.
+    UnmarkedToRoot {
+        /// Index of the argument that the call does not have.
+        arg: u8,
+        /// Index of the user id; the group id follows.
+        ids: u8,
+    },
     /// mknod of a device: file type `S_IFCHR` or `S_IFBLK`, except the character device 0:0, a
     /// whiteout, which needs no capability.
     DeviceNode {
@@ -164,6 +179,9 @@ impl Test {
             Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
             Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
             Test::Unmarked { arg: index, flags, all } => arg(flags) & all == all && arg(index) != MARK,
+            Test::UnmarkedToRoot { arg: index, ids } => {
+                [ids, ids + 1].iter().all(|&id| ROOT_OR_NONE.contains(&arg(id))) && arg(index) != MARK
+            }
             Test::DeviceNode { mode, dev } => match arg(mode) & 0o170_000 {
                 0o020_000 => arg(dev) != 0,
                 0o060_000 => true,
@@ -186,6 +204,9 @@ impl fmt::Display for Test {
             Test::Unmarked { all: 0, .. } => f.write_str("unless remainroot makes it"),
             Test::Unmarked { flags, all, .. } => {
                 write!(f, "argument {flags} has all bits of {all:#x}, unless remainroot makes it")
+            }
+            Test::UnmarkedToRoot { ids, .. } => {
+                write!(f, "arguments {ids} and {} are 0 or -1, unless remainroot makes it", ids + 1)
             }
             Test::DeviceNode { mode, .. } => write!(f, "argument {mode} is the mode of a device"),
         }

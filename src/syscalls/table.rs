@@ -60,7 +60,8 @@ const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
 
 /// The same for what only asks, and has no sixth argument.
-const ASK: &[(Stage, Test)] = &[(Stage::Identity, Test::Always), (Stage::NotifyIdentity, UNMARKED)];
+const ASK: &[(Stage, Test)] =
+    &[(Stage::Identity, Test::Always), (Stage::NotifyIdentity, UNMARKED), (Stage::NotifyIds, UNMARKED)];
 
 /// Stops once a fact makes the kernel's answer wrong.
 const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
@@ -75,6 +76,14 @@ pub(super) const UNUSED: u8 = 5;
 
 /// A call of the guest's.
 const UNMARKED: Test = Test::Unmarked { arg: UNUSED, flags: 0, all: 0 };
+
+/// Stops from the start; mostly the kernel does it, as a listener can say.
+const SET_TIMES: &[(Stage, Test)] = &[(Stage::Base, Test::Always), (Stage::Notify, UNMARKED)];
+
+/// The same of what is given to root, by the arguments from this one on.
+const fn giving(ids: u8) -> [(Stage, Test); 2] {
+    [(Stage::Base, Test::Always), (Stage::Notify, Test::UnmarkedToRoot { arg: UNUSED, ids })]
+}
 
 /// Stops where it is to be told in the end what still exists, and for the rights to a name.
 const REMOVAL: &[(Stage, Test)] = &[(Stage::Removal, Test::Always), (Stage::Identity, Test::Always)];
@@ -134,13 +143,13 @@ pub const TABLE: &[Operation] = &[
     row("execve", [59, 11, 221], exec::execve, IDENTITY),
     row("execveat", [322, 358, 281], exec::execveat, IDENTITY),
     // Owners of files.
-    row("chown", [92, 212, -1], chown::chown::<Wide>, BASE),
+    row("chown", [92, 212, -1], chown::chown::<Wide>, &giving(1)),
     row("chown16", [-1, 182, -1], chown::chown::<Narrow>, BASE),
-    row("lchown", [94, 198, -1], chown::lchown::<Wide>, BASE),
+    row("lchown", [94, 198, -1], chown::lchown::<Wide>, &giving(1)),
     row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, BASE),
-    row("fchown", [93, 207, 55], chown::fchown::<Wide>, BASE),
+    row("fchown", [93, 207, 55], chown::fchown::<Wide>, &giving(1)),
     row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, BASE),
-    row("fchownat", [260, 298, 54], chown::fchownat, BASE),
+    row("fchownat", [260, 298, 54], chown::fchownat, &giving(2)),
     // Attributes of files.
     row("stat", [4, 106, -1], stat::stat, LOOK),
     row("lstat", [6, 107, -1], stat::lstat, LOOK),
@@ -157,11 +166,11 @@ pub const TABLE: &[Operation] = &[
     row("fchmod", [91, 94, 52], chmod::fchmod, BASE),
     row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE),
     row("fchmodat2", [452, 452, 452], chmod::fchmodat2, BASE),
-    row("utime", [132, 30, -1], utimes::set::<{ utimes::SECONDS }>, BASE),
-    row("utimes", [235, 271, -1], utimes::set::<{ utimes::MICROSECONDS }>, BASE),
-    row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, BASE),
-    row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, BASE),
-    row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, BASE),
+    row("utime", [132, 30, -1], utimes::set::<{ utimes::SECONDS }>, SET_TIMES),
+    row("utimes", [235, 271, -1], utimes::set::<{ utimes::MICROSECONDS }>, SET_TIMES),
+    row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, SET_TIMES),
+    row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, SET_TIMES),
+    row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, SET_TIMES),
     row("ioctl", [16, 54, 29], flags::ioctl, flags::STOPS),
     row("file_getattr", [468, 468, 468], flags::file_getattr, OWNERSHIP),
     row("file_setattr", [469, 469, 469], flags::file_setattr, BASE),

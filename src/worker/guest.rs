@@ -252,7 +252,7 @@ impl Guest for Live<'_> {
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base => Ok(()),
-            Stage::Identity | Stage::Reading | Stage::Notify | Stage::NotifyIdentity => {
+            Stage::Identity | Stage::Reading | Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => {
                 self.worker.raise_here(self.stop, stage.only())
             }
             Stage::Ownership | Stage::Removal | Stage::Devices => self.worker.raise_for_all(self.stop, stage),

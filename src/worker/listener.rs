@@ -38,8 +38,8 @@ use crate::syscalls::{Operation, Stage, Stages, Verdict, kernel, table};
 const SINCE: (u32, u32) = (6, 11);
 /// After so many looks a listener has paid: it costs as much as ten stops.
 const MANY: u32 = 24;
-/// More threads than this do not wait for the same listener.
-const MOST_WAITING: usize = 2;
+/// More threads than this do not wait for the same listener: one for each CPU of a small machine, and one to spare.
+const MOST_WAITING: usize = 3;
 /// Stack of a thread, in bytes.
 const STACK: usize = 256 * 1024;
 /// The kernel's own result of a call that is made again after an interruption.
@@ -107,21 +107,43 @@ impl Worker {
         if stages.listens() || shared.listeners.refused.load(Ordering::Relaxed) || !shared.sights.any() {
             return Ok(());
         }
+        let Some(suits) = self.suiting(stages) else { return Ok(()) };
         let parent = self.groups.get(&tgid).and_then(|group| group.parent);
         let mut is_due = |tgid: Tid| {
             let Some(group) = self.groups.get_mut(&tgid) else { return false };
             group.looks = group.looks.saturating_add(1);
             group.looks >= MANY && !group.sandboxed
         };
+        let (parent, own) = (parent.filter(|&parent| is_due(parent)), is_due(tgid));
         // A parent whose children look does not look itself, but those to come inherit its filter.
-        if let Some(parent) = parent.filter(|&parent| is_due(parent)) {
-            for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == parent) {
-                let suits = listening_stage(tracee.stages).only();
-                let listens = tracee.stages.union(tracee.wanted).listens();
-                tracee.wanted = if listens { tracee.wanted } else { tracee.wanted.union(suits) };
+        if let Some(parent) = parent {
+            self.want_listener(parent);
+        }
+        if own { self.raise_here(stop, suits.only()) } else { Ok(()) }
+    }
+
+    /// The stage with a listener that suits a process with these, if one does.
+    fn suiting(&self, stages: Stages) -> Option<Stage> {
+        // Before there is a fact looks do not stop, and must not begin to cost anything.
+        let looks = self.shared.common_stages().contains(Stage::Ownership);
+        match (looks, stages.contains(Stage::Identity)) {
+            (true, false) => Some(Stage::Notify),
+            (true, true) => Some(Stage::NotifyIdentity),
+            (false, true) => Some(Stage::NotifyIds),
+            (false, false) => None,
+        }
+    }
+
+    fn want_listener(&mut self, tgid: Tid) {
+        let tids: Vec<Tid> =
+            self.tracees.iter().filter(|(_, it)| it.tgid == tgid).map(|(&tid, _)| tid).collect();
+        for tid in tids {
+            let stages = self.tracees.get(&tid).map_or(Stages::ALL, |it| it.stages.union(it.wanted));
+            let suits = if stages.listens() { None } else { self.suiting(stages) };
+            if let (Some(suits), Some(tracee)) = (suits, self.tracees.get_mut(&tid)) {
+                tracee.wanted = tracee.wanted.union(suits.only());
             }
         }
-        if is_due(tgid) { self.raise_here(stop, listening_stage(stages).only()) } else { Ok(()) }
     }
 
     /// Makes the task load the filter of a stage with a listener for its process, and starts to listen. Where that
@@ -198,11 +220,6 @@ impl Worker {
         ptrace::interrupt(tid);
         true
     }
-}
-
-/// The stage with a listener that suits a process with these.
-fn listening_stage(stages: Stages) -> Stage {
-    if stages.contains(Stage::Identity) { Stage::NotifyIdentity } else { Stage::Notify }
 }
 
 /// Has one thread more wait for a listener; whether there is one.

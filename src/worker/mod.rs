@@ -101,7 +101,7 @@ impl Worker {
             let since = Instant::now();
             match self.next() {
                 Ok((tid, status)) => {
-                    if since.elapsed() > LONG {
+                    if libc::WIFSTOPPED(status) && since.elapsed() > LONG {
                         ptrace::follow(tid);
                     }
                     self.report(tid, status);

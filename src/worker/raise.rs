@@ -50,7 +50,9 @@ impl Worker {
         }
         for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
             match stage {
-                Stage::Notify | Stage::NotifyIdentity => self.load_listener(stop, stage)?,
+                Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => {
+                    self.load_listener(stop, stage)?
+                }
                 stage => self.load(stop, stage)?,
             }
         }

@@ -104,7 +104,7 @@ impl Shared {
     /// Whether a stage that is every process's or nobody's is up; `None` for the others.
     pub(super) fn raised_for_all(&self, stage: Stage) -> Option<&AtomicBool> {
         match stage {
-            Stage::Base | Stage::Identity | Stage::Notify | Stage::NotifyIdentity => None,
+            Stage::Base | Stage::Identity | Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => None,
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),

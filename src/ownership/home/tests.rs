@@ -10,7 +10,7 @@ fn lasting() -> Lasting {
 /// Whether what was read at this ctime counts.
 fn counts(lasting: &Lasting, ctime: Ctime) -> bool {
     let mut counts = false;
-    lasting.end_reading(INODE, Some(ctime), (0, false), || counts = true);
+    lasting.end_reading(INODE, (ctime, true), (0, false), || counts = true);
     counts
 }
 
@@ -22,8 +22,10 @@ fn an_inode_is_read_once_for_each_change_time() {
     lasting.give_up_reading(INODE);
     assert!(lasting.is_unread(INODE, Some(Ctime(1))), "it could not be read");
     lasting.begin_reading(INODE);
-    lasting.end_reading(INODE, None, (0, false), || {});
+    assert!(!lasting.is_unsettled(INODE, Ctime(1)));
+    lasting.end_reading(INODE, (Ctime(1), false), (0, false), || {});
     assert!(lasting.is_unread(INODE, Some(Ctime(1))), "it may change and have this ctime still");
+    assert!(lasting.is_unsettled(INODE, Ctime(1)) && !lasting.is_unsettled(INODE, Ctime(2)));
     lasting.begin_reading(INODE);
     assert!(counts(&lasting, Ctime(1)));
     assert!(!lasting.is_unread(INODE, Some(Ctime(1))));
