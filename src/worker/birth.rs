@@ -15,6 +15,8 @@ use crate::sys::{self, Tid};
 use crate::syscalls::kernel;
 
 const CLONE_VM: u64 = 0x100;
+const CLONE_NEWNS: u64 = 0x0002_0000;
+const CLONE_NEWUSER: u64 = 0x1000_0000;
 
 /// How long a birth may take to be announced while its maker's process lives. The maker announces it
 /// next thing it does, unless it was killed; only a machine without time for it makes that long.
@@ -49,7 +51,11 @@ impl Worker {
         if joins.is_some() && group.deferred.take().is_some() {
             self.shared.counters.add(Count::Foster);
         }
-        let shares = joins.is_none() && clone_flags(stop, event)? & CLONE_VM != 0;
+        let flags = clone_flags(stop, event)?;
+        if flags & (CLONE_NEWNS | CLONE_NEWUSER) == 0 {
+            self.shared.sights.inherit(stop.tid(), child);
+        }
+        let shares = joins.is_none() && flags & CLONE_VM != 0;
         let memory = if shares {
             Arc::clone(group.memory(parent.tgid))
         } else {

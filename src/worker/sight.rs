@@ -15,9 +15,12 @@
 //! tracer's: that keeps it busy itself, and it is let go with the task, before any umount(2) of a tracee's, and after
 //! any call that may have given somebody another.
 //!
-//! What matters on the way is the number of calls, each of which costs a microsecond. A descriptor is looked at by one
-//! statx(2), and so is a name without a slash below a descriptor or the working directory: whether it was a link, or
-//! is on a `proc` filesystem, the answer tells. Other paths are opened, looked at and closed.
+//! What matters on the way is the number of calls, each of which costs a microsecond, and whether they go through `/proc`,
+//! which makes what it has of a task when that is first asked for, and so ten times as slow for each new one. Descriptors
+//! are taken for the moment of the look (pidfd_getfd(2)); to close them flushes nothing but what FUSE or NFS has of a file,
+//! and releases no lock. A name without a slash is looked at by one statx(2): whether it was a link, or is on a `proc`
+//! filesystem, the answer tells. Other paths are opened, looked at and closed. Where a child's paths start it has of its
+//! maker.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
@@ -128,6 +131,20 @@ impl Sights {
         self.unmounting.lock().remove(&tid);
     }
 
+    /// A task has made another without giving it another root or namespace. What `/proc` has of a new task is made when
+    /// it is first asked for, which takes longer than a look.
+    pub fn inherit(&self, parent: Tid, child: Tid) {
+        if !self.standings.read().contains_key(&parent) {
+            return;
+        }
+        let mut standings = self.standings.write();
+        if let Some(standing) = standings.get(&parent).cloned()
+            && self.unmounting.lock().is_empty()
+        {
+            standings.insert(child, standing);
+        }
+    }
+
     /// A task has ended.
     pub fn forget(&self, tid: Tid) {
         self.unmounted(tid);
@@ -165,6 +182,11 @@ impl Sights {
             return None;
         }
         let Some(name) = look.path else {
+            if !is_here(look.directory) {
+                let open = sys::descriptor::take_from(tid, look.directory as i32).ok()?;
+                let told = files::statx_of(open.as_fd(), flags(look), look.mask).ok()?;
+                return Some(Ok((told, Found::Open(open))));
+            }
             let there = base(tid, look.directory);
             let told = files::statx(files::CWD, &there, flags(look), look.mask).ok()?;
             return Some(Ok((told, Found::At(there, true))));
