@@ -18,6 +18,11 @@ pub fn open_task(tid: Tid) -> Result<OwnedFd> {
     }
 }
 
+/// pidfd_open(2) of a process: readable once all of it has ended.
+pub fn open_process(pid: Tid) -> Result<OwnedFd> {
+    pidfd_open(pid, 0)
+}
+
 fn pidfd_open(tid: Tid, flags: i32) -> Result<OwnedFd> {
     // SAFETY: all arguments are values.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, tid, flags) })?;
