@@ -42,7 +42,8 @@ use pool::{Handle, Message};
 use tracee::{Born, Group, Tracee};
 
 /// A tracee that ran longer than this without a stop may have been moved to another CPU by the
-/// scheduler; its worker then goes after it. A look costs about ten microseconds.
+/// scheduler; its worker then goes after it, also after one that has ended: exec moves a child to an idle CPU, and so
+/// two storms that began on one CPU part. A look costs two microseconds, and ten at those that tell only `/proc`.
 const LONG: Duration = Duration::from_millis(1);
 
 /// One worker thread's state.
@@ -101,7 +102,7 @@ impl Worker {
             let since = Instant::now();
             match self.next() {
                 Ok((tid, status)) => {
-                    if libc::WIFSTOPPED(status) && since.elapsed() > LONG {
+                    if since.elapsed() > LONG {
                         ptrace::follow(tid);
                     }
                     self.report(tid, status);
