@@ -54,6 +54,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
     attached(outcome);
     if outcome.is_err() {
+        shared.guardian.dismiss();
         return;
     }
     for event in news {
@@ -70,6 +71,7 @@ pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys
     write_summary(summary.take(), &shared, say);
     write_listing(save.take(), &shared, say);
     shared.ownership.close();
+    shared.guardian.dismiss();
 }
 
 /// Says on the command's stderr what must be said while it runs. Nothing of the command's is held open for

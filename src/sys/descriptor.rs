@@ -18,11 +18,6 @@ pub fn open_task(tid: Tid) -> Result<OwnedFd> {
     }
 }
 
-/// pidfd_open(2) of a process: readable once all of it has ended.
-pub fn open_process(pid: Tid) -> Result<OwnedFd> {
-    pidfd_open(pid, 0)
-}
-
 fn pidfd_open(tid: Tid, flags: i32) -> Result<OwnedFd> {
     // SAFETY: all arguments are values.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, tid, flags) })?;
@@ -70,9 +65,9 @@ pub fn signal(open: &OwnedFd) -> Result<i32> {
     Errno::result(unsafe { libc::fcntl(open.as_raw_fd(), F_GETSIG) })
 }
 
-/// Sends one byte and a descriptor through a unix-domain socket (`SCM_RIGHTS`).
-pub fn send(socket: &OwnedFd, descriptor: BorrowedFd<'_>) -> Result<()> {
-    let rights = [descriptor.as_raw_fd()];
+/// Sends one byte and descriptors through a unix-domain socket (`SCM_RIGHTS`).
+pub fn send<const COUNT: usize>(socket: &OwnedFd, descriptors: &[BorrowedFd<'_>; COUNT]) -> Result<()> {
+    let rights = descriptors.map(|it| it.as_raw_fd());
     let byte = [IoSlice::new(&[0])];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     sendmsg::<()>(socket.as_raw_fd(), &byte, &[ControlMessage::ScmRights(&rights)], flags, None).map(drop)

@@ -3,6 +3,7 @@
 //! *Invariant:* no policy. A function here makes one kernel call and reports what came of it; the
 //! error is the call's errno as the tracer got it, never the guest's.
 
+pub mod afterlife;
 pub mod descriptor;
 pub mod files;
 pub mod memory;

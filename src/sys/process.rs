@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
-use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{Errno, Result, Tid};
 
@@ -32,23 +31,6 @@ pub fn fork_unseen() -> Result<Forked> {
         0 => Ok(Forked::Child),
         pid => Ok(Forked::Parent(pid as Tid)),
     }
-}
-
-/// clone(2) of a process that shares this one's descriptors. To be called while the process has one thread.
-pub fn fork_sharing_descriptors() -> Result<Forked> {
-    let flags = libc::CLONE_FILES | libc::SIGCHLD;
-    // SAFETY: but for the descriptors this is a fork; called with one thread.
-    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })? {
-        0 => Ok(Forked::Child),
-        pid => Ok(Forked::Parent(pid as Tid)),
-    }
-}
-
-/// Waits until a process has ended, all of its threads.
-pub fn await_end(process: BorrowedFd<'_>) {
-    let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one structure, and no end of patience.
-    while unsafe { libc::poll(&raw mut poll, 1, -1) } < 0 && Errno::last() == Errno::EINTR {}
 }
 
 /// _exit(2).

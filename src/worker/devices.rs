@@ -67,5 +67,5 @@ pub fn send(tid: Tid, socket: i32) -> sys::Result<()> {
     let directory = open.map_err(|error| sys::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
     let task = sys::descriptor::open_task(tid)?;
     let socket = sys::descriptor::take(&task, socket)?;
-    sys::descriptor::send(&socket, directory.as_fd())
+    sys::descriptor::send(&socket, &[directory.as_fd()])
 }

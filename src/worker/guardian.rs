@@ -1,15 +1,11 @@
-//! Who sees to it that a killed tracer leaves nobody behind who sleeps or notices.
+//! Who sees to it that no task stays parked when the tracer is killed.
 //!
 //! The kernel kills the tracees of a tracer that dies, but a parked task has no tracer: it would sleep
 //! for ever. So a second process waits for the tracer's end, and kills what is parked then.
-//!
-//! It also shares the tracer's descriptors. Those of a process are closed before its tracees are killed, and a call
-//! whose listener is closed fails with `ENOSYS`: so they stay open until all are dead.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::sys::descriptor::open_process;
-use crate::sys::process::{Forked, await_end, exit_now, fork_sharing_descriptors, kill};
+use crate::sys::process::{Forked, close, close_all_but, exit_now, fork, kill};
 use crate::sys::shared::SharedIds;
 use crate::sys::{self, Tid};
 
@@ -19,21 +15,24 @@ pub struct Guardian {
     parked: SharedIds,
     /// The waiting process.
     pid: Tid,
-    /// By which it knows the tracer; open as long as either lives.
-    _tracer: OwnedFd,
+    /// Its end of file is the tracer's end.
+    alive: OwnedFd,
 }
 
 impl Guardian {
     /// Forks the waiting process away. To be called while the tracer has one thread.
     ///
     /// # Errors
-    /// What mmap(2), pidfd_open(2) or clone(2) gave.
+    /// What mmap(2), pipe2(2) or fork(2) gave.
     pub fn start() -> sys::Result<Guardian> {
         let parked = SharedIds::map()?;
-        let tracer = open_process(std::process::id() as Tid)?;
-        match fork_sharing_descriptors()? {
-            Forked::Parent(pid) => Ok(Guardian { parked, pid, _tracer: tracer }),
-            Forked::Child => wait_and_kill(&tracer, parked),
+        let (listen, alive) = nix::unistd::pipe()?;
+        match fork()? {
+            Forked::Parent(pid) => Ok(Guardian { parked, pid, alive }),
+            Forked::Child => {
+                drop(alive);
+                wait_and_kill(&listen, parked)
+            }
         }
     }
 
@@ -52,13 +51,30 @@ impl Guardian {
     pub fn unparked(&self, slot: usize) {
         self.parked.clear(slot);
     }
+
+    /// The tracer ends as it should: nothing is to be killed.
+    pub fn dismiss(&self) {
+        let _ = nix::unistd::write(&self.alive, b".");
+    }
 }
 
-/// The guardian's life. Where the tracer has ended as it should nobody is parked.
-fn wait_and_kill(tracer: &OwnedFd, parked: SharedIds) -> ! {
-    await_end(tracer.as_fd());
-    for tid in parked.all() {
-        let _ = kill(tid, libc::SIGKILL);
+/// The guardian's life. It holds no descriptor but the one it listens on.
+fn wait_and_kill(listen: &OwnedFd, parked: SharedIds) -> ! {
+    for standard in 0..=2 {
+        let _ = close(standard);
+    }
+    close_all_but(&[listen.as_raw_fd()]);
+    let mut word = [0];
+    let dismissed = loop {
+        match nix::unistd::read(listen, &mut word) {
+            Err(sys::Errno::EINTR) => {}
+            outcome => break outcome == Ok(1),
+        }
+    };
+    if !dismissed {
+        for tid in parked.all() {
+            let _ = kill(tid, libc::SIGKILL);
+        }
     }
     exit_now(0)
 }

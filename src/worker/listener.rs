@@ -29,6 +29,7 @@ use super::{Count, Shared, Tally, Worker};
 use crate::abi::{Abi, Call, Errno};
 use crate::ptrace::{self, Intercepted, Lost, Traced, TracerError};
 use crate::seccomp;
+use crate::sys::afterlife::Afterlife;
 use crate::sys::sched::{self, CpuSet};
 use crate::sys::seccomp::{Notification, Response};
 use crate::sys::{self, Tid};
@@ -63,6 +64,9 @@ pub struct Listeners {
 #[derive(Debug)]
 struct Listener {
     fd: OwnedFd,
+    /// A killed process closes its files before its tracees are killed, and a call whose listener is closed fails with
+    /// `ENOSYS`.
+    _afterlife: Option<Afterlife>,
     /// Threads that wait for a call, or will before they do anything else.
     waiting: AtomicUsize,
 }
@@ -207,7 +211,10 @@ impl Worker {
         let fd = taken.map_err(failed)?;
         // A kernel that does not know it is only slower.
         let _ = sys::seccomp::wake_synchronously(fd.as_fd());
-        match seat(&self.shared, &Arc::new(Listener { fd, waiting: AtomicUsize::new(0) })) {
+        let afterlife = Afterlife::of(fd.as_fd());
+        let afterlife = afterlife.inspect_err(|errno| tracing::debug!(tid, ?errno, "no afterlife")).ok();
+        let listener = Listener { fd, _afterlife: afterlife, waiting: AtomicUsize::new(0) };
+        match seat(&self.shared, &Arc::new(listener)) {
             true => Ok(()),
             false => Err(failed(sys::Errno::EAGAIN)),
         }
