@@ -52,6 +52,9 @@ fn same_with(name: &'static str, seconds: u64, stores: &[&str]) {
     }
     job.drive(How::Namespace, "shared", &["prepare"]).output().success();
     let native = job.side("native", None);
+    for (situation, said) in &native {
+        assert!(said.status.success(), "{name}, as real root, in {situation}: {said:?}");
+    }
     for &store in stores {
         let ours = job.side(store, Some(store));
         for ((situation, expected), (_, found)) in native.iter().zip(&ours) {
