@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::Shared;
 use super::sight::Found;
@@ -15,6 +15,8 @@ use crate::sys::{self, Tid, files};
 use crate::syscalls::Look;
 use crate::syscalls::inode::Place;
 
+/// `AT_SYMLINK_NOFOLLOW` and `AT_NO_AUTOMOUNT`.
+const NO_FOLLOW: i32 = 0x900;
 /// The longest path with its NUL.
 const PATH_MAX: u64 = 4096;
 
@@ -26,6 +28,8 @@ pub struct Eyes {
     seen: RefCell<Vec<(Place, Sighted)>>,
     /// What was open in the task.
     fetched: RefCell<Vec<OwnedFd>>,
+    /// What was observed last.
+    held: RefCell<Option<(u64, OwnedFd)>>,
     /// Where a device is open, and the placeholder was seen by which it was opened.
     stand_ins: Vec<Place>,
 }
@@ -42,7 +46,13 @@ enum Sighted {
 impl Eyes {
     /// Nothing was looked at for `tid` yet.
     pub fn of(tid: Tid) -> Eyes {
-        Eyes { tid, seen: RefCell::default(), fetched: RefCell::default(), stand_ins: Vec::new() }
+        Eyes {
+            tid,
+            seen: RefCell::default(),
+            fetched: RefCell::default(),
+            held: RefCell::default(),
+            stand_ins: Vec::new(),
+        }
     }
 
     /// See [`Guest::sight`](crate::syscalls::Guest::sight).
@@ -117,21 +127,31 @@ impl Eyes {
         Some(number)
     }
 
-    /// See [`Guest::observe`](crate::syscalls::Guest::observe).
+    /// See [`Guest::observe`](crate::syscalls::Guest::observe). Of a name in a directory that can stand for nothing, since
+    /// it is not empty, no home is read: there are thousands in some.
     pub fn observe(&self, shared: &Shared, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
-        let open = self.open_file(shared, descriptor).ok_or(Errno::ENOSYS)?;
-        let (path, follow) = match name {
-            [] => (open.clone(), true),
-            name => (below(&open, name).ok_or(Errno::ENOSYS)?, false),
+        let mut held = self.held.borrow_mut();
+        let open = match held.take().filter(|(known, _)| *known == descriptor && !name.is_empty()) {
+            Some((_, open)) => open,
+            None => sys::descriptor::take_from(self.tid, descriptor as RawFd).map_err(|_| Errno::ENOSYS)?,
         };
-        let found = match files::describe(&path, follow) {
-            // Without any /proc there are no paths of the tracer's own.
-            Err(sys::Errno::ENOENT) if files::describe(&open, true).is_err() => return Err(Errno::ENOSYS),
-            found => Statx::parse(&found.map_err(|errno| Errno(errno as i32))?),
+        let (_, open) = held.insert((descriptor, open));
+        let told = match name {
+            [] => files::statx_of(open.as_fd(), 0, Statx::MASK),
+            name => {
+                let name = CString::new(name).map_err(|_| Errno::ENOSYS)?;
+                files::statx(open.as_raw_fd(), &name, NO_FOLLOW, Statx::MASK)
+            }
         };
+        let found = Statx::parse(&told.map_err(|errno| Errno(errno as i32))?);
         let kernel = Kernel { uid: found.uid, gid: found.gid, mode: found.mode };
         shared.ownership.meet(&found, &shared.view);
-        if found.mode & S_IFMT == S_IFREG {
+        if found.mode & S_IFMT == S_IFREG && (found.size == 0 || name.is_empty()) {
+            let open = CString::new(format!("/proc/self/fd/{}", open.as_raw_fd())).unwrap_or_default();
+            // Without any /proc there are no paths of the tracer's own.
+            let path = if name.is_empty() { Some(open) } else { below(&open, name) };
+            let path =
+                path.filter(|path| files::describe(path, name.is_empty()).is_ok()).ok_or(Errno::ENOSYS)?;
             shared.ownership.recall(&path, Identity::of(&found), found.ctime, kernel);
         }
         Ok(found)

@@ -32,6 +32,8 @@ pub struct Statx {
     pub uid: u32,
     /// Group, by the kernel.
     pub gid: u32,
+    /// Its length in bytes.
+    pub size: u64,
     /// How many names it has.
     pub links: u64,
     /// The mount that it was found in, if the kernel tells mounts apart for good (Linux 6.8).
@@ -83,6 +85,7 @@ impl Statx {
             mode: reported.mode,
             uid: reported.uid,
             gid: reported.gid,
+            size: Field::new(40, 8).get(bytes),
             links: Field::new(16, 4).get(bytes),
             mount: (mask & Statx::MOUNT != 0).then(|| Field::new(144, 8).get(bytes)),
         }
