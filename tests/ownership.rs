@@ -19,6 +19,7 @@ const BARE: [&str; 5] =
 
 /// A 64-bit program that makes the calls of a 32-bit one.
 const INT80: &[&str] = &["-DINT80"];
+const SITES: &[&str] = &["-DSITES"];
 
 /// A directory below `base` with files of root's in it, which are nobody's in a one-id namespace.
 fn workplace(base: &Path) -> Scratch {
@@ -34,11 +35,11 @@ fn workplace(base: &Path) -> Scratch {
 
 /// Runs the probe as real root and under remainroot, each in a directory of its own, and compares.
 fn compare(flags: &[&str], base: &Path) {
-    compare_by("ownership/files.c", flags, base);
+    compare_by("ownership/files.c", flags, base, "memory");
 }
 
 /// The same with another probe.
-fn compare_by(source: &str, flags: &[&str], base: &Path) {
+fn compare_by(source: &str, flags: &[&str], base: &Path, store: &str) {
     if !common::needs_root() {
         return;
     }
@@ -46,7 +47,10 @@ fn compare_by(source: &str, flags: &[&str], base: &Path) {
     let Some(probe) = compile(&built, source, &[&BARE, flags].concat()) else { return };
     let said = [How::Native, How::Remainroot].map(|how| {
         let place = workplace(base);
-        Run::new(how, [probe.as_str(), place.path().to_str().unwrap()]).output().success()
+        let (home, run) =
+            (Scratch::new("ownership-home"), Run::new(how, [&*probe, place.path().to_str().unwrap()]));
+        let run = run.option(&format!("--store={store}")).variable("HOME", home.path());
+        run.output().success()
     });
     let [native, ours] = &said;
     assert!(native.lines().count() > 3000, "the probe ended early: {native}");
@@ -69,15 +73,23 @@ fn every_file_call_of_a_64_bit_program_gives_what_root_gets() {
 }
 
 #[test]
+fn every_file_call_of_a_program_that_answers_itself_gives_what_root_gets() {
+    for store in ["memory", "auto"] {
+        compare_by("ownership/files.c", SITES, &std::env::temp_dir(), store);
+    }
+}
+
+#[test]
 fn every_file_call_of_a_32_bit_program_gives_what_root_gets() {
     compare(&["-m32"], &std::env::temp_dir());
 }
 
 #[test]
 fn every_call_about_extended_attributes_gives_what_root_gets() {
-    for flags in [&[][..], INT80, &["-m32"]] {
-        compare_by("ownership/xattrs.c", flags, &std::env::temp_dir());
+    for flags in [&[][..], SITES, INT80, &["-m32"]] {
+        compare_by("ownership/xattrs.c", flags, &std::env::temp_dir(), "memory");
     }
+    compare_by("ownership/xattrs.c", SITES, &std::env::temp_dir(), "auto");
 }
 
 #[test]
@@ -120,6 +132,11 @@ const SEQUENCES: u32 = 15;
 #[test]
 fn random_file_calls_of_a_64_bit_program_give_what_root_gets() {
     compare_at_random(&[]);
+}
+
+#[test]
+fn random_file_calls_of_a_program_that_answers_itself_give_what_root_gets() {
+    compare_at_random(SITES);
 }
 
 #[test]

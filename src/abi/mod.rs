@@ -18,6 +18,10 @@ pub use vfscap::VfsCaps;
 /// What a syscall gives back: a value, or an errno.
 pub type SysResult = Result<u64, Errno>;
 
+/// What the tracer's calls have in an argument that they do not have, so that no filter stops them: no address of a
+/// 32-bit program, and odd.
+pub const MARK: u32 = 0xFFFF_F5ED;
+
 /// The calling convention a syscall was made with, taken from the stop (`AUDIT_ARCH_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Abi {

@@ -73,6 +73,11 @@ impl View {
         if kernel == self.kernel_gid || !self.gids.contains(kernel) { Gid::ROOT } else { Gid(kernel) }
     }
 
+    /// Whether root's are all ids that there are.
+    pub fn is_of_one_id(&self) -> bool {
+        !self.translates() && [&self.uids, &self.gids].iter().all(|map| map.0.as_slice() == [(0, 1)])
+    }
+
     /// Whether the kernel's ids are not the guest's even before anything changed: no namespace
     /// could be made, so every stage is up from the start.
     pub fn translates(&self) -> bool {

@@ -228,12 +228,24 @@ impl Lasting {
     }
 
     /// The filesystem with this device number is this one. What was read of another with that number says
-    /// nothing of it.
-    pub(super) fn know_filesystem(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) {
-        if self.kept.know_filesystem(dev, mount, filesystem) {
+    /// nothing of it. Whether there was another.
+    pub(super) fn know_filesystem(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) -> bool {
+        let is_another = self.kept.know_filesystem(dev, mount, filesystem);
+        if is_another {
             self.read.write().retain(|inode, _| inode.dev != dev);
             self.homeless.write().retain(|inode, _| inode.dev != dev);
         }
+        is_another
+    }
+
+    /// Whether no fact stands elsewhere than on its inode.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.home.attributes && self.homeless.read().is_empty() && self.kept.is_silent()
+    }
+
+    /// Whether something of this inode stands beside it.
+    pub(super) fn stands_beside(&self, inode: Inode) -> bool {
+        self.read.read().get(&inode).is_none_or(|read| read.beside)
     }
 
     /// Why not everything lasts, where it does not.

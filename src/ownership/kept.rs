@@ -87,6 +87,11 @@ impl Kept {
         self.is_wanted() && !self.filesystems.read().get(&dev).is_some_and(met)
     }
 
+    /// Whether nothing is kept here.
+    pub(super) fn is_silent(&self) -> bool {
+        self.path.as_ref().is_none_or(|path| self.table.get().is_none() && self.is_absent(path))
+    }
+
     /// An inode was copied to the upper layer of an overlay, and is shown under its old number for now.
     pub(super) fn note_copied(&self, identity: Identity) {
         if self.is_wanted() {

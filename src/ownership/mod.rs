@@ -36,6 +36,8 @@ mod mark;
 pub mod reach;
 mod reading;
 pub mod rules;
+mod shown;
+mod slate;
 mod store;
 mod table;
 mod tick;
@@ -51,6 +53,7 @@ pub use home::{Choice, Found, Home, Listing};
 pub use kept::Voice;
 pub use mark::{Evidence, MARK};
 pub use reading::Reading;
+pub use slate::Slate;
 pub use store::{Memory, Record, Store};
 pub use table::{Table, Unusable};
 pub use times::{Moment, Times};
@@ -105,6 +108,8 @@ pub struct Ownership {
     /// Attributes by name that end with the run.
     beside: Beside,
     tick: Tick,
+    /// What processes may read themselves, once one wants to.
+    slate: OnceLock<Option<Slate>>,
 }
 
 impl Default for Ownership {
@@ -131,6 +136,7 @@ impl Ownership {
             devices: Devices::default(),
             beside: Beside::default(),
             tick: Tick::default(),
+            slate: OnceLock::new(),
         }
     }
 
@@ -175,6 +181,7 @@ impl Ownership {
 
     /// An inner run wants a listing of what is touched from now on.
     pub fn begin_recording(&self) {
+        self.close_slate();
         self.carried.get_or_init(Carried::default);
         self.recorders.fetch_add(1, Ordering::AcqRel);
     }
@@ -188,6 +195,7 @@ impl Ownership {
 
     /// Takes the entries of an inner run's listing over.
     pub fn take_over(&self, entries: Vec<listing::Entry>) {
+        self.close_slate();
         self.set_inherits();
         self.carried.get_or_init(Carried::default).take_over(entries);
     }
@@ -255,8 +263,15 @@ impl Ownership {
 
     /// It is this one.
     pub fn know_filesystem(&self, statx: &Statx, filesystem: Filesystem) {
-        if let Some(lasting) = &self.lasting {
-            lasting.know_filesystem(statx.dev, statx.mount, filesystem);
+        self.know_filesystem_of(statx.dev, statx.mount, filesystem);
+    }
+
+    fn know_filesystem_of(&self, dev: u64, mount: Option<u64>, filesystem: Filesystem) {
+        let is_another = |lasting: &Lasting| lasting.know_filesystem(dev, mount, filesystem);
+        if self.lasting.as_ref().is_some_and(is_another)
+            && let Some(slate) = self.slate()
+        {
+            slate.wipe();
         }
     }
 
@@ -288,7 +303,11 @@ impl Ownership {
     }
 
     fn put(&self, identity: Identity, change: &dyn Fn(Option<Fact>) -> Fact) -> Fact {
-        let fact = self.store.put(identity, change);
+        let put = || self.store.put(identity, change);
+        let fact = match self.slate() {
+            Some(slate) => slate.change_of(identity.inode(), put),
+            None => put(),
+        };
         if fact.device.is_some() {
             self.devices.note(identity.ino);
         }
@@ -320,6 +339,11 @@ impl Ownership {
 
     /// What there is evidence of by now that another run has left meanwhile. Says so once.
     pub fn finds_evidence(&self) -> Evidence {
+        if let Some(slate) = self.slate().filter(|slate| slate.is_quiet())
+            && !self.is_quiet()
+        {
+            slate.disturb();
+        }
         let found = self.lasting.as_ref().map_or(Evidence::Nothing, Lasting::finds_evidence);
         if found == Evidence::Devices {
             self.devices.expect();
@@ -345,6 +369,9 @@ impl Ownership {
     /// # Errors
     /// `ENOSPC` where the filesystem is full; `EIO` and its like.
     pub fn keep(&self, identity: Identity, fact: &Fact) -> Result<(), Errno> {
+        if let Some(slate) = self.slate().filter(|_| !fact.is_empty()) {
+            slate.disturb();
+        }
         self.lasting.as_ref().map_or(Ok(()), |lasting| lasting.keep(identity, fact))
     }
 

@@ -105,7 +105,7 @@ impl Ownership {
             if lasting.kept().wants_filesystem(identity.dev, None)
                 && let Ok(statfs) = reach::statfs(path)
             {
-                lasting.know_filesystem(identity.dev, None, Filesystem::of(statfs, identity.dev));
+                self.know_filesystem_of(identity.dev, None, Filesystem::of(statfs, identity.dev));
             }
             let found = self.found(identity, lasting.borne_by(path));
             self.learn(reading, kernel, found);

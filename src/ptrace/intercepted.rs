@@ -149,6 +149,11 @@ impl Intercepted {
         self.entry = Entry::Syscall;
     }
 
+    /// Where the instruction stands by which the guest has entered the kernel.
+    pub fn entry_address(&mut self) -> Traced<u64> {
+        self.original().map(|registers| registers::entry_address(&registers))
+    }
+
     /// Makes the tracee execute another call, which must not block, and gives its raw result.
     pub fn inject(&mut self, number: u32, args: [u64; 6]) -> Traced<i64> {
         self.rewind()?;

@@ -4,8 +4,8 @@
 use super::instruction::{
     AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
 };
-use crate::abi::{Abi, Errno};
-use crate::syscalls::{MARK, Operation, ROOT_OR_NONE, Stage, Test};
+use crate::abi::{Abi, Errno, MARK};
+use crate::syscalls::{Operation, ROOT_OR_NONE, Stage, Test, UNUSED};
 
 /// `SECCOMP_RET_TRACE`.
 pub const RET_TRACE: u32 = 0x7ff0_0000;
@@ -58,6 +58,9 @@ fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
             _ => RET_TRACE | (index as u32 & 0xffff),
         });
         let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
+        let unless_marked =
+            |block| after(LOAD, argument(UNUSED), branch(JUMP_EQUAL, MARK, answer(RET_ALLOW), block));
+        let block = if operation.may_be_marked { unless_marked(block) } else { block };
         Some(Leaf { first, block })
     };
     let mut stops: Vec<Leaf> = table.iter().enumerate().filter_map(stopping).collect();
@@ -97,14 +100,11 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
         Test::AnyOf { arg, values } => after(LOAD, argument(arg), among(values, stop, no)),
         Test::AnyBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, stop, no)),
         Test::NoBits { arg, mask } => after(LOAD, argument(arg), branch(JUMP_ANY_BIT, mask, no, stop)),
-        Test::Unmarked { arg, flags, all } => {
-            let unmarked = after(LOAD, argument(arg), branch(JUMP_EQUAL, MARK, no.clone(), stop));
-            let has_all = |no| after(AND, all, branch(JUMP_EQUAL, all, unmarked.clone(), no));
-            if all == 0 { unmarked.clone() } else { after(LOAD, argument(flags), has_all(no)) }
+        Test::AllBits { arg, mask } => {
+            after(LOAD, argument(arg), after(AND, mask, branch(JUMP_EQUAL, mask, stop, no)))
         }
-        Test::UnmarkedToRoot { arg, ids } => {
-            let unmarked = after(LOAD, argument(arg), branch(JUMP_EQUAL, MARK, no.clone(), stop));
-            let group = after(LOAD, argument(ids + 1), among(ROOT_OR_NONE, unmarked, no.clone()));
+        Test::ToRoot { ids } => {
+            let group = after(LOAD, argument(ids + 1), among(ROOT_OR_NONE, stop, no.clone()));
             after(LOAD, argument(ids), among(ROOT_OR_NONE, group, no))
         }
         Test::DeviceNode { mode, dev } => {

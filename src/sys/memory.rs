@@ -1,8 +1,46 @@
 //! Another process's memory.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
 use libc::{c_void, iovec};
 
 use super::{Errno, Result, Tid};
+
+/// A mapping of a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Mapping {
+    /// Its first address.
+    pub start: u64,
+    flags: u64,
+    inode: u64,
+}
+
+impl Mapping {
+    /// Whether it is of a file, private, to be executed and not written.
+    pub fn is_text(&self) -> bool {
+        const WRITABLE: u64 = 2;
+        const EXECUTABLE: u64 = 4;
+        const SHARED: u64 = 8;
+        self.flags & (WRITABLE | EXECUTABLE | SHARED) == EXECUTABLE && self.inode != 0
+    }
+}
+
+/// The mapping with this address (`PROCMAP_QUERY`, Linux 6.11).
+pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
+    // struct procmap_query (linux/fs.h): size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size,
+    // vma_offset, inode; the rest is about names.
+    const WORDS: usize = 13;
+    const QUERY: libc::c_ulong = 0xC068_6611;
+    let maps = File::open(format!("/proc/{tid}/maps"))
+        .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let mut query = [0_u64; WORDS];
+    query[0] = (WORDS * 8) as u64;
+    query[2] = address;
+    // SAFETY: the kernel fills as many bytes as the structure says that it has.
+    Errno::result(unsafe { libc::ioctl(maps.as_raw_fd(), QUERY, query.as_mut_ptr()) })?;
+    Ok(Mapping { start: query[3], flags: query[5], inode: query[8] })
+}
 
 /// process_vm_readv(2) of one range; gives how many bytes were read.
 pub fn read(tid: Tid, address: u64, into: &mut [u8]) -> Result<usize> {

@@ -6,6 +6,7 @@
 pub mod afterlife;
 pub mod descriptor;
 pub mod files;
+pub mod inside;
 pub mod memory;
 pub mod process;
 pub mod ptrace;

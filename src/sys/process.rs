@@ -165,6 +165,14 @@ pub fn share_memory(one: Tid, other: Tid) -> bool {
     unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0 }
 }
 
+/// Whether a process may map as much as it likes (`RLIMIT_AS`).
+pub fn may_map_without_limit(pid: Tid) -> bool {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills one structure.
+    let outcome = unsafe { libc::prlimit64(pid, libc::RLIMIT_AS, std::ptr::null(), &raw mut limit) };
+    outcome == 0 && limit.rlim_cur == libc::RLIM64_INFINITY
+}
+
 /// kill(2) of a process.
 pub fn kill(pid: Tid, signal: i32) -> Result<()> {
     // SAFETY: all arguments are values.

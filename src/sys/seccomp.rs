@@ -71,6 +71,24 @@ pub fn waits(listener: BorrowedFd<'_>, id: u64) -> bool {
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
 }
 
+/// Opens a file in the task that waits, too, closed on exec; its descriptor there is the call's result.
+///
+/// # Errors
+/// `ENOENT` where the task was killed meanwhile; `EMFILE`. Then it waits still.
+pub fn bring(listener: BorrowedFd<'_>, id: u64, file: BorrowedFd<'_>) -> Result<i32> {
+    let mut request = libc::seccomp_notif_addfd {
+        id,
+        flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+        srcfd: file.as_raw_fd() as u32,
+        newfd: 0,
+        newfd_flags: libc::O_CLOEXEC as u32,
+    };
+    // SAFETY: the kernel reads one structure.
+    let outcome =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut request) };
+    Errno::result(outcome)
+}
+
 /// Whether any task has the filter (`POLLHUP` says that none has).
 pub fn is_used(listener: BorrowedFd<'_>) -> bool {
     let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: 0, revents: 0 };

@@ -6,7 +6,6 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::table::UNUSED;
 use super::{Guest, Stage, Test, Verdict, device, frozen, rooted, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
@@ -39,7 +38,7 @@ const fn opening(arg: u8) -> [(Stage, Test); 5] {
         (Stage::Ownership, creating),
         (Stage::Devices, writing),
         (Stage::Reading, reaching),
-        (Stage::Notify, Test::Unmarked { arg: UNUSED, flags: arg, all: O_CREAT | O_EXCL }),
+        (Stage::Notify, Test::AllBits { arg, mask: O_CREAT | O_EXCL }),
     ]
 }
 

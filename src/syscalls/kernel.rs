@@ -93,6 +93,8 @@ calls! {
     SOCKETPAIR = "socketpair", 53, 360, 199;
     /// recvmsg(2).
     RECVMSG = "recvmsg", 47, 372, 212;
+    /// newfstatat, fstatat(2); on i386 `fstatat64`.
+    NEWFSTATAT = "newfstatat", 262, 300, 79;
     /// mmap(2); on i386 `mmap2`.
     MMAP = "mmap", 9, 192, 222;
     /// munmap(2).

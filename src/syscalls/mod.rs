@@ -49,6 +49,6 @@ mod verdict;
 mod xattr;
 
 pub use guest::{Guest, Look, SCRATCH_BYTES};
-pub use stage::{MARK, ROOT_OR_NONE, Stage, Stages, Test};
-pub use table::{Operation, TABLE};
+pub use stage::{ROOT_OR_NONE, Stage, Stages, Test};
+pub use table::{Operation, TABLE, UNUSED};
 pub use verdict::{Finish, Verdict};

@@ -110,9 +110,6 @@ impl Stages {
     }
 }
 
-/// What [`Test::Unmarked`] looks for: no address of a 32-bit program, and odd.
-pub const MARK: u32 = 0xFFFF_F5ED;
-
 /// Ids that a namespace of one id knows, and "no change".
 pub const ROOT_OR_NONE: &[u32] = &[0, u32::MAX];
 
@@ -142,20 +139,15 @@ pub enum Test {
         /// The bits.
         mask: u32,
     },
-    /// Calls that the tracer has not marked as its own in a 32-bit argument which the call does not have, where another
-    /// has certain bits.
-    Unmarked {
-        /// Index of the argument that the call does not have.
+    /// Calls whose 32-bit argument has all of these bits.
+    AllBits {
+        /// Index of the argument.
         arg: u8,
-        /// Index of the other.
-        flags: u8,
-        /// The bits, all of which it has.
-        all: u32,
+        /// The bits.
+        mask: u32,
     },
-    /// The same where two others are root's ids, or none: what the kernel can give by itself.
-    UnmarkedToRoot {
-        /// Index of the argument that the call does not have.
-        arg: u8,
+    /// Calls two of whose arguments are root's ids, or none: what the kernel can give by itself.
+    ToRoot {
         /// Index of the user id; the group id follows.
         ids: u8,
     },
@@ -178,10 +170,8 @@ impl Test {
             Test::AnyOf { arg: index, values } => values.contains(&arg(index)),
             Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
             Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
-            Test::Unmarked { arg: index, flags, all } => arg(flags) & all == all && arg(index) != MARK,
-            Test::UnmarkedToRoot { arg: index, ids } => {
-                [ids, ids + 1].iter().all(|&id| ROOT_OR_NONE.contains(&arg(id))) && arg(index) != MARK
-            }
+            Test::AllBits { arg: index, mask } => arg(index) & mask == mask,
+            Test::ToRoot { ids } => [ids, ids + 1].iter().all(|&id| ROOT_OR_NONE.contains(&arg(id))),
             Test::DeviceNode { mode, dev } => match arg(mode) & 0o170_000 {
                 0o020_000 => arg(dev) != 0,
                 0o060_000 => true,
@@ -201,13 +191,8 @@ impl fmt::Display for Test {
             }
             Test::AnyBits { arg, mask } => write!(f, "argument {arg} has a bit of {mask:#x}"),
             Test::NoBits { arg, mask } => write!(f, "argument {arg} has no bit of {mask:#x}"),
-            Test::Unmarked { all: 0, .. } => f.write_str("unless remainroot makes it"),
-            Test::Unmarked { flags, all, .. } => {
-                write!(f, "argument {flags} has all bits of {all:#x}, unless remainroot makes it")
-            }
-            Test::UnmarkedToRoot { ids, .. } => {
-                write!(f, "arguments {ids} and {} are 0 or -1, unless remainroot makes it", ids + 1)
-            }
+            Test::AllBits { arg, mask } => write!(f, "argument {arg} has all bits of {mask:#x}"),
+            Test::ToRoot { ids } => write!(f, "arguments {ids} and {} are 0 or -1", ids + 1),
             Test::DeviceNode { mode, .. } => write!(f, "argument {mode} is the mode of a device"),
         }
     }

@@ -53,6 +53,7 @@ fn show(
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     patch(guest, layout, bytes, fact);
     nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
+    guest.ownership().enter(&statx, guest.view());
     guest.write(buffer, bytes)
 }
 

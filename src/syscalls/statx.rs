@@ -54,6 +54,7 @@ fn show(
     }
     let fact = inode::fact_of_seen(guest, place, &statx)?;
     nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
+    guest.ownership().enter(&statx, guest.view());
     stat::patch(guest, &STATX, seen, fact);
     Ok(true)
 }

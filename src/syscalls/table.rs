@@ -2,12 +2,12 @@
 
 use super::create::CWD;
 use super::ids::{Narrow, Wide};
-use super::{Guest, MARK, Stage, Stages, Test, Verdict};
+use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, link, list, mknod,
     mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
-use crate::abi::{Abi, Numbers};
+use crate::abi::{Abi, MARK, Numbers};
 
 /// One syscall that remainroot answers.
 #[derive(Debug, Clone, Copy)]
@@ -20,12 +20,15 @@ pub struct Operation {
     pub handler: fn(&mut dyn Guest) -> Verdict,
     /// Which calls stop in which stage.
     pub stops: &'static [(Stage, Test)],
+    /// Whether one that is [marked](MARK) in its sixth argument, which it does not have, stops in none.
+    pub may_be_marked: bool,
 }
 
 impl Operation {
     /// Whether a call with these arguments stops in one of `stages`.
     pub fn stops_in(&self, stages: Stages, args: &[u64; 6]) -> bool {
-        self.stops.iter().any(|(stage, test)| stages.contains(*stage) && test.matches(args))
+        let marked = self.may_be_marked && args.get(usize::from(UNUSED)).is_some_and(|&it| it as u32 == MARK);
+        !marked && self.stops.iter().any(|(stage, test)| stages.contains(*stage) && test.matches(args))
     }
 
     /// Whether a listener is told of a call with these arguments.
@@ -39,6 +42,11 @@ impl Operation {
     }
 }
 
+/// A row of a call whose stops a marked one passes.
+const fn markable(row: Operation) -> Operation {
+    Operation { may_be_marked: true, ..row }
+}
+
 /// A row; −1 stands for "this ABI has no such call".
 const fn row(
     name: &'static str,
@@ -50,7 +58,7 @@ const fn row(
         if n < 0 { None } else { Some(n as u32) }
     }
     let numbers = Numbers { x86_64: number(x86_64), i386: number(i386), aarch64: number(aarch64) };
-    Operation { name, numbers, handler, stops }
+    Operation { name, numbers, handler, stops, may_be_marked: false }
 }
 
 /// Stops from the start.
@@ -59,30 +67,29 @@ const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
 
-/// The same for what only asks, and has no sixth argument.
-const ASK: &[(Stage, Test)] =
-    &[(Stage::Identity, Test::Always), (Stage::NotifyIdentity, UNMARKED), (Stage::NotifyIds, UNMARKED)];
+/// The same for what only asks.
+const ASK: &[(Stage, Test)] = &[
+    (Stage::Identity, Test::Always),
+    (Stage::NotifyIdentity, Test::Always),
+    (Stage::NotifyIds, Test::Always),
+];
 
 /// Stops once a fact makes the kernel's answer wrong.
 const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
 
-/// Looks at an inode: stops once a fact makes the kernel's answer wrong, or tells a listener where there is one. None
-/// of these calls has a sixth argument.
+/// Looks at an inode: stops once a fact makes the kernel's answer wrong, or tells a listener where there is one.
 const LOOK: &[(Stage, Test)] =
-    &[(Stage::Ownership, Test::Always), (Stage::Notify, UNMARKED), (Stage::NotifyIdentity, UNMARKED)];
+    &[(Stage::Ownership, Test::Always), (Stage::Notify, Test::Always), (Stage::NotifyIdentity, Test::Always)];
 
 /// The sixth argument.
-pub(super) const UNUSED: u8 = 5;
-
-/// A call of the guest's.
-const UNMARKED: Test = Test::Unmarked { arg: UNUSED, flags: 0, all: 0 };
+pub const UNUSED: u8 = 5;
 
 /// Stops from the start; mostly the kernel does it, as a listener can say.
-const SET_TIMES: &[(Stage, Test)] = &[(Stage::Base, Test::Always), (Stage::Notify, UNMARKED)];
+const SET_TIMES: &[(Stage, Test)] = &[(Stage::Base, Test::Always), (Stage::Notify, Test::Always)];
 
 /// The same of what is given to root, by the arguments from this one on.
 const fn giving(ids: u8) -> [(Stage, Test); 2] {
-    [(Stage::Base, Test::Always), (Stage::Notify, Test::UnmarkedToRoot { arg: UNUSED, ids })]
+    [(Stage::Base, Test::Always), (Stage::Notify, Test::ToRoot { ids })]
 }
 
 /// Stops where it is to be told in the end what still exists, and for the rights to a name.
@@ -97,7 +104,7 @@ const IDENTITY_AND_OWNERSHIP: &[(Stage, Test)] =
 
 /// The same for names that are made: the kernel mostly makes them as they are to be, as a listener can say.
 const MAKE: &[(Stage, Test)] =
-    &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always), (Stage::Notify, UNMARKED)];
+    &[(Stage::Identity, Test::Always), (Stage::Ownership, Test::Always), (Stage::Notify, Test::Always)];
 
 /// Every operation.
 #[rustfmt::skip]
@@ -119,18 +126,18 @@ pub const TABLE: &[Operation] = &[
     row("setfsuid16", [-1, 138, -1], ids::setfsuid::<Narrow>, BASE),
     row("setfsgid", [123, 216, 152], ids::setfsgid::<Wide>, BASE),
     row("setfsgid16", [-1, 139, -1], ids::setfsgid::<Narrow>, BASE),
-    row("getuid", [102, 199, 174], ids::getuid::<Wide>, ASK),
-    row("getuid16", [-1, 24, -1], ids::getuid::<Narrow>, ASK),
-    row("geteuid", [107, 201, 175], ids::geteuid::<Wide>, ASK),
-    row("geteuid16", [-1, 49, -1], ids::geteuid::<Narrow>, ASK),
-    row("getgid", [104, 200, 176], ids::getgid::<Wide>, ASK),
-    row("getgid16", [-1, 47, -1], ids::getgid::<Narrow>, ASK),
-    row("getegid", [108, 202, 177], ids::getegid::<Wide>, ASK),
-    row("getegid16", [-1, 50, -1], ids::getegid::<Narrow>, ASK),
-    row("getresuid", [118, 209, 148], ids::getresuid::<Wide>, ASK),
-    row("getresuid16", [-1, 165, -1], ids::getresuid::<Narrow>, ASK),
-    row("getresgid", [120, 211, 150], ids::getresgid::<Wide>, ASK),
-    row("getresgid16", [-1, 171, -1], ids::getresgid::<Narrow>, ASK),
+    markable(row("getuid", [102, 199, 174], ids::getuid::<Wide>, ASK)),
+    markable(row("getuid16", [-1, 24, -1], ids::getuid::<Narrow>, ASK)),
+    markable(row("geteuid", [107, 201, 175], ids::geteuid::<Wide>, ASK)),
+    markable(row("geteuid16", [-1, 49, -1], ids::geteuid::<Narrow>, ASK)),
+    markable(row("getgid", [104, 200, 176], ids::getgid::<Wide>, ASK)),
+    markable(row("getgid16", [-1, 47, -1], ids::getgid::<Narrow>, ASK)),
+    markable(row("getegid", [108, 202, 177], ids::getegid::<Wide>, ASK)),
+    markable(row("getegid16", [-1, 50, -1], ids::getegid::<Narrow>, ASK)),
+    markable(row("getresuid", [118, 209, 148], ids::getresuid::<Wide>, ASK)),
+    markable(row("getresuid16", [-1, 165, -1], ids::getresuid::<Narrow>, ASK)),
+    markable(row("getresgid", [120, 211, 150], ids::getresgid::<Wide>, ASK)),
+    markable(row("getresgid16", [-1, 171, -1], ids::getresgid::<Narrow>, ASK)),
     // Groups.
     row("setgroups", [116, 206, 159], groups::setgroups::<Wide>, BASE),
     row("setgroups16", [-1, 81, -1], groups::setgroups::<Narrow>, BASE),
@@ -143,62 +150,62 @@ pub const TABLE: &[Operation] = &[
     row("execve", [59, 11, 221], exec::execve, IDENTITY),
     row("execveat", [322, 358, 281], exec::execveat, IDENTITY),
     // Owners of files.
-    row("chown", [92, 212, -1], chown::chown::<Wide>, &giving(1)),
+    markable(row("chown", [92, 212, -1], chown::chown::<Wide>, &giving(1))),
     row("chown16", [-1, 182, -1], chown::chown::<Narrow>, BASE),
-    row("lchown", [94, 198, -1], chown::lchown::<Wide>, &giving(1)),
+    markable(row("lchown", [94, 198, -1], chown::lchown::<Wide>, &giving(1))),
     row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, BASE),
-    row("fchown", [93, 207, 55], chown::fchown::<Wide>, &giving(1)),
+    markable(row("fchown", [93, 207, 55], chown::fchown::<Wide>, &giving(1))),
     row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, BASE),
-    row("fchownat", [260, 298, 54], chown::fchownat, &giving(2)),
+    markable(row("fchownat", [260, 298, 54], chown::fchownat, &giving(2))),
     // Attributes of files.
-    row("stat", [4, 106, -1], stat::stat, LOOK),
-    row("lstat", [6, 107, -1], stat::lstat, LOOK),
-    row("fstat", [5, 108, 80], stat::fstat, LOOK),
-    row("newfstatat", [262, 300, 79], stat::newfstatat, LOOK),
-    row("stat64", [-1, 195, -1], stat::stat64, LOOK),
-    row("lstat64", [-1, 196, -1], stat::lstat64, LOOK),
-    row("fstat64", [-1, 197, -1], stat::fstat64, LOOK),
-    row("oldstat", [-1, 18, -1], stat::oldstat, LOOK),
-    row("oldlstat", [-1, 84, -1], stat::oldlstat, LOOK),
-    row("oldfstat", [-1, 28, -1], stat::oldfstat, LOOK),
-    row("statx", [332, 383, 291], statx::statx, LOOK),
-    row("chmod", [90, 15, -1], chmod::chmod, BASE),
-    row("fchmod", [91, 94, 52], chmod::fchmod, BASE),
-    row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE),
+    markable(row("stat", [4, 106, -1], stat::stat, LOOK)),
+    markable(row("lstat", [6, 107, -1], stat::lstat, LOOK)),
+    markable(row("fstat", [5, 108, 80], stat::fstat, LOOK)),
+    markable(row("newfstatat", [262, 300, 79], stat::newfstatat, LOOK)),
+    markable(row("stat64", [-1, 195, -1], stat::stat64, LOOK)),
+    markable(row("lstat64", [-1, 196, -1], stat::lstat64, LOOK)),
+    markable(row("fstat64", [-1, 197, -1], stat::fstat64, LOOK)),
+    markable(row("oldstat", [-1, 18, -1], stat::oldstat, LOOK)),
+    markable(row("oldlstat", [-1, 84, -1], stat::oldlstat, LOOK)),
+    markable(row("oldfstat", [-1, 28, -1], stat::oldfstat, LOOK)),
+    markable(row("statx", [332, 383, 291], statx::statx, LOOK)),
+    markable(row("chmod", [90, 15, -1], chmod::chmod, BASE)),
+    markable(row("fchmod", [91, 94, 52], chmod::fchmod, BASE)),
+    markable(row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE)),
     row("fchmodat2", [452, 452, 452], chmod::fchmodat2, BASE),
-    row("utime", [132, 30, -1], utimes::set::<{ utimes::SECONDS }>, SET_TIMES),
-    row("utimes", [235, 271, -1], utimes::set::<{ utimes::MICROSECONDS }>, SET_TIMES),
-    row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, SET_TIMES),
-    row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, SET_TIMES),
-    row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, SET_TIMES),
+    markable(row("utime", [132, 30, -1], utimes::set::<{ utimes::SECONDS }>, SET_TIMES)),
+    markable(row("utimes", [235, 271, -1], utimes::set::<{ utimes::MICROSECONDS }>, SET_TIMES)),
+    markable(row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, SET_TIMES)),
+    markable(row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, SET_TIMES)),
+    markable(row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, SET_TIMES)),
     row("ioctl", [16, 54, 29], flags::ioctl, flags::STOPS),
     row("file_getattr", [468, 468, 468], flags::file_getattr, OWNERSHIP),
     row("file_setattr", [469, 469, 469], flags::file_setattr, BASE),
     row("setxattr", [188, 226, 5], xattr::set::<{ xattr::PATH }>, BASE),
     row("lsetxattr", [189, 227, 6], xattr::set::<{ xattr::LINK }>, BASE),
     row("fsetxattr", [190, 228, 7], xattr::set::<{ xattr::DESCRIPTOR }>, BASE),
-    row("getxattr", [191, 229, 8], xattr::get::<{ xattr::PATH }>, LOOK),
-    row("lgetxattr", [192, 230, 9], xattr::get::<{ xattr::LINK }>, LOOK),
-    row("fgetxattr", [193, 231, 10], xattr::get::<{ xattr::DESCRIPTOR }>, LOOK),
+    markable(row("getxattr", [191, 229, 8], xattr::get::<{ xattr::PATH }>, LOOK)),
+    markable(row("lgetxattr", [192, 230, 9], xattr::get::<{ xattr::LINK }>, LOOK)),
+    markable(row("fgetxattr", [193, 231, 10], xattr::get::<{ xattr::DESCRIPTOR }>, LOOK)),
     row("removexattr", [197, 235, 14], xattr::remove::<{ xattr::PATH }>, BASE),
     row("lremovexattr", [198, 236, 15], xattr::remove::<{ xattr::LINK }>, BASE),
     row("fremovexattr", [199, 237, 16], xattr::remove::<{ xattr::DESCRIPTOR }>, BASE),
-    row("listxattr", [194, 232, 11], xattr::list::<{ xattr::PATH }>, LOOK),
-    row("llistxattr", [195, 233, 12], xattr::list::<{ xattr::LINK }>, LOOK),
-    row("flistxattr", [196, 234, 13], xattr::list::<{ xattr::DESCRIPTOR }>, LOOK),
+    markable(row("listxattr", [194, 232, 11], xattr::list::<{ xattr::PATH }>, LOOK)),
+    markable(row("llistxattr", [195, 233, 12], xattr::list::<{ xattr::LINK }>, LOOK)),
+    markable(row("flistxattr", [196, 234, 13], xattr::list::<{ xattr::DESCRIPTOR }>, LOOK)),
     row("setxattrat", [463, 463, 463], xattr::set::<{ xattr::AT }>, BASE),
     row("getxattrat", [464, 464, 464], xattr::get::<{ xattr::AT }>, OWNERSHIP),
-    row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, LOOK),
+    markable(row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, LOOK)),
     row("removexattrat", [466, 466, 466], xattr::remove::<{ xattr::AT }>, BASE),
     // New files.
-    row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS),
-    row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS),
+    markable(row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS)),
+    markable(row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS)),
     row("openat2", [437, 437, 437], create::openat2, create::ALL_STOPS),
     row("creat", [85, 8, -1], create::creat, create::ALL_STOPS),
-    row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, MAKE),
-    row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, MAKE),
-    row("symlink", [88, 83, -1], create::make::<CWD, 1>, MAKE),
-    row("symlinkat", [266, 304, 36], create::make::<1, 2>, MAKE),
+    markable(row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, MAKE)),
+    markable(row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, MAKE)),
+    markable(row("symlink", [88, 83, -1], create::make::<CWD, 1>, MAKE)),
+    markable(row("symlinkat", [266, 304, 36], create::make::<1, 2>, MAKE)),
     row("mknod", [133, 14, -1], mknod::mknod::<CWD, 0>, mknod::STOPS),
     row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
@@ -237,7 +244,7 @@ pub const TABLE: &[Operation] = &[
 
 /// The arguments of a call that a tracee is made to execute, such that no listener is told of it.
 pub fn marked(abi: Abi, number: u32, mut args: [u64; 6]) -> [u64; 6] {
-    if lookup(abi, number).is_some_and(Operation::may_be_told)
+    if lookup(abi, number).is_some_and(|operation| operation.may_be_marked)
         && let Some(unused) = args.get_mut(usize::from(UNUSED))
     {
         *unused = MARK.into();

@@ -59,7 +59,7 @@ impl Worker {
         let memory = if shares {
             Arc::clone(group.memory(parent.tgid))
         } else {
-            Arc::new(Memory::copied(parent.heritage.scratch))
+            Arc::new(Memory::copied(&parent.heritage))
         };
         let shares_with = shares.then_some(parent.tgid);
         Ok(Some(Born { shares_with, ..inherit(parent, memory, joins, group.sandboxed) }))
@@ -117,7 +117,8 @@ impl Worker {
         self.adopted_early.insert(tid);
         // How it was made is not known any more; it is taken to share nothing.
         let (group, _) = family(tid);
-        let born = inherit(dead, Arc::new(Memory::default()), (group != tid).then_some(group), false);
+        let memory = Arc::new(Memory::unknown(&dead.heritage));
+        let born = inherit(dead, memory, (group != tid).then_some(group), false);
         self.begin(tid, born, stop);
     }
 

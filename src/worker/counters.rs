@@ -47,6 +47,8 @@ counts! {
     Notified = "notifications",
     /// Calls that a listener could not answer.
     Fetched = "notifications that took a stop",
+    /// Call sites that were rewritten, so that the process answers itself.
+    Site = "call sites answered inside",
     /// Processes given to another worker.
     HandedOver = "hand-overs",
     /// Processes left with their parent's worker.
@@ -62,8 +64,13 @@ pub struct Counters([AtomicU64; Count::ALL.len()]);
 impl Counters {
     /// Adds one.
     pub fn add(&self, count: Count) {
+        self.add_some(count, 1);
+    }
+
+    /// Adds so many.
+    pub fn add_some(&self, count: Count, many: u64) {
         if let Some(counter) = self.0.get(count as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(many, Ordering::Relaxed);
         }
     }
 

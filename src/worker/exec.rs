@@ -72,6 +72,7 @@ impl Worker {
             group.threads = 1;
             group.leave_image();
         }
+        self.shared.listeners.adopt(tgid, &self.handle);
     }
 
     /// The credentials after the exec. While nothing ever changed the kernel's own answer is right.

@@ -42,10 +42,16 @@ impl<'a> Live<'a> {
 
     /// Makes the task execute a call. `ENOSYS` where its ABI lacks it.
     pub fn execute(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<SysResult> {
+        let abi = self.stop.call().abi;
+        let marked = call.numbers.of(abi).map_or(args, |number| table::marked(abi, number, args));
+        self.execute_told(call, marked)
+    }
+
+    /// The same of one that its listener is told of.
+    pub fn execute_told(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<SysResult> {
         let Some(number) = call.numbers.of(self.stop.call().abi) else { return Ok(Err(Errno::ENOSYS)) };
         self.worker.shared.counters.add(Count::Injected);
-        let marked = table::marked(self.stop.call().abi, number, args);
-        let outcome = self.stop.inject(number, marked).map(Errno::split);
+        let outcome = self.stop.inject(number, args).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
         outcome
     }
@@ -113,6 +119,7 @@ impl Guest for Live<'_> {
         if let Some(tracee) = self.worker.tracees.get_mut(&tid) {
             tracee.become_other(needs_identity);
         }
+        self.worker.tell_inside(tid);
     }
 
     fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>> {
@@ -237,6 +244,7 @@ impl Guest for Live<'_> {
         if let Some(group) = tgid.and_then(|tgid| self.worker.groups.get_mut(&tgid)) {
             group.sandboxed = true;
         }
+        self.worker.move_out(self.stop.tid());
     }
 
     fn raise_all(&mut self) {

@@ -15,13 +15,14 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::guest::{Live, map_scratch};
+use super::inside;
 use super::notified::Notified;
 use super::pool::{Handle, Message};
 use super::raise::{SET_MODE_FILTER, write_program};
@@ -49,8 +50,8 @@ const ERESTARTNOINTR: i64 = -513;
 /// All listeners of a run.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Which worker has which task.
-    workers: RwLock<HashMap<Tid, Arc<Handle>>>,
+    /// Who serves which task, and where it looks from.
+    tasks: RwLock<HashMap<Tid, Arc<Task>>>,
     /// Work for threads without a listener to wait for, and how many of them nobody has claimed.
     work: (Sender<Arc<Listener>>, Receiver<Arc<Listener>>),
     idle: AtomicUsize,
@@ -58,6 +59,16 @@ pub struct Listeners {
     affinity: Option<CpuSet>,
     /// The kernel lacks something.
     refused: AtomicBool,
+}
+
+/// What a listener must know of a task.
+#[derive(Debug)]
+struct Task {
+    worker: Arc<Handle>,
+    /// How often its image has looked since it was last made to answer something inside.
+    looks: AtomicU32,
+    /// By which instructions it makes calls that cannot be answered inside, or are.
+    tried: Mutex<Vec<u64>>,
 }
 
 /// A filter's listener.
@@ -75,7 +86,7 @@ impl Default for Listeners {
     /// None yet. To be called by a thread that may run everywhere.
     fn default() -> Listeners {
         Listeners {
-            workers: RwLock::default(),
+            tasks: RwLock::default(),
             work: unbounded(),
             idle: AtomicUsize::new(0),
             affinity: sched::affinity(0).ok(),
@@ -85,18 +96,19 @@ impl Default for Listeners {
 }
 
 impl Listeners {
-    /// A worker has got a task.
+    /// A worker has got a task, or a task of its has got a new image.
     pub(super) fn adopt(&self, tid: Tid, worker: &Arc<Handle>) {
-        self.workers.write().insert(tid, Arc::clone(worker));
+        let (worker, looks, tried) = (Arc::clone(worker), AtomicU32::new(0), Mutex::default());
+        self.tasks.write().insert(tid, Arc::new(Task { worker, looks, tried }));
     }
 
     /// A task has ended.
     pub(super) fn forget(&self, tid: Tid) {
-        self.workers.write().remove(&tid);
+        self.tasks.write().remove(&tid);
     }
 
-    fn worker_of(&self, tid: Tid) -> Option<Arc<Handle>> {
-        self.workers.read().get(&tid).cloned()
+    fn task(&self, tid: Tid) -> Option<Arc<Task>> {
+        self.tasks.read().get(&tid).cloned()
     }
 }
 
@@ -124,6 +136,20 @@ impl Worker {
             self.want_listener(parent);
         }
         if own { self.raise_here(stop, suits.only()) } else { Ok(()) }
+    }
+
+    /// Sees to it that the process of the task at this entry has a listener that is told of looks; whether it has.
+    pub(super) fn get_listener(&mut self, stop: &mut Intercepted) -> Traced<bool> {
+        let looks = |stages: Stages| stages.contains(Stage::Notify) || stages.contains(Stage::NotifyIdentity);
+        let tid = stop.tid();
+        let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
+        if !stages.listens()
+            && !self.shared.listeners.refused.load(Ordering::Relaxed)
+            && let Some(suits) = self.suiting(stages).filter(|suits| looks(suits.only()))
+        {
+            self.raise_here(stop, suits.only())?;
+        }
+        Ok(self.tracees.get(&tid).is_some_and(|tracee| looks(tracee.stages)))
     }
 
     /// The stage with a listener that suits a process with these, if one does.
@@ -221,9 +247,10 @@ impl Worker {
     }
 
     /// Has a task stop that waits for a listener; whether it is this worker's.
-    pub(super) fn fetch(&mut self, tid: Tid) -> bool {
+    pub(super) fn fetch(&mut self, tid: Tid, moves_in: Option<u64>) -> bool {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
         tracee.fetched = true;
+        tracee.moves_in = moves_in.or(tracee.moves_in);
         ptrace::interrupt(tid);
         true
     }
@@ -317,6 +344,14 @@ impl Answering<'_> {
         let Some((abi, operation)) = found else { return self.respond(Response::Continue) };
         let args = if abi.word() == 4 { data.args.map(|word| word & 0xFFFF_FFFF) } else { data.args };
         let call = Call { abi, number: data.nr as u32, args };
+        if abi == Abi::X86_64 {
+            let entry = data.instruction_pointer.wrapping_sub(2);
+            match args.last() {
+                Some(&inside::BRING) => return self.bring(shared),
+                _ if is_due_inside(shared, tid, &call, entry) => return self.fetch(shared, tid, Some(entry)),
+                _ => {}
+            }
+        }
         let fd = self.listener.fd.as_fd();
         let mut guest = Notified::new(shared, fd, self.notification.id, tid, call);
         let verdict = (operation.handler)(&mut guest);
@@ -336,7 +371,17 @@ impl Answering<'_> {
                     tell(tally, tid, operation, since, matches!(verdict, Verdict::Reply(Err(_))));
                 }
             }
-            None => self.fetch(shared, tid),
+            None => self.fetch(shared, tid, None),
+        }
+    }
+
+    /// Opens in the task the file by which it can answer itself, at a descriptor that is the call's result.
+    fn bring(&self, shared: &Shared) {
+        let (listener, id) = (self.listener.fd.as_fd(), self.notification.id);
+        let brought =
+            shared.ownership.slate().map(|slate| sys::seccomp::bring(listener, id, slate.inside().file()));
+        if !matches!(brought, Some(Ok(_))) {
+            self.respond(Response::Result(Errno::join(Err(Errno::ENOSYS))));
         }
     }
 
@@ -346,14 +391,14 @@ impl Answering<'_> {
     }
 
     /// Has the task's worker serve the call at its entry.
-    fn fetch(&self, shared: &Shared, tid: Tid) {
+    fn fetch(&self, shared: &Shared, tid: Tid, moves_in: Option<u64>) {
         const PATIENCE: Duration = Duration::from_secs(1);
         shared.counters.add(Count::Fetched);
         let since = Instant::now();
         while sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id) {
             let (reply, answer) = bounded(1);
-            if let Some(worker) = shared.listeners.worker_of(tid) {
-                worker.interrupt(Message::Fetch(tid, reply));
+            if let Some(task) = shared.listeners.task(tid) {
+                task.worker.interrupt(Message::Fetch(tid, moves_in, reply));
                 if answer.recv() == Ok(true) {
                     return self.respond(Response::Result(ERESTARTNOINTR));
                 }
@@ -365,6 +410,19 @@ impl Answering<'_> {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Whether a task is to answer this call itself from now on, since it makes it often.
+fn is_due_inside(shared: &Shared, tid: Tid, call: &Call, entry: u64) -> bool {
+    let Some(task) = sys::inside::entry(call.number).and_then(|_| shared.listeners.task(tid)) else {
+        return false;
+    };
+    if task.looks.fetch_add(1, Ordering::Relaxed) < inside::MANY || task.tried.lock().contains(&entry) {
+        return false;
+    }
+    task.looks.store(0, Ordering::Relaxed);
+    task.tried.lock().push(entry);
+    inside::is_site(tid, entry)
 }
 
 /// Counts an answer for the summary.

@@ -14,6 +14,7 @@ mod eyes;
 mod guardian;
 mod guest;
 mod handover;
+mod inside;
 mod labels;
 mod listener;
 mod notified;
@@ -90,8 +91,8 @@ impl Worker {
                 self.interrupt_all(None);
                 let _ = done.send(());
             }
-            Message::Fetch(tid, reply) => {
-                let _ = reply.send(self.fetch(tid));
+            Message::Fetch(tid, moves_in, reply) => {
+                let _ = reply.send(self.fetch(tid, moves_in));
             }
         }
     }

@@ -27,8 +27,9 @@ pub enum Message {
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),
-    /// Have this task stop and make its call again, which a listener cannot answer; say whether it is yours.
-    Fetch(Tid, Sender<bool>),
+    /// Have this task stop and make its call again, which a listener cannot answer, or which is to be answered inside
+    /// from now on where it is made by this instruction; say whether it is yours.
+    Fetch(Tid, Option<u64>, Sender<bool>),
 }
 
 /// One worker as the others see it.

@@ -81,7 +81,9 @@ impl Worker {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
         let group = self.groups.get(&tracee.tgid);
         let scratch = group.and_then(Group::known_scratch);
+        let inside = group.and_then(Group::known_inside);
         let reports_exec = scratch.is_some()
+            || inside.is_some()
             || group.is_some_and(|group| group.threads > 1)
             || *tracee.credentials != self.shared.view.initial
             || self.shared.view.translates()
@@ -95,7 +97,8 @@ impl Worker {
         }
         tracee.heritage.stages = tracee.stages;
         tracee.heritage.scratch = scratch;
-        let watched = tracee.fetched || tracee.trial.is_some();
+        tracee.heritage.inside = inside;
+        let watched = tracee.fetched || tracee.moves_in.is_some() || tracee.trial.is_some();
         Ok(missing || watched || tracee.pending.is_some() || group.is_some_and(Group::is_due))
     }
 
@@ -120,6 +123,9 @@ impl Worker {
             tracee.try_on();
         }
         self.raise_missing(&mut stop)?;
+        if let Some(site) = self.tracees.get_mut(&tid).and_then(|tracee| tracee.moves_in.take()) {
+            self.move_in(&mut stop, site)?;
+        }
         let call = *stop.call();
         let operation =
             table::lookup(call.abi, call.number).filter(|it| self.is_served(tid, entry, it, &call.args));
@@ -128,8 +134,11 @@ impl Worker {
             return stop.proceed(to_syscall);
         };
         let since = self.shared.tally.is_some().then(Instant::now);
-        if entry == Entry::Seccomp && operation.is_told(&call.args) {
-            self.looked(&mut stop)?;
+        if entry == Entry::Seccomp {
+            if operation.is_told(&call.args) {
+                self.looked(&mut stop)?;
+            }
+            self.stayed(&mut stop)?;
         }
         let mut guest = Live::new(self, &mut stop);
         let verdict = (operation.handler)(&mut guest);

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use super::Shared;
+use super::inside::Quarters;
 use crate::cred::Credentials;
 use crate::ptrace::Suspended;
 use crate::sys::{self, Tid};
@@ -34,6 +37,8 @@ pub struct Tracee {
     pub interrupted: bool,
     /// Whether a listener could not answer it, so that the call is served at its entry.
     pub fetched: bool,
+    /// By which instruction it makes calls that it is to answer inside.
+    pub moves_in: Option<u64>,
     /// How many calls more it makes with stops at each entry instead of [`Stage::Identity`], because its credentials
     /// have become others, but perhaps not for long.
     pub trial: Option<u8>,
@@ -78,6 +83,8 @@ pub struct Heritage {
     pub stages: Stages,
     /// Its scratch mapping.
     pub scratch: Option<u64>,
+    /// What is inside its address space.
+    pub inside: Option<Quarters>,
 }
 
 /// A task's birthright, from its birth event to its first stop, and on to another worker.
@@ -131,9 +138,10 @@ impl Tracee {
             pending: None,
             options: born.options,
             watched: false,
-            heritage: Heritage { stages: born.stages, scratch: None },
+            heritage: Heritage { stages: born.stages, scratch: None, inside: None },
             interrupted: false,
             fetched: false,
+            moves_in: None,
             trial: None,
         }
     }
@@ -161,6 +169,8 @@ pub struct Group {
     pub refusals: u8,
     /// How often it, or a child of its in its worker, has looked at an inode.
     pub looks: u32,
+    /// How often it, or a child of its, has stopped for what could be answered inside.
+    pub stays: u32,
     /// Who made it.
     pub parent: Option<Tid>,
 }
@@ -181,6 +191,7 @@ impl Group {
             deferred: None,
             refusals: 0,
             looks: 0,
+            stays: 0,
             parent: born.parent,
         }
     }
@@ -208,6 +219,16 @@ impl Group {
     /// Where the scratch mapping of its address space is, if that is known to exist.
     pub fn known_scratch(&self) -> Option<u64> {
         if self.shares_with.is_some() { None } else { self.memory.scratch.get().copied() }
+    }
+
+    /// What is inside its address space, if that is known to be its own.
+    pub fn known_inside(&self) -> Option<Quarters> {
+        if self.shares_with.is_some() { None } else { *self.memory.inside.lock() }
+    }
+
+    /// Whether its address space is known to be its own: nobody that is born, or about to be, has it too.
+    pub fn has_own_memory(&self) -> bool {
+        self.shares_with.is_none() && Arc::strong_count(&self.memory) == 1
     }
 
     /// A new image: a new address space and another program (exec).
@@ -244,6 +265,8 @@ impl Drop for Group {
 pub struct Memory {
     /// Where the scratch mapping is, once there is one.
     pub scratch: OnceLock<u64>,
+    /// What is inside, if something is.
+    pub inside: Mutex<Option<Quarters>>,
     /// Which of its [`SLOTS`] are in use: each of the groups that share the memory has its own.
     slots: AtomicU8,
 }
@@ -252,10 +275,15 @@ pub struct Memory {
 pub const SLOTS: usize = 8;
 
 impl Memory {
+    /// One of which nothing is known but what is inside, which a copy has as well as who shares it.
+    pub fn unknown(maker: &Heritage) -> Memory {
+        Memory { inside: Mutex::new(maker.inside), ..Memory::default() }
+    }
+
     /// The copy that fork(2) makes: mapped where the parent's was for certain.
-    pub fn copied(scratch: Option<u64>) -> Memory {
-        let memory = Memory::default();
-        if let Some(address) = scratch {
+    pub fn copied(parent: &Heritage) -> Memory {
+        let memory = Memory::unknown(parent);
+        if let Some(address) = parent.scratch {
             let _ = memory.scratch.set(address);
         }
         memory

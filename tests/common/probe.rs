@@ -13,6 +13,8 @@ use super::Scratch;
 pub enum Entry {
     /// `syscall` in a 64-bit program.
     Syscall,
+    /// The same as a C library makes it: by an instruction of its own for each number.
+    Sites,
     /// `int $0x80` in a 64-bit program.
     Int80In64,
     /// `int $0x80` in a 32-bit program.
@@ -22,13 +24,13 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// All of them; two belong to each build.
-    pub const ALL: [Entry; 4] = [Entry::Syscall, Entry::Int80In64, Entry::Int80, Entry::Vdso];
+    /// All of them, those of one build beside each other.
+    pub const ALL: [Entry; 5] = [Entry::Syscall, Entry::Sites, Entry::Int80In64, Entry::Int80, Entry::Vdso];
 
     /// The build that it belongs to.
     pub fn program(self) -> &'static str {
         match self {
-            Entry::Syscall | Entry::Int80In64 => "./probe64",
+            Entry::Syscall | Entry::Sites | Entry::Int80In64 => "./probe64",
             Entry::Int80 | Entry::Vdso => "./probe32",
         }
     }
@@ -37,6 +39,7 @@ impl Entry {
     pub fn line(self) -> &'static str {
         match self {
             Entry::Syscall | Entry::Int80 => "entry native",
+            Entry::Sites => "entry sites",
             Entry::Int80In64 => "entry int80",
             Entry::Vdso => "entry vdso",
         }

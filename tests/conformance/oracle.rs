@@ -174,7 +174,7 @@ pub fn assert_same(script: &str) {
     let comparable = needs_root();
     let steps = |part: &str| part.lines().map(|line| line.trim().to_owned() + "\n").collect::<String>();
     let parts: Vec<String> = script.trim().split("\n\n").map(|part| steps(part.trim())).collect();
-    for entries in Entry::ALL.chunks(2) {
+    for entries in Entry::ALL.chunk_by(|one, next| one.program() == next.program()) {
         let sequence = |entry, steps: &String| Sequence { entry, brief: false, steps: steps.clone() };
         let sequences: Vec<Sequence> =
             entries.iter().flat_map(|&entry| parts.iter().map(move |steps| sequence(entry, steps))).collect();

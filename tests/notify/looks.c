@@ -17,6 +17,9 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef SITES
+#include "../probe/sites.h"
+#endif
 
 static const char *NAMES[] = {"one", "two", "three", "four"};
 
@@ -34,10 +37,17 @@ static void give(int index) {
     close(fd);
 }
 
-// Looks at a file that was given away; whether that went wrong.
+// Looks at a file that was given away; whether that went wrong. By the C library's stat(), or something like it, only
+// where that is to be answered inside the process.
 static int look(int index) {
     struct stat found;
+#ifdef SITES
+    if (by_site(SYS_stat, (long)NAMES[index], (long)&found, 0, 0, 0, 0) != 0) return 1;
+#elif defined __x86_64__
+    if (syscall(SYS_stat, NAMES[index], &found) != 0) return 1;
+#else
     if (stat(NAMES[index], &found) != 0) return 1;
+#endif
     return found.st_uid != 100u + index || found.st_gid != 200u + index;
 }
 
@@ -73,7 +83,7 @@ static void *thread(void *result) {
 
 static void threads(void) {
     pthread_t ids[4];
-    int wrong[4];
+    int wrong[4] = {looks(100)};
     for (int i = 0; i < 4; i++) check(pthread_create(&ids[i], NULL, thread, &wrong[i]) == 0, "thread");
     for (int i = 0; i < 4; i++) pthread_join(ids[i], NULL);
     printf("wrong %d %d %d %d\n", wrong[0], wrong[1], wrong[2], wrong[3]);

@@ -10,6 +10,9 @@
 #include <linux/stat.h>
 #include <linux/types.h>
 #include <stddef.h>
+#ifdef SITES
+#include "../probe/sites.h"
+#endif
 
 #ifndef __NR_fchmodat2
 #define __NR_fchmodat2 452
@@ -34,6 +37,8 @@ static word call6(word nr, word a, word b, word c, word d, word e, word f) {
 			 : "=a"(result) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), "r"(f)
 			 : "r8", "r9", "r10", "r11", "memory");
 	result = (int)result;
+#elif defined SITES
+	result = by_site(nr, a, b, c, d, e, f);
 #else
 	register word r10 __asm__("r10") = d;
 	register word r8 __asm__("r8") = e;

@@ -2,15 +2,20 @@
 #ifndef KERNEL_H
 #define KERNEL_H
 
+#ifdef __x86_64__
+#include "sites.h"
+#endif
+
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-/* Ways into the kernel. NATIVE: `syscall` on x86_64, `int $0x80` on i386. INT80: `int $0x80` from
+/* Ways into the kernel. NATIVE: `syscall` on x86_64, `int $0x80` on i386. SITES: `syscall` as a C library
+ * makes it, with a place of its own for each number. INT80: `int $0x80` from
  * 64-bit code, with rubbish in the upper half of every argument register. VDSO: i386 through
  * __kernel_vsyscall, that is sysenter or syscall. */
-enum entry { NATIVE, INT80, VDSO };
+enum entry { NATIVE, SITES, INT80, VDSO };
 
 extern unsigned long vdso; /* AT_SYSINFO of an i386 process */
 
@@ -65,6 +70,8 @@ static inline long enter(enum entry entry, long nr, long a, long b, long c, long
 #ifdef __x86_64__
 	if (entry == INT80)
 		return int80(nr, a, b, c, d, e);
+	if (entry == SITES)
+		return by_site(nr, a, b, c, d, e, 0);
 #else
 	if (entry == VDSO)
 		return sysenter(nr, a, b, c, d, e);

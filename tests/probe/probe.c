@@ -7,7 +7,7 @@
  * With --namespace it first enters a user namespace that maps every id. A script is lines of
  *
  *   main CALL ...          a call of the conductor itself, before the first sequence
- *   entry native|int80|vdso    how calls enter the kernel from now on (see kernel.h)
+ *   entry native|sites|int80|vdso    how calls enter the kernel from now on (see kernel.h)
  *   observe full|brief|not    brief asks for six capabilities only in the sets without a getter
  *   list0|list1|list2 PATH ...    what the last list did not show of these names; see files.c
  *   hosts PATH PATH        these two inodes are the host's
@@ -290,7 +290,7 @@ static void conduct_line(char *line)
 		show("\n");
 		begin_sequence();
 	} else if ((rest = after(line, "entry "))) {
-		channel->entry = same(rest, "int80") ? INT80 : same(rest, "vdso") ? VDSO : NATIVE;
+		channel->entry = same(rest, "int80") ? INT80 : same(rest, "vdso") ? VDSO : same(rest, "sites") ? SITES : NATIVE;
 		show("\n");
 	} else if ((rest = after(line, "observe "))) {
 		channel->brief = same(rest, "brief");

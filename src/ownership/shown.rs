@@ -1,0 +1,71 @@
+//! What processes may read of the slate, and when they may.
+
+use super::slate::{Shown, Slate};
+use super::{Answer, Fact, Identity, Kernel, Ownership};
+use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Statx};
+use crate::cred::{Cap, Uid, View};
+
+impl Ownership {
+    /// The slate, if there is one.
+    pub fn slate(&self) -> Option<&Slate> {
+        self.slate.get()?.as_ref()
+    }
+
+    /// The slate, made and opened where processes may read from now on what is shown of inodes; `None` where that
+    /// depends on more than an entry can say, or nothing is known yet.
+    pub fn open_slate(&self, view: &View) -> Option<&Slate> {
+        let is_plain = !view.translates() && view.untouched.is_none();
+        let lists = self.records_all() || self.carried.get().is_some();
+        let is_read = match &self.lasting {
+            Some(lasting) => lasting.in_attributes() && lasting.evidence(),
+            None => true,
+        };
+        if !is_plain || lists || !is_read {
+            return None;
+        }
+        let make = || {
+            let slate = Slate::make()?;
+            let almighty = [Cap::CHOWN, Cap::FOWNER, Cap::FSETID, Cap::DAC_OVERRIDE];
+            let is_almighty =
+                view.initial.fsuid == Uid::ROOT && almighty.iter().all(|&cap| view.initial.has(cap));
+            slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty);
+            Some(slate)
+        };
+        self.slate.get_or_init(make).as_ref()
+    }
+
+    pub(super) fn close_slate(&self) {
+        if let Some(slate) = self.slate() {
+            slate.close();
+        }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.lasting.as_ref().is_some_and(|lasting| lasting.is_quiet())
+    }
+
+    /// What is shown of an inode may be read there until it changes, if that is certain.
+    pub fn enter(&self, statx: &Statx, view: &View) {
+        let Some(slate) = self.slate() else { return };
+        let (inode, kind) = (Identity::of(statx).inode(), statx.mode & S_IFMT);
+        if statx.birth == 0 || !matches!(kind, S_IFREG | S_IFDIR | S_IFLNK) {
+            return;
+        }
+        let kernel = Kernel { uid: statx.uid, gid: statx.gid, mode: statx.mode };
+        let if_quiet = self
+            .lasting
+            .as_ref()
+            .is_some_and(|lasting| kind == S_IFLNK || !kernel.is_ours(view) || lasting.stands_beside(inode));
+        if if_quiet && !slate.is_quiet() {
+            return;
+        }
+        slate.enter(inode, statx.ctime, || {
+            let fact: Option<Fact> = match self.ask(inode, Some(statx.ctime)) {
+                Answer::Nothing => None,
+                Answer::Known(fact) => Some(fact),
+                Answer::Unsure(_) | Answer::Unread(_) => return None,
+            };
+            Shown::of(kernel, view, fact, if_quiet)
+        });
+    }
+}

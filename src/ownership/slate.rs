@@ -1,0 +1,231 @@
+//! What is shown of inodes, where processes read it themselves: a table that they map (`sys/inside.s` reads it).
+//!
+//! *Invariant:* an entry says of an inode with this change time what [`Ownership::ask`](super::Ownership::ask) would say of
+//! it. It is made from such an answer, and taken away before the fact that it came from is changed for anybody.
+//!
+//! A reader compares the number of changes before and after, which is odd meanwhile, so it never takes half an entry for
+//! a whole one. What is written beside inodes another run may change without a trace on the inode: an entry about what
+//! can bear nothing, or is not ours to write to, says so, and counts only as long as the slate is *quiet*: nothing is
+//! known that stands elsewhere than on its inode. Then an inode without attributes needs no entry at all.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use parking_lot::Mutex;
+
+use super::{Attributes, Fact, Inode, Kernel, Times};
+use crate::abi::stat::{Ctime, PERMISSIONS};
+use crate::cred::View;
+use crate::sys::inside::{BITS, ENTRY_WORDS, FACTOR, HEAD_WORDS, Inside, WAYS};
+
+/// Where in the head the number of changes stands, and the state.
+const SEQUENCE: usize = 0;
+const STATE: usize = 1;
+/// State: it may be read.
+const ENABLED: u64 = 1;
+/// State: it is quiet.
+const QUIET: u64 = 2;
+/// State: who has not dropped anything may do everything to an inode of its own.
+const ALMIGHTY: u64 = 4;
+/// What an entry has to say, above the permission bits.
+const SHOWS_UID: u32 = 0x10000;
+const SHOWS_GID: u32 = 0x20000;
+const SHOWS_MODE: u32 = 0x40000;
+/// It counts only while the slate is quiet.
+const IF_QUIET: u32 = 0x80000;
+
+/// What is to be put over what the kernel says of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Shown {
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub mode: Option<u16>,
+    /// Whether that counts only while the slate is quiet.
+    pub if_quiet: bool,
+}
+
+impl Shown {
+    /// `None` where there is more to put there than an entry can say.
+    pub fn of(kernel: Kernel, view: &View, fact: Option<Fact>, if_quiet: bool) -> Option<Shown> {
+        let seen = Attributes::seen(kernel, view, fact);
+        let beyond = seen.device.is_some() || seen.times != Times::default() || seen.flags != 0;
+        (!beyond).then(|| Shown {
+            uid: (seen.uid.0 != kernel.uid).then_some(seen.uid.0),
+            gid: (seen.gid.0 != kernel.gid).then_some(seen.gid.0),
+            mode: (seen.mode != kernel.mode).then_some(seen.mode),
+            if_quiet,
+        })
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Slate {
+    inside: Inside,
+    /// Which place is given away next where all are taken.
+    writing: Mutex<usize>,
+}
+
+impl Slate {
+    /// An empty one that nobody may read yet; `None` where there is nobody to read it.
+    pub(super) fn make() -> Option<Slate> {
+        let inside = Inside::make().inspect_err(|errno| tracing::debug!(?errno, "no slate")).ok()?;
+        Some(Slate { inside, writing: Mutex::new(0) })
+    }
+
+    /// What is mapped.
+    pub fn inside(&self) -> &Inside {
+        &self.inside
+    }
+
+    pub(super) fn open(&self, quiet: bool, almighty: bool) {
+        let bit = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
+        self.set(|_| ENABLED | bit(quiet, QUIET) | bit(almighty, ALMIGHTY));
+    }
+
+    /// Nobody may read it any more.
+    pub(super) fn close(&self) {
+        self.set(|_| 0);
+    }
+
+    /// Something is known that does not stand on its inode.
+    pub(super) fn disturb(&self) {
+        if self.word(STATE).load(Ordering::Acquire) & QUIET != 0 {
+            self.set(|state| state & !QUIET);
+        }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.word(STATE).load(Ordering::Acquire) & QUIET != 0
+    }
+
+    /// Makes an entry of what `ask` says of an inode, if it says something: nothing can change meanwhile.
+    pub(super) fn enter(&self, inode: Inode, ctime: Ctime, ask: impl FnOnce() -> Option<Shown>) {
+        let Ok(dev) = u32::try_from(inode.dev) else { return };
+        let mut next = self.writing.lock();
+        let Some(Shown { uid, gid, mode, if_quiet }) = ask() else { return };
+        let bit = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
+        let what = bit(uid.is_some(), SHOWS_UID) | bit(gid.is_some(), SHOWS_GID) | bit(if_quiet, IF_QUIET);
+        let what = what | mode.map_or(0, |mode| SHOWS_MODE | u32::from(mode & PERMISSIONS));
+        let ids = [uid.unwrap_or(0), gid.unwrap_or(0)];
+        let places = places(inode.ino);
+        let own = places.into_iter().find(|&place| self.holds(place, inode));
+        let free = || places.into_iter().find(|&place| self.word(place).load(Ordering::Relaxed) == 0);
+        *next = (*next + 1) % WAYS;
+        let Some(place) = own.or_else(free).or(places.get(*next).copied()) else { return };
+        let [what, ids] = [[dev, what], ids].map(|[low, high]| u64::from(low) | u64::from(high) << 32);
+        self.change(|| {
+            for (word, value) in (place..).zip([inode.ino, ctime.0, what, ids]) {
+                self.word(word).store(value, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Changes what is known of an inode; nobody reads anything meanwhile.
+    pub(super) fn change_of<T>(&self, inode: Inode, change: impl FnOnce() -> T) -> T {
+        let _writing = self.writing.lock();
+        self.change(|| {
+            for place in places(inode.ino).into_iter().filter(|&place| self.holds(place, inode)) {
+                self.word(place).store(0, Ordering::Relaxed);
+            }
+            change()
+        })
+    }
+
+    /// Nothing counts any more.
+    pub(super) fn wipe(&self) {
+        let _writing = self.writing.lock();
+        self.change(|| {
+            for place in (HEAD_WORDS..self.inside.words().len()).step_by(ENTRY_WORDS) {
+                if self.word(place).load(Ordering::Relaxed) != 0 {
+                    self.word(place).store(0, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+
+    fn holds(&self, place: usize, inode: Inode) -> bool {
+        let [ino, dev] = [place, place + 2].map(|word| self.word(word).load(Ordering::Relaxed));
+        ino == inode.ino && u64::from(dev as u32) == inode.dev
+    }
+
+    fn set(&self, state: impl FnOnce(u64) -> u64) {
+        let _writing = self.writing.lock();
+        let word = self.word(STATE);
+        self.change(|| word.store(state(word.load(Ordering::Relaxed)), Ordering::Relaxed));
+    }
+
+    /// To be called by who holds the lock.
+    fn change<T>(&self, change: impl FnOnce() -> T) -> T {
+        let sequence = self.word(SEQUENCE);
+        let before = sequence.load(Ordering::Relaxed);
+        sequence.store(before.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let outcome = change();
+        fence(Ordering::SeqCst);
+        sequence.store(before.wrapping_add(2), Ordering::Release);
+        outcome
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        static NONE: AtomicU64 = AtomicU64::new(0);
+        self.inside.words().get(index).unwrap_or(&NONE)
+    }
+}
+
+/// Where an inode's entry may begin.
+fn places(ino: u64) -> [usize; WAYS] {
+    let first = ino.wrapping_mul(FACTOR) >> (u64::BITS - BITS);
+    std::array::from_fn(|way| HEAD_WORDS + (first as usize + way) * ENTRY_WORDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inode(ino: u64) -> Inode {
+        Inode { dev: 5, ino }
+    }
+
+    fn owned(uid: u32) -> Shown {
+        Shown { uid: Some(uid), gid: Some(uid), mode: Some(0o104_711), if_quiet: false }
+    }
+
+    /// The words of an inode's entry.
+    fn entry(slate: &Slate, ino: u64) -> Option<[u64; ENTRY_WORDS]> {
+        let place = places(ino).into_iter().find(|&place| slate.holds(place, inode(ino)))?;
+        Some(std::array::from_fn(|word| slate.word(place + word).load(Ordering::Relaxed)))
+    }
+
+    #[test]
+    fn an_entry_says_what_was_answered_until_it_is_taken_away() {
+        let Some(slate) = Slate::make() else { return };
+        slate.enter(inode(7), Ctime(9), || Some(owned(33)));
+        let what = u64::from(SHOWS_UID | SHOWS_GID | SHOWS_MODE | 0o4711) << 32 | 5;
+        assert_eq!(entry(&slate, 7), Some([7, 9, what, 33 << 32 | 33]));
+        slate.enter(inode(7), Ctime(10), || Some(Shown { if_quiet: true, ..Shown::default() }));
+        assert_eq!(entry(&slate, 7), Some([7, 10, u64::from(IF_QUIET) << 32 | 5, 0]));
+        slate.change_of(inode(7), || ());
+        assert_eq!(entry(&slate, 7), None);
+        slate.enter(inode(7), Ctime(9), || None);
+        assert_eq!(entry(&slate, 7), None);
+    }
+
+    #[test]
+    fn what_an_entry_cannot_say_is_not_entered() {
+        let (kernel, view) = (Kernel { uid: 0, gid: 0, mode: 0o100_644 }, View::of_root_alone());
+        let shown = |fact| Shown::of(kernel, &view, Some(fact), false);
+        assert_eq!(shown(Fact { mode: Some(0o644), ..Fact::default() }), Some(Shown::default()));
+        assert_eq!(shown(Fact { flags: 0x10, ..Fact::default() }), None);
+    }
+
+    #[test]
+    fn there_is_room_for_every_inode_that_comes() {
+        let Some(slate) = Slate::make() else { return };
+        for ino in 1..1 << (BITS + 1) {
+            slate.enter(inode(ino), Ctime(9), || Some(owned(33)));
+            assert!(entry(&slate, ino).is_some(), "{ino}");
+        }
+        slate.wipe();
+        assert!((1..1 << (BITS + 1)).all(|ino| entry(&slate, ino).is_none()));
+    }
+}

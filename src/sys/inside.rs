@@ -1,0 +1,157 @@
+//! What runs inside tracees, and the memory they read it and what they may know from.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicU64;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::{Errno, Result};
+
+/// Where in the code page a word stands that is not zero where it is closed, and one that is not where somebody is not
+/// root.
+pub const CLOSED: u64 = 0;
+/// See [`CLOSED`].
+pub const OTHERS: u64 = 8;
+/// Where there is room for thunks.
+pub const THUNKS: usize = 3072;
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
+/// Words before the entries of the slate: a page of them.
+pub const HEAD_WORDS: usize = PAGE / 8;
+/// The slate has two to the power of so many places for entries.
+pub const BITS: u32 = 17;
+/// An inode's entry is in one of so many places that follow each other.
+pub const WAYS: usize = 4;
+/// Words of an entry.
+pub const ENTRY_WORDS: usize = 4;
+/// By what an inode number is multiplied; the first [`BITS`] bits are its first place.
+pub const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Words of the slate.
+pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
+
+#[cfg(target_arch = "x86_64")]
+mod code {
+    use super::{BITS, FACTOR, THUNKS, WAYS};
+
+    std::arch::global_asm!(
+        include_str!("inside.s"),
+        bits = const BITS,
+        ways = const WAYS,
+        factor = const FACTOR as i64,
+        thunks = const THUNKS,
+        mark = const crate::abi::MARK,
+    );
+
+    macro_rules! entries {
+        ($($number:pat => $entry:ident,)*) => {
+            unsafe extern "C" {
+                static remainroot_inside_begin: [u8; 0];
+                static remainroot_inside_end: [u8; 0];
+                $(static $entry: [u8; 0];)*
+            }
+
+            /// Where in the code calls of this number are answered; `None` where they are not.
+            pub fn entry(number: u32) -> Option<usize> {
+                let entry = match number {
+                    $($number => &raw const $entry,)*
+                    _ => return None,
+                };
+                Some(entry.addr() - (&raw const remainroot_inside_begin).addr())
+            }
+        };
+    }
+
+    entries! {
+        2 => remainroot_inside_open,
+        4..=6 => remainroot_inside_stat,
+        83 => remainroot_inside_mkdir,
+        88 => remainroot_inside_symlink,
+        90 => remainroot_inside_chmod,
+        91 => remainroot_inside_fchmod,
+        92 => remainroot_inside_chown,
+        93 => remainroot_inside_fchown,
+        94 => remainroot_inside_lchown,
+        257 => remainroot_inside_openat,
+        258 => remainroot_inside_mkdirat,
+        260 => remainroot_inside_fchownat,
+        262 => remainroot_inside_newfstatat,
+        266 => remainroot_inside_symlinkat,
+        268 => remainroot_inside_fchmodat,
+        280 => remainroot_inside_utimensat,
+        332 => remainroot_inside_statx,
+    }
+
+    /// The code.
+    pub fn bytes() -> &'static [u8] {
+        let (begin, end) = (&raw const remainroot_inside_begin, &raw const remainroot_inside_end);
+        // SAFETY: the assembler puts one after the other, with the code in between, which nobody changes.
+        unsafe { std::slice::from_raw_parts(begin.cast(), end.addr() - begin.addr()) }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod code {
+    pub fn bytes() -> &'static [u8] {
+        &[]
+    }
+
+    pub fn entry(_number: u32) -> Option<usize> {
+        None
+    }
+}
+
+pub use code::entry;
+
+/// A file of memory that begins with the code, and goes on with the slate.
+#[derive(Debug)]
+pub struct Inside {
+    file: File,
+    words: &'static [AtomicU64],
+}
+
+impl Inside {
+    /// Makes it and maps the slate for the rest of the process's life. Nobody else can write it.
+    ///
+    /// # Errors
+    /// `ENOSYS` where there is no code for this machine; what memfd_create(2), pwrite(2) and mmap(2) gave.
+    pub fn make() -> Result<Inside> {
+        let code = code::bytes();
+        if code.is_empty() {
+            return Err(Errno::ENOSYS);
+        }
+        let file = memfd_create(c"remainroot", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let file = File::from(file);
+        let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+        file.set_len(Inside::LENGTH as u64).map_err(failed)?;
+        file.write_all_at(code, 0).map_err(failed)?;
+        let (protection, length) = (libc::PROT_READ | libc::PROT_WRITE, WORDS * 8);
+        let (fd, offset) = (file.as_raw_fd(), PAGE as libc::off_t);
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
+        let page =
+            unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, offset) };
+        if page == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let seals = SealFlag::F_SEAL_FUTURE_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals | SealFlag::F_SEAL_SEAL))?;
+        // SAFETY: the mapping is page-aligned, as long as the slice, and never unmapped, nor does the file shrink.
+        let words = unsafe { std::slice::from_raw_parts(page.cast::<AtomicU64>(), WORDS) };
+        Ok(Inside { file, words })
+    }
+
+    /// Bytes of the file.
+    pub const LENGTH: usize = PAGE + (WORDS * 8).next_multiple_of(PAGE);
+
+    /// The slate.
+    pub fn words(&self) -> &'static [AtomicU64] {
+        self.words
+    }
+
+    /// The file.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
