@@ -53,7 +53,9 @@
 //! structure. Where that might be another inode, in `/proc` or past another root's edge, the kernel runs the
 //! stat and the exit stop writes to the guest's buffer what differs (`Verdict::Amend`). A process that goes on
 //! looking is made to load a filter that tells a listener instead (seccomp_unotify(2)): the same handler answers,
-//! in another thread, and nothing stops (`worker/listener.rs`).
+//! in another thread, and nothing stops (`worker/listener.rs`). Where it looks by a call site as C libraries have them it
+//! is not even told: the site is led to code that makes the call in the task itself, past the filter, and corrects what
+//! the kernel says from a table that the tracer shares with it (`worker/inside.rs`, `ownership/slate.rs`).
 //!
 //! An open of what mknod made goes a third: once there is a device anywhere, or may be one of an earlier run,
 //! opens stop that might meet one (`syscalls/nodes.rs`); the worker looks at what the path names and lets the
@@ -92,9 +94,13 @@
 //! that wait in turn cost no more than one. What each step saved there, of 840,000 stops of the main job: the listener
 //! 355,000, and a trial before the identity stage (apt becomes another user for ten calls) 70,000.
 //!
-//! *What is left.* An answer inside the process would save the round trip and the copies: a table of facts that it
-//! shares with the tracer, read by code of ours at an address from which the filter lets calls pass. A signal cannot lead
-//! there, since a traced task stops at every signal: it takes calls that are rewritten where they stand.
+//! *Inside.* A stat that the process answers itself takes 1.0 µs where the kernel's own takes 0.87: 1.15 times, the same
+//! for what was given away and what was not. The first look at an inode that nobody knows adds a list of its attributes
+//! and a second stat, which tells that it did not change meanwhile. A signal cannot lead into such code, since a traced
+//! task stops at every signal: calls are rewritten where they stand, the five bytes of `mov eax, NUMBER` before a
+//! `syscall`. To move in costs half a dozen injected calls, so a process does after 12 looks, and those that it forks
+//! have it. The code must not be told by its address: the filter would look at the instruction pointer of every call;
+//! an argument that the call does not have is looked at only where the call may stop.
 #![cfg_attr(not(test), warn(clippy::all))]
 
 pub mod abi;

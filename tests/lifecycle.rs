@@ -173,6 +173,13 @@ fn signals_reach_a_process_in_its_first_moment() {
 }
 
 #[test]
+fn a_process_that_is_killed_while_its_leader_executes_a_call_of_ours_ends() {
+    let Some(guest) = Guest::new("leaving") else { return };
+    let output = Run::new(How::Remainroot, [&guest.program]).output();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("ended: 400\n", ""), "{output:?}");
+}
+
+#[test]
 fn at_the_limit_of_tasks_or_memory_everybody_born_is_answered() {
     let Some(guest) = Guest::new("crowd") else { return };
     let program = remainroot().to_str().expect("the path is text");

@@ -9,9 +9,9 @@
 use std::marker::PhantomData;
 
 use super::failure::{Lost, Traced, TracerError, traced};
-use super::placement;
 use super::registers::{self, NO_SYSCALL, NUMBER_OFFSET, RESULT_OFFSET};
 use super::stop::{Report, Stop, SyscallStop, decode};
+use super::{placement, waiting};
 use crate::abi::{Abi, Call};
 use crate::sys::ptrace::{Registers, cont, syscall};
 use crate::sys::sched::CpuSet;
@@ -280,7 +280,7 @@ impl Intercepted {
         for _ in 0..100 {
             self.narrow();
             traced("resuming", tid, request(tid, 0))?;
-            let status = traced("waiting", tid, sys::wait::one(tid))?;
+            let status = traced("waiting", tid, waiting::next_of(tid))?;
             match decode(tid, status) {
                 Report::Ended(..) => return Err(Lost::Gone),
                 Report::Stopped(stop) if expected(&stop) => return Ok(()),

@@ -14,6 +14,7 @@ mod parked;
 mod placement;
 mod registers;
 mod stop;
+mod waiting;
 
 pub use failure::{Lost, Traced, TracerError};
 pub use intercepted::{Entry, Intercepted, Suspended};
@@ -21,6 +22,7 @@ pub use parked::{Parked, park};
 pub use placement::{follow, home, set_home, widen_born};
 pub use registers::stack_pointer;
 pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};
+pub use waiting::{next, poll};
 
 use crate::sys;
 

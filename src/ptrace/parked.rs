@@ -8,7 +8,7 @@
 use super::failure::{Traced, traced};
 use super::registers;
 use super::stop::{Report, Stop, SyscallStop, decode};
-use super::{Lost, placement};
+use super::{Lost, placement, waiting};
 use crate::abi::{Abi, Numbers};
 use crate::sys::ptrace::Registers;
 use crate::sys::{self, Tid};
@@ -59,7 +59,7 @@ impl Parked {
         let tid = self.tid;
         traced("attaching", tid, sys::ptrace::seize(tid, options))?;
         traced("interrupting", tid, sys::ptrace::interrupt(tid))?;
-        let status = traced("waiting", tid, sys::wait::one(tid))?;
+        let status = traced("waiting", tid, waiting::next_of(tid))?;
         let Report::Stopped(stop) = decode(tid, status) else { return Err(Lost::Gone) };
         traced("writing the registers", tid, sys::ptrace::set_registers(tid, &self.registers))?;
         traced("restoring the signal mask", tid, sys::ptrace::set_signal_mask(tid, self.mask))?;

@@ -100,6 +100,18 @@ pub fn poll() -> Result<Option<(Tid, i32)>> {
     Errno::result(outcome).map(|tid| (tid != 0).then_some((tid, status)))
 }
 
+/// wait4 for one task of this thread (`__WALL|__WNOTHREAD`), without waiting; `None` when there is nothing to report.
+///
+/// # Errors
+/// `ECHILD` when it is not this thread's, or gone.
+pub fn poll_one(tid: Tid) -> Result<Option<i32>> {
+    let mut status = 0;
+    let options = libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG;
+    // SAFETY: the kernel writes one int to `status`.
+    let outcome = unsafe { libc::waitpid(tid, &raw mut status, options) };
+    Errno::result(outcome).map(|found| (found != 0).then_some(status))
+}
+
 /// waitpid(2) for one task of this thread, `__WALL|__WNOTHREAD`; a wake-up does not end it.
 pub fn one(tid: Tid) -> Result<i32> {
     let mut status = 0;

@@ -125,7 +125,7 @@ impl Worker {
     fn next(&mut self) -> sys::Result<(Tid, i32)> {
         let since = Instant::now();
         while self.last_dead.is_some() && !self.unannounced.is_empty() {
-            if let Some(report) = sys::wait::poll()? {
+            if let Some(report) = ptrace::poll()? {
                 return Ok(report);
             }
             if self.handle.flag.load(Ordering::SeqCst) != 0 {
@@ -134,7 +134,7 @@ impl Worker {
             self.adopt_overdue();
             std::thread::sleep(since.elapsed().clamp(Duration::from_micros(20), Duration::from_millis(5)));
         }
-        sys::wait::any(&self.handle.flag)
+        ptrace::next(&self.handle.flag)
     }
 
     /// Reads the messages that a wake-up announced.

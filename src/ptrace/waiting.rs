@@ -1,0 +1,56 @@
+//! Waiting for the calling thread's tracees: for any, or for one whose next stop is wanted now.
+//!
+//! Who waits for one takes the reports of the others too, and keeps them. It must: the end of a thread group's leader is
+//! reported only when its other threads have been reaped, so that who waits for a leader alone waits for ever once
+//! the whole group is killed.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicU32;
+
+use crate::sys::{self, Errno, Tid, wait};
+
+/// A task and its wait status.
+type Status = (Tid, i32);
+
+thread_local! {
+    /// What was reported while one was waited for, in its order.
+    static KEPT: RefCell<VecDeque<Status>> = const { RefCell::new(VecDeque::new()) };
+}
+
+fn kept() -> Option<Status> {
+    KEPT.with_borrow_mut(VecDeque::pop_front)
+}
+
+/// The next report of any tracee.
+///
+/// # Errors
+/// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
+pub fn next(flag: &AtomicU32) -> sys::Result<Status> {
+    kept().map_or_else(|| wait::any(flag), Ok)
+}
+
+/// The same without waiting; `None` when there is nothing to report.
+///
+/// # Errors
+/// `ECHILD` when it has no tracee left.
+pub fn poll() -> sys::Result<Option<Status>> {
+    kept().map_or_else(wait::poll, |status| Ok(Some(status)))
+}
+
+/// The next status of a task that runs.
+pub(super) fn next_of(tid: Tid) -> sys::Result<i32> {
+    let never = AtomicU32::new(0);
+    loop {
+        match wait::any(&never) {
+            Ok((reported, status)) if reported == tid => return Ok(status),
+            Ok(other) => KEPT.with_borrow_mut(|kept| kept.push_back(other)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        // It may be gone without a report.
+        if let Some(status) = wait::poll_one(tid)? {
+            return Ok(status);
+        }
+    }
+}
