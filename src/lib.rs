@@ -99,7 +99,9 @@
 //! and a second stat, which tells that it did not change meanwhile. A signal cannot lead into such code, since a traced
 //! task stops at every signal: calls are rewritten where they stand, the five bytes of `mov eax, NUMBER` before a
 //! `syscall`. To move in costs half a dozen injected calls, so a process does after 12 looks, and those that it forks
-//! have it. The code must not be told by its address: the filter would look at the instruction pointer of every call;
+//! have it. An inode that bears an attribute is still the listener's at its first look, which takes 40 µs with the home
+//! read: `find` over 20,000 files of 50 owners in a new run takes 18 times as long as natively, as before. Code that reads
+//! and decodes `user.rootlesscontainers` itself, a call more, would spare that. The code must not be told by its address: the filter would look at the instruction pointer of every call;
 //! an argument that the call does not have is looked at only where the call may stop.
 #![cfg_attr(not(test), warn(clippy::all))]
 
