@@ -90,6 +90,23 @@ nothing:
     jne slow
     .endm
 
+    # Undoes it but for rcx and the flags, which stay on the stack.
+    .macro restore
+    mov rsp, rbp
+    pop r8
+    pop r10
+    pop rdx
+    pop rsi
+    pop rdi
+    pop r9
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    pop rbp
+    .endm
+
     # Device number, inode number and change time of a struct stat to r15d, r13 and r14, its mode to eax.
     .macro identify_stat
     mov r15d, [rbx]
@@ -592,19 +609,7 @@ change:
     jz go
 
 slow:
-    mov rsp, rbp
-    pop r8
-    pop r10
-    pop rdx
-    pop rsi
-    pop rdi
-    pop r9
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbx
-    pop rbp
+    restore
     popfq
     pop rcx
     mov eax, [rcx + 8]
@@ -614,19 +619,7 @@ slow:
 
 # The result is in rax.
 done:
-    mov rsp, rbp
-    pop r8
-    pop r10
-    pop rdx
-    pop rsi
-    pop rdi
-    pop r9
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbx
-    pop rbp
+    restore
     mov r11, [rsp]
     popfq
     pop rcx
