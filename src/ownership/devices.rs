@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
+use super::Slate;
+
 /// Where devices stand, below a root, that processes read and that read otherwise than an empty file.
 pub const READABLE: [&CStr; 6] =
     [c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty", c"/dev/console"];
@@ -33,9 +35,12 @@ impl Devices {
     }
 
     /// There may be some that this run has not met.
-    pub(super) fn expect(&self) {
+    pub(super) fn expect(&self, slate: Option<&Slate>) {
         self.unknown.store(true, Ordering::Release);
         self.any.store(true, Ordering::Release);
+        if let Some(slate) = slate {
+            slate.expect_devices();
+        }
     }
 
     /// Whether there may be any.
@@ -54,10 +59,23 @@ impl Devices {
     }
 
     /// The inode with this number is one.
-    pub(super) fn note(&self, ino: u64) {
+    pub(super) fn note(&self, ino: u64, slate: Option<&Slate>) {
         self.any.store(true, Ordering::Release);
         if !self.numbers.read().contains(&ino) {
             self.numbers.write().insert(ino);
+        }
+        if let Some(slate) = slate {
+            slate.note_device(ino);
+        }
+    }
+
+    /// Has a new slate, which all can see by now, say the same.
+    pub(super) fn tell(&self, slate: &Slate) {
+        if self.unknown.load(Ordering::Acquire) {
+            slate.expect_devices();
+        }
+        for &ino in self.numbers.read().iter() {
+            slate.note_device(ino);
         }
     }
 }

@@ -382,15 +382,23 @@ impl Lasting {
         self.leave(inode, |traffic| traffic.readers = traffic.readers.saturating_sub(1));
     }
 
-    pub(super) fn begin_writing(&self, inode: Inode) {
-        let mut traffic = self.traffic.lock();
-        let traffic = traffic.entry(inode).or_default();
+    /// Somebody is about to change what is known of the inode, and to write that home. `tell` gets to know how many do.
+    pub(super) fn begin_writing(&self, inode: Inode, tell: impl FnOnce(u64)) {
+        let mut all = self.traffic.lock();
+        let traffic = all.entry(inode).or_default();
         traffic.writers += 1;
         traffic.stale = true;
+        tell(writers(&all));
     }
 
-    pub(super) fn end_writing(&self, inode: Inode) {
+    pub(super) fn end_writing(&self, inode: Inode, tell: impl FnOnce(u64)) {
         self.leave(inode, |traffic| traffic.writers = traffic.writers.saturating_sub(1));
+        self.tell_writers(tell);
+    }
+
+    /// `tell` gets to know how many write homes.
+    pub(super) fn tell_writers(&self, tell: impl FnOnce(u64)) {
+        tell(writers(&self.traffic.lock()));
     }
 
     fn leave(&self, inode: Inode, leave: impl FnOnce(&mut Traffic)) {
@@ -446,6 +454,11 @@ impl Lasting {
     pub(super) fn is_homeless(&self, identity: Identity) -> bool {
         self.homeless.read().get(&identity.inode()) == Some(&identity.birth)
     }
+}
+
+/// How many write homes.
+fn writers(all: &HashMap<Inode, Traffic>) -> u64 {
+    all.values().map(|traffic| u64::from(traffic.writers)).sum()
 }
 
 #[cfg(test)]

@@ -309,7 +309,7 @@ impl Ownership {
             None => put(),
         };
         if fact.device.is_some() {
-            self.devices.note(identity.ino);
+            self.devices.note(identity.ino, self.slate());
         }
         fact
     }
@@ -317,7 +317,7 @@ impl Ownership {
     /// Somebody is about to change what is known of the inode and to write it home.
     pub fn begin_writing(&self, inode: Inode) {
         if let Some(lasting) = &self.lasting {
-            lasting.begin_writing(inode);
+            lasting.begin_writing(inode, |writers| self.note_writers(writers));
         }
     }
 
@@ -346,7 +346,7 @@ impl Ownership {
         }
         let found = self.lasting.as_ref().map_or(Evidence::Nothing, Lasting::finds_evidence);
         if found == Evidence::Devices {
-            self.devices.expect();
+            self.devices.expect(self.slate());
         }
         found
     }
@@ -354,7 +354,7 @@ impl Ownership {
     /// It stands there.
     pub fn end_writing(&self, inode: Inode) {
         if let Some(lasting) = &self.lasting {
-            lasting.end_writing(inode);
+            lasting.end_writing(inode, |writers| self.note_writers(writers));
         }
     }
 

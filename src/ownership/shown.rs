@@ -23,15 +23,29 @@ impl Ownership {
         if !is_plain || lists || !is_read {
             return None;
         }
-        let make = || {
-            let slate = Slate::make()?;
+        let mut is_new = false;
+        let slate = self.slate.get_or_init(|| {
+            is_new = true;
+            Slate::make()
+        });
+        let slate = slate.as_ref()?;
+        if is_new {
             let almighty = [Cap::CHOWN, Cap::FOWNER, Cap::FSETID, Cap::DAC_OVERRIDE];
             let is_almighty =
                 view.initial.fsuid == Uid::ROOT && almighty.iter().all(|&cap| view.initial.has(cap));
+            if let Some(lasting) = &self.lasting {
+                lasting.tell_writers(|writers| slate.note_writers(writers));
+            }
+            self.devices.tell(slate);
             slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty);
-            Some(slate)
-        };
-        self.slate.get_or_init(make).as_ref()
+        }
+        Some(slate)
+    }
+
+    pub(super) fn note_writers(&self, count: u64) {
+        if let Some(slate) = self.slate() {
+            slate.note_writers(count);
+        }
     }
 
     pub(super) fn close_slate(&self) {

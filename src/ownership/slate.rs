@@ -6,7 +6,8 @@
 //! A reader compares the number of changes before and after, which is odd meanwhile, so it never takes half an entry for
 //! a whole one. What is written beside inodes another run may change without a trace on the inode: an entry about what
 //! can bear nothing, or is not ours to write to, says so, and counts only as long as the slate is *quiet*: nothing is
-//! known that stands elsewhere than on its inode. Then an inode without attributes needs no entry at all.
+//! known that stands elsewhere than on its inode. Then no inode needs an entry: what its attributes say is all, but while
+//! somebody has changed what memory says, and not what stands on the inode.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -15,11 +16,12 @@ use parking_lot::Mutex;
 use super::{Attributes, Fact, Inode, Kernel, Times};
 use crate::abi::stat::{Ctime, PERMISSIONS};
 use crate::cred::View;
-use crate::sys::inside::{BITS, ENTRY_WORDS, FACTOR, HEAD_WORDS, Inside, WAYS};
+use crate::sys::inside::{BITS, DEVICE_BITS, DEVICE_WORDS, ENTRY_WORDS, FACTOR, HEAD_WORDS, Inside, WAYS};
 
-/// Where in the head the number of changes stands, and the state.
+/// Where in the head the number of changes stands, the state, and how many inodes' homes are being written.
 const SEQUENCE: usize = 0;
 const STATE: usize = 1;
+const WRITERS: usize = 2;
 /// State: it may be read.
 const ENABLED: u64 = 1;
 /// State: it is quiet.
@@ -91,6 +93,25 @@ impl Slate {
     pub(super) fn disturb(&self) {
         if self.word(STATE).load(Ordering::Acquire) & QUIET != 0 {
             self.set(|state| state & !QUIET);
+        }
+    }
+
+    /// So many inodes' homes are being written: what stands there may not be what memory says already.
+    pub(super) fn note_writers(&self, count: u64) {
+        self.word(WRITERS).store(count, Ordering::SeqCst);
+    }
+
+    /// An inode with this number may stand for a device.
+    pub(super) fn note_device(&self, ino: u64) {
+        let bit = ino.wrapping_mul(FACTOR) >> (u64::BITS - DEVICE_BITS);
+        let word = DEVICE_WORDS.start + (bit / u64::from(u64::BITS)) as usize;
+        self.word(word).fetch_or(1 << (bit % u64::from(u64::BITS)), Ordering::SeqCst);
+    }
+
+    /// Every inode may.
+    pub(super) fn expect_devices(&self) {
+        for word in DEVICE_WORDS {
+            self.word(word).store(u64::MAX, Ordering::SeqCst);
         }
     }
 

@@ -3,9 +3,10 @@
 
 use super::instruction::{
     AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
+    upper,
 };
 use crate::abi::{Abi, Errno, MARK};
-use crate::syscalls::{Operation, ROOT_OR_NONE, Stage, Test, UNUSED};
+use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Test};
 
 /// `SECCOMP_RET_TRACE`.
 pub const RET_TRACE: u32 = 0x7ff0_0000;
@@ -58,9 +59,13 @@ fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
             _ => RET_TRACE | (index as u32 & 0xffff),
         });
         let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
-        let unless_marked =
-            |block| after(LOAD, argument(UNUSED), branch(JUMP_EQUAL, MARK, answer(RET_ALLOW), block));
-        let block = if operation.may_be_marked { unless_marked(block) } else { block };
+        let block = match operation.room {
+            Some(Room { arg, upper: is_upper }) => {
+                let half = if is_upper { upper(arg) } else { argument(arg) };
+                after(LOAD, half, branch(JUMP_EQUAL, MARK, answer(RET_ALLOW), block))
+            }
+            None => block,
+        };
         Some(Leaf { first, block })
     };
     let mut stops: Vec<Leaf> = table.iter().enumerate().filter_map(stopping).collect();

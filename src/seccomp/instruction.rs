@@ -39,6 +39,11 @@ pub const fn argument(index: u8) -> u32 {
     16 + 8 * index as u32
 }
 
+/// Offset of its upper half.
+pub const fn upper(index: u8) -> u32 {
+    argument(index) + 4
+}
+
 impl Instruction {
     /// An instruction without jump targets.
     pub const fn plain(code: u16, k: u32) -> Instruction {

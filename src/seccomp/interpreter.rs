@@ -2,6 +2,7 @@
 
 use super::instruction::{
     AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
+    upper,
 };
 
 /// What came of a run.
@@ -29,8 +30,9 @@ pub fn run(program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> 
             LOAD if at.k == ARCH => accumulator = arch,
             LOAD => {
                 constant = false;
-                let index = (0..6u8).find(|&index| argument(index) == at.k)?;
-                accumulator = *args.get(usize::from(index))? as u32;
+                let index = (0..6u8).find(|&index| [argument(index), upper(index)].contains(&at.k))?;
+                let shift = if at.k == argument(index) { 0 } else { u32::BITS };
+                accumulator = (*args.get(usize::from(index))? >> shift) as u32;
             }
             AND => accumulator &= at.k,
             JUMP => pc += at.k as usize,

@@ -6,10 +6,10 @@ use super::compile::{NONE, RET_ALLOW, RET_ERRNO, RET_TRACE, RET_USER_NOTIF, X32_
 use super::interpreter::run;
 use super::{ABIS, Instruction, MAX_INSTRUCTIONS, bytes, compile, program};
 use crate::abi::{Abi, MARK, Numbers};
-use crate::syscalls::{Guest, Operation, SCRATCH_BYTES, Stage, Stages, TABLE, Test, Verdict};
+use crate::syscalls::{Guest, Operation, Room, SCRATCH_BYTES, Stage, Stages, TABLE, Test, Verdict};
 
 /// Argument values next to every edge a test knows.
-const EDGES: [u64; 17] = [
+const EDGES: [u64; 18] = [
     0,
     1,
     0x12,
@@ -27,6 +27,7 @@ const EDGES: [u64; 17] = [
     0o301,
     MARK as u64,
     (MARK as u64) | 7 << 32,
+    7 | (MARK as u64) << 32,
 ];
 
 fn nothing(_: &mut dyn Guest) -> Verdict {
@@ -45,6 +46,9 @@ const TESTS: [Test; 10] = [
     Test::AllBits { arg: 5, mask: 1 },
     Test::ToRoot { ids: 1 },
 ];
+
+const ROOMS: [Option<Room>; 5] =
+    [Some(Room { arg: 5, upper: false }), None, None, Some(Room { arg: 2, upper: true }), None];
 
 const STOPS: [&[(Stage, Test)]; 12] = [
     &[(Stage::Base, TESTS[0])],
@@ -68,7 +72,7 @@ fn sample(numbers: impl IntoIterator<Item = u32>) -> Vec<Operation> {
         numbers: Numbers { x86_64: Some(number), i386: Some(number ^ 1), aarch64: Some(number ^ 2) },
         handler: nothing,
         stops: STOPS[index % STOPS.len()],
-        may_be_marked: index % 3 == 0,
+        room: ROOMS[index % ROOMS.len()],
     };
     numbers.into_iter().enumerate().map(row).collect()
 }
@@ -85,15 +89,18 @@ fn defined(table: &[Operation], stage: Stage, abi: Abi, number: u32, args: &[u64
         .filter(|stop| stop.0 == stage)
         .map(|stop| stop.1)
         .collect();
-    let may_be_marked = row.is_some_and(|row| table[row].may_be_marked);
-    let marked = may_be_marked && args[5] as u32 == MARK;
+    let room = row.and_then(|row| table[row].room);
+    let marked = room.is_some_and(|Room { arg, upper }| {
+        let half = args[usize::from(arg)] >> if upper { 32 } else { 0 };
+        half as u32 == MARK
+    });
     let stops = !marked && tests.iter().any(|test| test.matches(args));
     let action = match row {
         Some(_) if Stages::LISTENING.contains(stage) && stops => RET_USER_NOTIF,
         Some(row) if stops => RET_TRACE | row as u32,
         _ => RET_ALLOW,
     };
-    (action, tests.is_empty() || tests.first() == Some(&Test::Always) && !may_be_marked)
+    (action, tests.is_empty() || tests.first() == Some(&Test::Always) && room.is_none())
 }
 
 fn agree(table: &[Operation], program: &[Instruction], stage: Stage, abi: Abi, number: u32, args: &[u64; 6]) {

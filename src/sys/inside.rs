@@ -10,17 +10,23 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{Errno, Result};
 
-/// Where in the code page a word stands that is not zero where it is closed, and one that is not where somebody is not
+/// Where in the first page a word stands that is not zero where it is closed, and one that is not where somebody is not
 /// root.
 pub const CLOSED: u64 = 0;
 /// See [`CLOSED`].
 pub const OTHERS: u64 = 8;
-/// Where there is room for thunks.
-pub const THUNKS: usize = 3072;
+/// Where in it there is room for thunks, up to its end.
+pub const THUNKS: usize = 64;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
+/// Bytes that are executed: that page, and one of code.
+pub const CODE: usize = 2 * PAGE;
 /// Words before the entries of the slate: a page of them.
 pub const HEAD_WORDS: usize = PAGE / 8;
+/// Words of the head where bits stand of inode numbers that may stand for devices: its second half.
+pub const DEVICE_WORDS: std::ops::Range<usize> = HEAD_WORDS / 2..HEAD_WORDS;
+/// There are two to the power of so many.
+pub const DEVICE_BITS: u32 = (DEVICE_WORDS.end - DEVICE_WORDS.start).ilog2() + u64::BITS.ilog2();
 /// The slate has two to the power of so many places for entries.
 pub const BITS: u32 = 17;
 /// An inode's entry is in one of so many places that follow each other.
@@ -34,14 +40,16 @@ pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
 #[cfg(target_arch = "x86_64")]
 mod code {
-    use super::{BITS, FACTOR, THUNKS, WAYS};
+    use super::{BITS, CODE, DEVICE_BITS, FACTOR, PAGE, WAYS};
 
     std::arch::global_asm!(
         include_str!("inside.s"),
         bits = const BITS,
         ways = const WAYS,
         factor = const FACTOR as i64,
-        thunks = const THUNKS,
+        device_bits = const DEVICE_BITS,
+        page = const PAGE,
+        code = const CODE,
         mark = const crate::abi::MARK,
     );
 
@@ -74,6 +82,7 @@ mod code {
         92 => remainroot_inside_chown,
         93 => remainroot_inside_fchown,
         94 => remainroot_inside_lchown,
+        217 => remainroot_inside_getdents64,
         257 => remainroot_inside_openat,
         258 => remainroot_inside_mkdirat,
         260 => remainroot_inside_fchownat,
@@ -128,7 +137,7 @@ impl Inside {
         file.set_len(Inside::LENGTH as u64).map_err(failed)?;
         file.write_all_at(code, 0).map_err(failed)?;
         let (protection, length) = (libc::PROT_READ | libc::PROT_WRITE, WORDS * 8);
-        let (fd, offset) = (file.as_raw_fd(), PAGE as libc::off_t);
+        let (fd, offset) = (file.as_raw_fd(), CODE as libc::off_t);
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
         let page =
             unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, offset) };
@@ -143,7 +152,7 @@ impl Inside {
     }
 
     /// Bytes of the file.
-    pub const LENGTH: usize = PAGE + (WORDS * 8).next_multiple_of(PAGE);
+    pub const LENGTH: usize = CODE + (WORDS * 8).next_multiple_of(PAGE);
 
     /// The slate.
     pub fn words(&self) -> &'static [AtomicU64] {

@@ -1,4 +1,5 @@
-# What runs inside a tracee, see worker/inside.rs: one page, followed by the pages of the slate (ownership/slate.rs).
+# What runs inside a tracee, see worker/inside.rs: a page of its own with words and thunks, a page of code, and the pages
+# of the slate (ownership/slate.rs).
 #
 # A call site `mov eax, NUMBER; syscall` begins with a jump to a thunk instead, which leads here with the address of its
 # two words in rcx: where the site's `syscall` stands, and NUMBER. The kernel makes the very call, marked so that no
@@ -14,18 +15,27 @@
     .globl remainroot_inside_open, remainroot_inside_openat, remainroot_inside_mkdir, remainroot_inside_mkdirat
     .globl remainroot_inside_symlink, remainroot_inside_symlinkat, remainroot_inside_chown, remainroot_inside_lchown
     .globl remainroot_inside_fchown, remainroot_inside_fchownat, remainroot_inside_chmod, remainroot_inside_fchmod
-    .globl remainroot_inside_fchmodat, remainroot_inside_utimensat
+    .globl remainroot_inside_fchmodat, remainroot_inside_utimensat, remainroot_inside_getdents64
 remainroot_inside_begin:
 closed:
     .quad 0                             # not zero: the sites' own calls are to be made
 others:
     .quad 0                             # not zero: somebody here is not root
+    .org remainroot_inside_begin + {page}
+
 nothing:
-    .quad 0                             # an empty path
+    .byte 0                             # an empty path
+owner:
+    .asciz "user.rootlesscontainers"
+    .set OWNER_NAME, 24                 # its bytes
+owner_and_mode:
+    .asciz "user.containers.override_stat"
 
     # The slate and its state.
-    .set SLATE, remainroot_inside_begin + 4096
+    .set SLATE, remainroot_inside_begin + {code}
     .set STATE, 8
+    .set WRITERS, 16
+    .set DEVICES, 2048
     .set ENTRIES, 4096
     .set ENABLED, 1
     .set QUIET, 2
@@ -45,6 +55,14 @@ nothing:
     # Room below them: a struct stat, and a path before that.
     .set ROOM, 512
     .set LONGEST, 256
+    # Below the registers while attributes are read: struct xattr_args, and the values of two.
+    .set VALUE, 0
+    .set VALUE_SIZE, 8
+    .set OWNER, 16
+    .set OWNER_SIZE, 16
+    .set LINE, 32
+    .set LINE_SIZE, 40
+    .set VALUES, 80
     # In struct stat.
     .set MODE, 24
     .set UID, 28
@@ -54,14 +72,17 @@ nothing:
     .set MARK, {mark}
     .set AT_FDCWD, -100
     .set NOFOLLOW, 0x100
+    .set NO_AUTOMOUNT, 0x800
     .set EMPTY_PATH, 0x1000
     .set ENOENT, -2
+    .set ENODATA, -61
     .set EOPNOTSUPP, -95
     .set S_IFMT, 0xf000
     .set S_IFREG, 0x8000
     .set S_IFDIR, 0x4000
     .set S_IFLNK, 0xa000
     .set S_ISGID, 0x400
+    .set DT_REG, 8
     .set SET_ID, 0xc00
     .set O_CREAT, 0x40
     .set O_EXCL, 0x80
@@ -172,43 +193,42 @@ nothing:
     dec ecx
     jnz 2b
 
-    # No entry: it is root's, whose id is the only one that there is, if it bears nothing, nothing is known of any inode
-    # that stands elsewhere, and the kernel says the same of it again.
-    test dword ptr [rdi + STATE], QUIET
-    jz slow
+    # No entry: what it bears says all, and root's is what it does not say, whose id is the only one that there is, if
+    # nothing is known of any inode that stands elsewhere, or is just being changed, and the kernel says the same of it
+    # again.
+    call is_certain
+    xor r8d, r8d
+    mov r10d, SHOWS_UID | SHOWS_GID
     cmp r12d, S_IFLNK
     je 6f
-    call place
-    call list
-    test rax, rax
-    jnz slow
-    mov r10, r13
-    mov r11, r14
-    mov r12d, r15d
+    call borne
+    push r8
     push r10
-    push r11
+    push r13
+    push r14
+    push r15
     call kernel
-    pop r11
-    pop r10
     test eax, eax
     jnz slow
-    mov rdi, r10
+    pop rdx
+    pop rsi
+    pop rdi
     \identify
+    pop r10
+    pop r8
     cmp r13, rdi
     jne slow
-    cmp r14, r11
+    cmp r14, rsi
     jne slow
-    cmp r15d, r12d
+    cmp r15d, edx
     jne slow
 6:
-    mov eax, [rip + SLATE + STATE]
-    and eax, ENABLED | QUIET
-    cmp eax, ENABLED | QUIET
-    jne slow
-    xor eax, eax
-    mov [rbx + \uid], eax
-    mov [rbx + \gid], eax
-    jmp done
+    test dword ptr [rip + SLATE + STATE], ENABLED
+    jz slow
+    test dword ptr [rip + SLATE + STATE], QUIET
+    jz slow
+    mov eax, r10d
+    jmp 7f
 
 4:
     mov eax, [rsi + 20]
@@ -311,6 +331,195 @@ list:
 1:
     ret
 
+# Goes to slow unless what an inode bears is all that is known of it.
+is_certain:
+    mov eax, [rip + SLATE + STATE]
+    and eax, ENABLED | QUIET
+    cmp eax, ENABLED | QUIET
+    jne slow
+    cmp qword ptr [rip + SLATE + WRITERS], 0
+    jne slow
+    ret
+
+# What the attributes of the inode at hand say of it, as an entry would: what to r10d, the ids to r8. Changes rax, rcx, rdx,
+# rsi, rdi, r9 and r11.
+borne:
+    call place
+    call list
+    xor r8d, r8d
+    mov r10d, SHOWS_UID | SHOWS_GID
+    test rax, rax
+    jz 9f
+    js slow
+    sub rsp, VALUES
+    mov r8, rsp
+    push rax
+    lea r10, [rip + owner]
+    lea rax, [r8 + OWNER]
+    mov r9d, OWNER_SIZE
+    call value
+    # Where that is all there is no need to ask for the other.
+    mov rcx, ENODATA
+    cmp qword ptr [rsp], OWNER_NAME
+    mov [rsp], rax
+    jne 1f
+    test rax, rax
+    jns 2f
+1:
+    lea r10, [rip + owner_and_mode]
+    lea rax, [r8 + LINE]
+    mov r9d, LINE_SIZE
+    call value
+    mov rcx, rax
+2:
+    pop rdx
+    mov rsi, rsp
+    xor r8d, r8d
+    mov r10d, SHOWS_UID | SHOWS_GID
+    cmp rcx, ENODATA
+    je 3f
+    test rcx, rcx
+    js slow
+    call line
+3:
+    cmp rdx, ENODATA
+    je 4f
+    test rdx, rdx
+    js slow
+    call message
+4:
+    lea rsp, [rsi + VALUES]
+9:
+    ret
+
+# The value, r9d bytes at most at rax, of the attribute r10 of the inode rdi, rsi, edx; what getxattrat(2) needs for that
+# goes to r8. Marked where that has room, in the half of the flags that does not count.
+value:
+    mov [r8 + VALUE], rax
+    mov [r8 + VALUE_SIZE], r9
+    movabs rax, {mark} << 32
+    or rdx, rax
+    mov r9d, 16
+    mov eax, 464
+    syscall
+    ret
+
+# Reads the protobuf message of ids at [rsi + OWNER], rdx bytes, to r8; those that it leaves are root's.
+message:
+    xor r8d, r8d
+    lea r9, [rsi + OWNER]
+    add rdx, r9
+    cmp r9, rdx
+    je 3f
+    cmp byte ptr [r9], 0x08
+    jne 1f
+    call varint
+    mov r8d, eax
+    cmp r9, rdx
+    je 3f
+1:
+    cmp byte ptr [r9], 0x10
+    jne slow
+    call varint
+    shl rax, 32
+    or r8, rax
+    cmp r9, rdx
+    jne slow
+3:
+    ret
+
+# The varint behind the tag at r9 and before rdx, to eax: an id, or 0 where it says that none is meant. Advances r9.
+varint:
+    xor eax, eax
+    xor ecx, ecx
+1:
+    inc r9
+    cmp r9, rdx
+    jae slow
+    movzx edi, byte ptr [r9]
+    mov r11d, edi
+    and edi, 0x7f
+    shl rdi, cl
+    or rax, rdi
+    add ecx, 7
+    test r11b, 0x80
+    jz 2f
+    cmp ecx, 35
+    jb 1b
+    jmp slow
+2:
+    inc r9
+    mov ecx, 0xffffffff
+    cmp rax, rcx
+    ja slow
+    jne 3f
+    xor eax, eax
+3:
+    ret
+
+# Reads the line uid:gid:mode[:type] at [rsi + LINE], rcx bytes, to r8 and r10d.
+line:
+    lea r9, [rsi + LINE]
+    add rcx, r9
+    mov edi, 10
+    call number
+    mov r8, rax
+    call number
+    shl rax, 32
+    or r8, rax
+    mov edi, 8
+    call number
+    and eax, 0xfff
+    or eax, SHOWS_MODE
+    or r10d, eax
+    # A regular file or a directory.
+    sub rcx, r9
+    cmp rcx, -1
+    je 1f
+    mov eax, [r9]
+    cmp rcx, 3
+    je 2f
+    cmp rcx, 4
+    jne slow
+    cmp eax, 'f' | 'i' << 8 | 'l' << 16 | 'e' << 24
+    jne slow
+1:
+    ret
+2:
+    and eax, 0xffffff
+    cmp eax, 'd' | 'i' << 8 | 'r' << 16
+    jne slow
+    ret
+
+# The number to the base edi at r9, before a colon or the end at rcx, to rax: less than 0xffffffff. Advances r9 beyond the
+# colon, or the end.
+number:
+    xor eax, eax
+    cmp r9, rcx
+    jae slow
+    cmp byte ptr [r9], ':'
+    je slow
+1:
+    movzx r11d, byte ptr [r9]
+    inc r9
+    sub r11d, '0'
+    cmp r11d, ':' - '0'
+    je 2f
+    cmp r11d, edi
+    jae slow
+    imul rax, rdi
+    add rax, r11
+    push rcx
+    mov ecx, 0xffffffff
+    cmp rax, rcx
+    pop rcx
+    jae slow
+    cmp r9, rcx
+    jb 1b
+    inc r9
+2:
+    ret
+
 # Makes the call at hand.
 kernel:
     mov rcx, [rbp + OF_SITE]
@@ -336,10 +545,9 @@ describe:
     .macro begin_change
     cmp qword ptr [rip + others], 0
     jne slow
-    mov eax, [rip + SLATE + STATE]
-    and eax, ENABLED | QUIET | ALMIGHTY
-    cmp eax, ENABLED | QUIET | ALMIGHTY
-    jne slow
+    test dword ptr [rip + SLATE + STATE], ALMIGHTY
+    jz slow
+    call is_certain
     sub rsp, ROOM
     lea rbx, [rbp - 160]
     .endm
@@ -607,6 +815,89 @@ change:
     call list
     test rax, rax
     jz go
+    jmp slow
+
+    # What may stand for a device, by its inode number: one in so many.
+    .macro may_be_device ino
+    movabs rax, {factor}
+    imul rax, \ino
+    shr rax, 64 - {device_bits}
+    lea rcx, [rip + SLATE + DEVICES]
+    bt [rcx], rax
+    .endm
+
+# getdents64(directory, buffer, size): an empty file that bears a line may stand for a device. Then the listener is asked.
+remainroot_inside_getdents64:
+    enter
+    call is_certain
+    call kernel
+    test rax, rax
+    jle done
+    mov r12, rax
+    mov r13, [rbp + OF_RSI]
+    lea r14, [r13 + rax]
+    sub rsp, ROOM
+    lea rbx, [rsp + LONGEST]
+1:
+    cmp byte ptr [r13 + 18], DT_REG
+    je 3f
+2:
+    movzx eax, word ptr [r13 + 16]
+    add r13, rax
+    test eax, eax
+    jz 5f
+    cmp r13, r14
+    jb 1b
+5:
+    mov rax, r12
+    jmp done
+3:
+    may_be_device [r13]
+    jnc 2b
+    mov rdi, [rbp + OF_RDI]
+    lea rsi, [r13 + 19]
+    mov r10d, NOFOLLOW | NO_AUTOMOUNT
+    call describe
+    cmp eax, ENOENT
+    je 2b
+    test eax, eax
+    jnz 4f
+    mov eax, [rbx + MODE]
+    and eax, S_IFMT
+    cmp eax, S_IFREG
+    jne 2b
+    cmp qword ptr [rbx + SIZE], 0
+    jne 2b
+    mov edx, NOFOLLOW
+    lea r10, [rip + owner_and_mode]
+    mov r8, rsp
+    xor r9d, r9d
+    xor eax, eax
+    call value
+    cmp rax, ENODATA
+    je 2b
+    cmp rax, EOPNOTSUPP
+    je 2b
+    mov rdx, rbx
+    mov r10d, NOFOLLOW
+    xor r9d, r9d
+    mov eax, 262
+    nop                                 # no site
+    syscall
+    cmp eax, ENOENT
+    je 2b
+    test eax, eax
+    jnz 4f
+    mov eax, [rbx + MODE]
+    shr eax, 12
+4:
+    # Else unknown: who lists it asks for it.
+    test eax, eax
+    jns 6f
+    xor eax, eax
+6:
+    mov [r13 + 18], al
+    jmp 2b
 
 slow:
     restore
@@ -627,6 +918,6 @@ done:
     lea rcx, [rcx + 2]
     lea rsp, [rsp + 128]
     jmp rcx
-    .org remainroot_inside_begin + {thunks}
+    .org remainroot_inside_begin + {code}
 remainroot_inside_end:
     .popsection

@@ -50,5 +50,5 @@ mod xattr;
 
 pub use guest::{Guest, Look, SCRATCH_BYTES};
 pub use stage::{ROOT_OR_NONE, Stage, Stages, Test};
-pub use table::{Operation, TABLE, UNUSED};
+pub use table::{Operation, Room, TABLE};
 pub use verdict::{Finish, Verdict};

@@ -20,15 +20,15 @@ pub struct Operation {
     pub handler: fn(&mut dyn Guest) -> Verdict,
     /// Which calls stop in which stage.
     pub stops: &'static [(Stage, Test)],
-    /// Whether one that is [marked](MARK) in its sixth argument, which it does not have, stops in none.
-    pub may_be_marked: bool,
+    /// Where one has room for a [mark](MARK), with which it stops in none.
+    pub room: Option<Room>,
 }
 
 impl Operation {
     /// Whether a call with these arguments stops in one of `stages`.
     pub fn stops_in(&self, stages: Stages, args: &[u64; 6]) -> bool {
-        let marked = self.may_be_marked && args.get(usize::from(UNUSED)).is_some_and(|&it| it as u32 == MARK);
-        !marked && self.stops.iter().any(|(stage, test)| stages.contains(*stage) && test.matches(args))
+        let is_marked = self.room.is_some_and(|room| room.of(args) == MARK);
+        !is_marked && self.stops.iter().any(|(stage, test)| stages.contains(*stage) && test.matches(args))
     }
 
     /// Whether a listener is told of a call with these arguments.
@@ -42,9 +42,46 @@ impl Operation {
     }
 }
 
-/// A row of a call whose stops a marked one passes.
+/// Half an argument that the kernel does not look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Index of the argument.
+    pub arg: u8,
+    /// Whether it is the upper half.
+    pub upper: bool,
+}
+
+impl Room {
+    /// What stands there.
+    pub fn of(self, args: &[u64; 6]) -> u32 {
+        let arg = args.get(usize::from(self.arg)).copied().unwrap_or(0);
+        (arg >> self.shift()) as u32
+    }
+
+    const fn shift(self) -> u32 {
+        if self.upper { u32::BITS } else { 0 }
+    }
+
+    /// The arguments with a mark there.
+    fn mark(self, mut args: [u64; 6]) -> [u64; 6] {
+        if let Some(arg) = args.get_mut(usize::from(self.arg)) {
+            *arg = *arg & !(u64::from(u32::MAX) << self.shift()) | u64::from(MARK) << self.shift();
+        }
+        args
+    }
+}
+
+/// The sixth argument of a call that has five.
+const SIXTH: Room = Room { arg: 5, upper: false };
+
+/// A row of a call whose stops one passes that is marked in its sixth argument.
 const fn markable(row: Operation) -> Operation {
-    Operation { may_be_marked: true, ..row }
+    Operation { room: Some(SIXTH), ..row }
+}
+
+/// The same of a call with six arguments, of which this one is an `int`: 64-bit programs alone can mark it.
+const fn markable_above(arg: u8, row: Operation) -> Operation {
+    Operation { room: Some(Room { arg, upper: true }), ..row }
 }
 
 /// A row; −1 stands for "this ABI has no such call".
@@ -58,7 +95,7 @@ const fn row(
         if n < 0 { None } else { Some(n as u32) }
     }
     let numbers = Numbers { x86_64: number(x86_64), i386: number(i386), aarch64: number(aarch64) };
-    Operation { name, numbers, handler, stops, may_be_marked: false }
+    Operation { name, numbers, handler, stops, room: None }
 }
 
 /// Stops from the start.
@@ -80,9 +117,6 @@ const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
 /// Looks at an inode: stops once a fact makes the kernel's answer wrong, or tells a listener where there is one.
 const LOOK: &[(Stage, Test)] =
     &[(Stage::Ownership, Test::Always), (Stage::Notify, Test::Always), (Stage::NotifyIdentity, Test::Always)];
-
-/// The sixth argument.
-pub const UNUSED: u8 = 5;
 
 /// Stops from the start; mostly the kernel does it, as a listener can say.
 const SET_TIMES: &[(Stage, Test)] = &[(Stage::Base, Test::Always), (Stage::Notify, Test::Always)];
@@ -194,7 +228,7 @@ pub const TABLE: &[Operation] = &[
     markable(row("llistxattr", [195, 233, 12], xattr::list::<{ xattr::LINK }>, LOOK)),
     markable(row("flistxattr", [196, 234, 13], xattr::list::<{ xattr::DESCRIPTOR }>, LOOK)),
     row("setxattrat", [463, 463, 463], xattr::set::<{ xattr::AT }>, BASE),
-    row("getxattrat", [464, 464, 464], xattr::get::<{ xattr::AT }>, OWNERSHIP),
+    markable_above(2, row("getxattrat", [464, 464, 464], xattr::get::<{ xattr::AT }>, OWNERSHIP)),
     markable(row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, LOOK)),
     row("removexattrat", [466, 466, 466], xattr::remove::<{ xattr::AT }>, BASE),
     // New files.
@@ -221,7 +255,7 @@ pub const TABLE: &[Operation] = &[
     row("renameat2", [316, 353, 276], removal::renameat2, REMOVAL),
     // What a directory lists, and what can be cut short.
     row("getdents", [78, 141, -1], list::getdents, DEVICES),
-    row("getdents64", [217, 220, 61], list::getdents64, DEVICES),
+    markable(row("getdents64", [217, 220, 61], list::getdents64, DEVICES)),
     row("truncate", [76, 92, 45], device::truncate, DEVICES),
     row("truncate64", [-1, 193, -1], device::truncate, DEVICES),
     // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.
@@ -243,13 +277,8 @@ pub const TABLE: &[Operation] = &[
 ];
 
 /// The arguments of a call that a tracee is made to execute, such that no listener is told of it.
-pub fn marked(abi: Abi, number: u32, mut args: [u64; 6]) -> [u64; 6] {
-    if lookup(abi, number).is_some_and(|operation| operation.may_be_marked)
-        && let Some(unused) = args.get_mut(usize::from(UNUSED))
-    {
-        *unused = MARK.into();
-    }
-    args
+pub fn marked(abi: Abi, number: u32, args: [u64; 6]) -> [u64; 6] {
+    lookup(abi, number).and_then(|operation| operation.room).map_or(args, |room| room.mark(args))
 }
 
 /// The operation with this number in this ABI, in constant time.

@@ -174,8 +174,9 @@ impl Worker {
         let mut live = Live::new(self, stop);
         let args = [near, length, PROT_READ, MAP_SHARED | low, fd, 0];
         let Ok(base) = live.execute(&kernel::MMAP, args)? else { return Ok(None) };
-        let code = [base, PAGE as u64, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0];
-        let reaches = [base, base + PAGE as u64].iter().all(|&to| jump(site.address, 0, to).is_some());
+        let code = [base, inside::CODE as u64, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0];
+        let reaches =
+            [base, base + inside::CODE as u64].iter().all(|&to| jump(site.address, 0, to).is_some());
         if !reaches || live.execute(&kernel::MMAP, code)?.is_err() {
             let _ = live.execute(&kernel::MUNMAP, [base, length, 0, 0, 0, 0])?;
             return Ok(None);

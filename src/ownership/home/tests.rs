@@ -36,13 +36,13 @@ fn an_inode_is_read_once_for_each_change_time() {
 fn what_was_read_while_another_wrote_does_not_count() {
     let lasting = lasting();
     lasting.begin_reading(INODE);
-    lasting.begin_writing(INODE);
-    lasting.end_writing(INODE);
+    lasting.begin_writing(INODE, |_| ());
+    lasting.end_writing(INODE, |_| ());
     assert!(!counts(&lasting, Ctime(1)), "it may have read before the write");
-    lasting.begin_writing(INODE);
+    lasting.begin_writing(INODE, |_| ());
     lasting.begin_reading(INODE);
     assert!(!counts(&lasting, Ctime(1)), "memory is ahead of the home");
-    lasting.end_writing(INODE);
+    lasting.end_writing(INODE, |_| ());
     lasting.begin_reading(INODE);
     assert!(counts(&lasting, Ctime(1)));
     assert!(lasting.traffic.lock().is_empty());

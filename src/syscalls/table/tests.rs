@@ -27,7 +27,7 @@ fn nothing(_: &mut dyn Guest) -> Verdict {
 
 fn sample(name: &'static str, x86_64: u32) -> Operation {
     let numbers = Numbers { x86_64: Some(x86_64), i386: None, aarch64: None };
-    Operation { name, numbers, handler: nothing, stops: &[], may_be_marked: false }
+    Operation { name, numbers, handler: nothing, stops: &[], room: None }
 }
 
 #[test]

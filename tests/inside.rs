@@ -1,0 +1,172 @@
+//! What a process answers itself, at the first look of a run at inodes that bear owners of earlier runs or other tools.
+#![allow(clippy::expect_used, clippy::unwrap_used)] // a helper of a test is a test
+#![cfg(target_arch = "x86_64")]
+
+mod common;
+
+use std::ffi::CString;
+use std::fs;
+
+use nix::unistd::{Gid, Uid, chown};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use remainroot::ownership::{Device, Fact, xattr};
+
+use common::{How, NOBODY, Run, Scratch};
+
+/// What a file bears: [`xattr::OWNER`], [`xattr::STAT`], and an attribute of somebody's own.
+type Borne = (Option<Vec<u8>>, Option<Vec<u8>>, bool);
+
+/// So many files at once.
+const FILES: usize = 400;
+
+fn id() -> impl Strategy<Value = u32> {
+    prop_oneof![0..100u32, any::<u32>(), Just(u32::MAX), Just(0x7f), Just(0x80), Just(u32::MAX - 1)]
+}
+
+/// Mostly what tools write, and what none does.
+fn owner() -> impl Strategy<Value = Vec<u8>> {
+    let written = (id(), id()).prop_filter_map("nothing is written", |(uid, gid)| {
+        let known = |id: u32| (id != u32::MAX).then_some(id);
+        let (uid, gid) = (known(uid).map(remainroot::cred::Uid), known(gid).map(remainroot::cred::Gid));
+        xattr::owner(&Fact { uid, gid, ..Fact::default() })
+    });
+    let other = prop::collection::vec(
+        prop_oneof![Just(0x08u8), Just(0x10), Just(0x18), Just(0x80), Just(0xff), Just(0x0f), 0..16u8],
+        0..16,
+    );
+    prop_oneof![4 => written, 1 => other]
+}
+
+/// The same.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![
+        4 => Just(":file"), 2 => Just(":dir"), 1 => Just(""), 2 => Just(":char-5-300"), 2 => Just(":block-8-1"),
+        1 => Just(":char-1-3"), 1 => Just(":fifo"), 1 => Just(":"), 1 => Just(":filed")
+    ];
+    let written = (id(), id(), 0..0o10000u32, kind)
+        .prop_map(|(uid, gid, mode, kind)| format!("{uid}:{gid}:{mode:04o}{kind}"));
+    prop_oneof![5 => written, 1 => "[0-9:\\-+]{0,12}(:file)?\n?"].prop_map(String::into_bytes)
+}
+
+fn borne() -> impl Strategy<Value = Borne> {
+    (prop::option::of(owner()), prop::option::of(line()), any::<bool>())
+}
+
+/// A file that bears all that. An empty one may stand for a device.
+fn make(path: &str, content: &str, (owner, line, other): &Borne) {
+    fs::write(path, content).unwrap();
+    let path = CString::new(path).unwrap();
+    let set = |name, value: &[u8]| remainroot::sys::xattr::set(&path, name, value).expect("user attributes");
+    owner.iter().for_each(|value| set(xattr::OWNER, value));
+    line.iter().for_each(|value| set(xattr::STAT, value));
+    if *other {
+        set(c"user.mine", b"x");
+    }
+}
+
+/// A directory of such files that belong to who is root in the namespace, and one without to begin with.
+fn place(content: &str, all: &[Borne]) -> Scratch {
+    let place = Scratch::new("inside");
+    for directory in 0..20 {
+        fs::create_dir_all(place.path().join(format!("first/{directory}"))).unwrap();
+    }
+    fs::create_dir(place.path().join("d")).unwrap();
+    for (index, borne) in all.iter().enumerate() {
+        make(&place.file(&format!("d/{index}")), content, borne);
+    }
+    if common::needs_root() {
+        let given =
+            |path: &str| chown(path, Some(Uid::from_raw(NOBODY)), Some(Gid::from_raw(NOBODY))).unwrap();
+        given(&place.file("d"));
+        (0..all.len()).for_each(|index| given(&place.file(&format!("d/{index}"))));
+    }
+    place
+}
+
+/// What a script says in it, in lines that are sorted, and how many calls a listener has answered.
+fn says(place: &Scratch, script: &str) -> (Vec<String>, u64) {
+    let summary = Scratch::new("inside-summary");
+    let run = Run::shell(How::Remainroot, script).directory(place.path());
+    let run = run.option("--store=xattr").option("--adopt");
+    let said = run.option(&format!("--summary={}", summary.file("s"))).output().success();
+    let summary = fs::read_to_string(summary.file("s")).expect("a summary was asked for");
+    let counted = |what: &str| -> u64 {
+        let line = summary.lines().find_map(|line| line.strip_suffix(what));
+        line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    };
+    assert!(counted(" call sites answered inside") > 0, "{summary}");
+    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+    lines.sort();
+    (lines, counted(" notifications"))
+}
+
+/// Whether the kernel has getxattrat(2), which is needed.
+fn can_be_answered() -> bool {
+    common::kernel_is_at_least(6, 13)
+}
+
+fn letter(device: Option<Device>) -> char {
+    match device {
+        None => 'f',
+        Some(device) if device.block => 'b',
+        Some(_) => 'c',
+    }
+}
+
+/// The lines that `find -printf '%f %y %m %U:%G'` is to say of files with such facts.
+fn expected(facts: &[Fact]) -> Vec<String> {
+    let line = |(index, fact): (usize, &Fact)| {
+        let (mode, kind) = (fact.mode.unwrap_or(0o644), letter(fact.device));
+        let [uid, gid] =
+            [fact.uid.map(|uid| uid.0), fact.gid.map(|gid| gid.0)].map(Option::unwrap_or_default);
+        format!("{index} {kind} {mode:o} {uid}:{gid}")
+    };
+    let mut lines: Vec<String> = facts.iter().enumerate().map(line).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_inodes_bear_is_shown_at_the_first_look() {
+    if !can_be_answered() {
+        return;
+    }
+    let mut runner = TestRunner::deterministic();
+    let mut sample = || borne().new_tree(&mut runner).expect("nothing is impossible").current();
+    let all: Vec<Borne> = (0..FILES).map(|_| sample()).collect();
+    let facts: Vec<Fact> =
+        all.iter().map(|(owner, line, _)| xattr::fact(owner.as_deref(), line.as_deref())).collect();
+    let place = place("", &all);
+
+    let (lines, _) = says(&place, "find first d ! -type d -printf '%f %y %m %U:%G\\n'");
+    assert_eq!(lines, expected(&facts));
+
+    // By what getdents(2) says alone.
+    for kind in ['f', 'b', 'c'] {
+        let (lines, _) = says(&place, &format!("find first d -type {kind} -printf '%f\\n'"));
+        let all = facts.iter().enumerate().filter(|(_, fact)| letter(fact.device) == kind);
+        let mut wanted: Vec<String> = all.map(|(index, _)| index.to_string()).collect();
+        wanted.sort();
+        assert_eq!(lines, wanted, "{kind}");
+    }
+}
+
+#[test]
+fn owners_as_tools_write_them_need_no_listener() {
+    if !can_be_answered() {
+        return;
+    }
+    let owned = |id: u32| {
+        let (uid, gid) = (Some(remainroot::cred::Uid(id)), Some(remainroot::cred::Gid(id + 1)));
+        xattr::owner(&Fact { uid, gid, ..Fact::default() })
+    };
+    let both = |id: u32| (owned(id), id.is_multiple_of(3).then(|| b"0:0:4711:file".to_vec()), false);
+    let all: Vec<Borne> = (0..FILES as u32).map(|id| both(id * 401)).collect();
+    let facts: Vec<Fact> =
+        all.iter().map(|(owner, line, _)| xattr::fact(owner.as_deref(), line.as_deref())).collect();
+    let (lines, notifications) = says(&place("x", &all), "find first d -type f -printf '%f %y %m %U:%G\\n'");
+    assert_eq!(lines, expected(&facts));
+    assert!(notifications < FILES as u64 / 4, "{notifications}");
+}
