@@ -170,3 +170,55 @@ fn owners_as_tools_write_them_need_no_listener() {
     assert_eq!(lines, expected(&facts));
     assert!(notifications < FILES as u64 / 4, "{notifications}");
 }
+
+/// Runs a program without a C library so often that its later images are answered inside from their start; what it says
+/// of each, and of one `last`.
+fn arrivals(last: &str) -> Option<String> {
+    let built = Scratch::new("inside-program");
+    // Its text has room behind it, as a loader's has.
+    let flags = [
+        "-O1",
+        "-static-pie",
+        "-nostdlib",
+        "-ffreestanding",
+        "-fno-stack-protector",
+        "-fno-builtin",
+        "-fcf-protection=none",
+    ];
+    let program = common::compile(&built, "inside/arrives.c", &flags)?;
+    let place = Scratch::new("inside");
+    // The listener comes with a process that looks often itself.
+    let script = format!(
+        "touch f && chown 7:8 f && stat . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . >/dev/null && \
+         for i in $(seq 30); do [ -e f ] && [ -s f ] || :; done; \
+         for i in 1 2 3 4 5 6; do {program} f; done; {last} {program} f"
+    );
+    let run = Run::shell(How::Remainroot, &script)
+        .directory(place.path())
+        .option("--store=xattr")
+        .option("--adopt");
+    let summary = built.file("summary");
+    let said = run.option(&format!("--summary={summary}")).output().success();
+    let summary = fs::read_to_string(summary).expect("a summary was asked for");
+    let stopped: u64 = summary
+        .lines()
+        .filter(|line| line.contains(" stat ") && line.contains("arrives"))
+        .filter_map(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok())
+        .sum();
+    // Of 140 looks: those of the first image, and of each later one the first.
+    assert!(stopped < 50 || !can_be_answered(), "{summary}");
+    Some(said)
+}
+
+#[test]
+fn an_image_that_is_answered_from_its_start_begins_as_any() {
+    let Some(said) = arrivals("") else { return };
+    assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+}
+
+#[test]
+fn an_image_that_cannot_be_answered_begins_as_any_too() {
+    // No room for the descriptor by which it would map the code.
+    let Some(said) = arrivals("ulimit -n 3;") else { return };
+    assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+}

@@ -12,6 +12,9 @@ pub const RESULT_OFFSET: usize = std::mem::offset_of!(Registers, rax);
 /// Offset of the syscall number there.
 pub const NUMBER_OFFSET: usize = std::mem::offset_of!(Registers, orig_rax);
 
+/// Offset there of the address of the next instruction.
+pub const NEXT_OFFSET: usize = std::mem::offset_of!(Registers, rip);
+
 /// The number that makes the kernel run no syscall.
 pub const NO_SYSCALL: u64 = u64::MAX;
 

@@ -128,6 +128,12 @@ impl EventStop {
     pub fn registers(&self) -> Traced<ptrace::Registers> {
         traced("reading the registers", self.0.tid, ptrace::registers(self.0.tid))
     }
+
+    /// Has it go on at this address.
+    pub fn go_to(&self, address: u64) -> Traced<()> {
+        let outcome = ptrace::poke_user(self.0.tid, registers::NEXT_OFFSET, address);
+        traced("writing a register", self.0.tid, outcome)
+    }
 }
 
 /// What an [`EventStop`] is about.

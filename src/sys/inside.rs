@@ -15,6 +15,14 @@ use super::{Errno, Result};
 pub const CLOSED: u64 = 0;
 /// See [`CLOSED`].
 pub const OTHERS: u64 = 8;
+/// Where in it a word stands by which it is known.
+pub const MAGIC_AT: u64 = 16;
+/// That.
+pub const MAGIC: u64 = 0xB1F0_5EED_900D_C0DE;
+/// What a call has in its sixth argument that asks the listener for the file.
+pub const BRING: u32 = 0xFFFF_F5EF;
+/// The number of capget(2), which always stops.
+pub const STOPPING: u32 = 125;
 /// Where in it there is room for thunks, up to its end.
 pub const THUNKS: usize = 64;
 /// Bytes of a page.
@@ -40,7 +48,7 @@ pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
 #[cfg(target_arch = "x86_64")]
 mod code {
-    use super::{BITS, CODE, DEVICE_BITS, FACTOR, PAGE, WAYS};
+    use super::{Arrival, BITS, BRING, CODE, DEVICE_BITS, FACTOR, Inside, MAGIC, PAGE, STOPPING, WAYS};
 
     std::arch::global_asm!(
         include_str!("inside.s"),
@@ -50,6 +58,10 @@ mod code {
         device_bits = const DEVICE_BITS,
         page = const PAGE,
         code = const CODE,
+        magic = const MAGIC as i64,
+        bring = const BRING,
+        stopping = const STOPPING,
+        length = const Inside::LENGTH,
         mark = const crate::abi::MARK,
     );
 
@@ -93,16 +105,42 @@ mod code {
         332 => remainroot_inside_statx,
     }
 
+    unsafe extern "C" {
+        static remainroot_arrival_begin: [u8; 0];
+        static remainroot_arrival_start: [u8; 0];
+        static remainroot_arrival_failed: [u8; 0];
+        static remainroot_arrival_end: [u8; 0];
+    }
+
     /// The code.
     pub fn bytes() -> &'static [u8] {
         let (begin, end) = (&raw const remainroot_inside_begin, &raw const remainroot_inside_end);
         // SAFETY: the assembler puts one after the other, with the code in between, which nobody changes.
         unsafe { std::slice::from_raw_parts(begin.cast(), end.addr() - begin.addr()) }
     }
+
+    /// What a new image is to run that maps the file at `base` and goes on at `first`.
+    pub fn arrival(base: u64, first: u64) -> Arrival {
+        let [begin, start, end] = [
+            &raw const remainroot_arrival_begin,
+            &raw const remainroot_arrival_start,
+            &raw const remainroot_arrival_end,
+        ];
+        let offset = |label: *const [u8; 0]| (label.addr() - begin.addr()) as u64;
+        // SAFETY: as above.
+        let code: &[u8] = unsafe { std::slice::from_raw_parts(start.cast(), end.addr() - start.addr()) };
+        Arrival {
+            bytes: [&base.to_le_bytes(), &first.to_le_bytes(), code].concat(),
+            start: offset(start),
+            failed: offset(&raw const remainroot_arrival_failed),
+        }
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 mod code {
+    use super::Arrival;
+
     pub fn bytes() -> &'static [u8] {
         &[]
     }
@@ -110,9 +148,24 @@ mod code {
     pub fn entry(_number: u32) -> Option<usize> {
         None
     }
+
+    pub fn arrival(_base: u64, _first: u64) -> Arrival {
+        Arrival { bytes: Vec::new(), start: 0, failed: 0 }
+    }
 }
 
-pub use code::entry;
+pub use code::{arrival, entry};
+
+/// A few instructions, and where in them they begin and where the call is made by which they say that they have failed.
+#[derive(Debug)]
+pub struct Arrival {
+    /// They, behind two words.
+    pub bytes: Vec<u8>,
+    /// Offset of the first.
+    pub start: u64,
+    /// Offset of that call's.
+    pub failed: u64,
+}
 
 /// A file of memory that begins with the code, and goes on with the slate.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ closed:
     .quad 0                             # not zero: the sites' own calls are to be made
 others:
     .quad 0                             # not zero: somebody here is not root
+    .quad {magic}
     .org remainroot_inside_begin + {page}
 
 nothing:
@@ -920,4 +921,55 @@ done:
     jmp rcx
     .org remainroot_inside_begin + {code}
 remainroot_inside_end:
+
+# What a new image runs before its own first instruction: it maps the file, at this address and no other, and leaves all
+# registers at zero, as exec does. Where that fails it makes a call that stops, so that the tracer knows.
+    .globl remainroot_arrival_begin, remainroot_arrival_start, remainroot_arrival_failed, remainroot_arrival_end
+    .set MAP_PRIVATE, 0x2
+    .set MAP_FIXED_NOREPLACE, 0x100000
+    .set PROT_READ, 1
+    .set PROT_EXEC, 4
+remainroot_arrival_begin:
+base:
+    .quad 0
+first:
+    .quad 0
+remainroot_arrival_start:
+    mov eax, 262
+    mov r9d, {bring}
+    syscall
+    test eax, eax
+    js 1f
+    mov r8d, eax
+    xor r9d, r9d
+    mov r10d, MAP_PRIVATE | MAP_FIXED_NOREPLACE
+    mov edx, PROT_READ | PROT_EXEC
+    mov esi, {length}
+    mov rdi, [rip + base]
+    mov eax, 9                          # mmap
+    syscall
+    mov rdx, rax
+    sub rdx, rdi
+    mov edi, r8d
+    mov eax, 3                          # close
+    syscall
+    test rdx, rdx
+    jz 2f
+1:
+    mov eax, {stopping}
+    nop                                 # no site
+remainroot_arrival_failed:
+    syscall
+2:
+    xor eax, eax
+    xor ecx, ecx
+    xor edx, edx
+    xor esi, esi
+    xor edi, edi
+    xor r8d, r8d
+    xor r9d, r9d
+    xor r10d, r10d
+    xor r11d, r11d
+    jmp qword ptr [rip + first]
+remainroot_arrival_end:
     .popsection

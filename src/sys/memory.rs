@@ -1,19 +1,24 @@
 //! Another process's memory.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 
 use libc::{c_void, iovec};
 
 use super::{Errno, Result, Tid};
 
 /// A mapping of a process.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Mapping {
-    /// Its first address.
-    pub start: u64,
+    /// Its first address, and the one behind it.
+    pub range: Range<u64>,
+    /// Where in its file it begins.
+    pub offset: u64,
+    /// Device numbers and inode number of its file, 0 where it has none.
+    pub file: (u64, u64),
     flags: u64,
-    inode: u64,
 }
 
 impl Mapping {
@@ -22,14 +27,14 @@ impl Mapping {
         const WRITABLE: u64 = 2;
         const EXECUTABLE: u64 = 4;
         const SHARED: u64 = 8;
-        self.flags & (WRITABLE | EXECUTABLE | SHARED) == EXECUTABLE && self.inode != 0
+        self.flags & (WRITABLE | EXECUTABLE | SHARED) == EXECUTABLE && self.file.1 != 0
     }
 }
 
 /// The mapping with this address (`PROCMAP_QUERY`, Linux 6.11).
 pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
     // struct procmap_query (linux/fs.h): size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size,
-    // vma_offset, inode; the rest is about names.
+    // vma_offset, inode, dev_major and dev_minor; the rest is about names.
     const WORDS: usize = 13;
     const QUERY: libc::c_ulong = 0xC068_6611;
     let maps = File::open(format!("/proc/{tid}/maps"))
@@ -39,7 +44,20 @@ pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
     query[2] = address;
     // SAFETY: the kernel fills as many bytes as the structure says that it has.
     Errno::result(unsafe { libc::ioctl(maps.as_raw_fd(), QUERY, query.as_mut_ptr()) })?;
-    Ok(Mapping { start: query[3], flags: query[5], inode: query[8] })
+    Ok(Mapping { range: query[3]..query[4], offset: query[7], file: (query[9], query[8]), flags: query[5] })
+}
+
+/// Writes what stands at each of these addresses, even where the process itself may not write: it has pages of its own there
+/// from then on (`FOLL_FORCE`).
+///
+/// # Errors
+/// What open(2) and pwrite(2) gave; some of it may be written then.
+pub fn patch<B: AsRef<[u8]>>(tid: Tid, writes: &[(u64, B)]) -> Result<()> {
+    let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    let memory = File::options().write(true).open(format!("/proc/{tid}/mem")).map_err(failed)?;
+    writes
+        .iter()
+        .try_for_each(|(address, bytes)| memory.write_all_at(bytes.as_ref(), *address).map_err(failed))
 }
 
 /// process_vm_readv(2) of one range; gives how many bytes were read.

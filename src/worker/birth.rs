@@ -56,6 +56,9 @@ impl Worker {
             self.shared.sights.inherit(stop.tid(), child);
         }
         let shares = joins.is_none() && flags & CLONE_VM != 0;
+        if joins.is_some() || shares {
+            group.memory(parent.tgid).crowd();
+        }
         let memory = if shares {
             Arc::clone(group.memory(parent.tgid))
         } else {
@@ -118,6 +121,7 @@ impl Worker {
         // How it was made is not known any more; it is taken to share nothing.
         let (group, _) = family(tid);
         let memory = Arc::new(Memory::unknown(&dead.heritage));
+        memory.crowd();
         let born = inherit(dead, memory, (group != tid).then_some(group), false);
         self.begin(tid, born, stop);
     }

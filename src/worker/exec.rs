@@ -7,7 +7,7 @@ use super::Worker;
 use super::tracee::Tracee;
 use crate::abi::stat::Statx;
 use crate::cred::{Credentials, ExecFile, Execed};
-use crate::ownership::{Attributes, Identity, Kernel};
+use crate::ownership::{Attributes, Identity, Inode, Kernel};
 use crate::ptrace::{self, EventStop, Traced, memory};
 use crate::sys::{self, Tid, files};
 
@@ -32,7 +32,15 @@ impl Worker {
         let Some(old) = self.tracees.get(&tgid).map(|tracee| Arc::clone(&tracee.credentials)) else {
             return stop.resume(false);
         };
-        let Execed { credentials, secure } = self.execed(tgid, &old);
+        let image = self.image(tgid, &old);
+        let program = image.as_ref().map(|(inode, _)| *inode);
+        if let Some(group) = self.groups.get_mut(&tgid) {
+            group.image = program;
+        }
+        self.tell_listeners(tgid, tgid);
+        let unchanged = || Execed { credentials: Credentials::clone(&old), secure: false };
+        let execed = image.and_then(|(_, file)| old.exec(&file).ok());
+        let Execed { credentials, secure } = execed.unwrap_or_else(unchanged);
         if self.shared.needs_identity(&credentials)
             && let Some(tracee) = self.tracees.get_mut(&tgid)
         {
@@ -44,6 +52,7 @@ impl Worker {
         if secure || self.shared.needs_identity(&credentials) {
             self.tell_auxv(&stop, &credentials, secure)?;
         }
+        self.arrive(&stop, program)?;
         let to_syscall = self.settle(tgid)?;
         stop.resume(to_syscall)
     }
@@ -72,22 +81,13 @@ impl Worker {
             group.threads = 1;
             group.leave_image();
         }
-        self.shared.listeners.adopt(tgid, &self.handle);
     }
 
-    /// The credentials after the exec. While nothing ever changed the kernel's own answer is right.
-    fn execed(&self, tgid: Tid, old: &Credentials) -> Execed {
-        let shared = &self.shared;
-        let unchanged = || Execed { credentials: old.clone(), secure: false };
-        if *old == shared.view.initial && shared.ownership.is_empty() {
-            return unchanged();
+    /// The file whose image runs, as the guest sees it. While nothing ever changed nobody needs to know.
+    fn image(&self, tgid: Tid, old: &Credentials) -> Option<(Inode, ExecFile)> {
+        if *old == self.shared.view.initial && self.shared.ownership.is_empty() {
+            return None;
         }
-        let Some(file) = self.image(tgid) else { return unchanged() };
-        old.exec(&file).unwrap_or_else(|_| unchanged())
-    }
-
-    /// The file whose image runs, as the guest sees it.
-    fn image(&self, tgid: Tid) -> Option<ExecFile> {
         let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
         let file = Statx::parse(&files::describe(&path, true).ok()?);
         let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
@@ -99,7 +99,8 @@ impl Worker {
         let caps = ownership.file_caps_at(&path, identity);
         let privileged = seen.mode & 0o6000 != 0 || caps.is_some();
         let nosuid = privileged && sys::process::is_nosuid(&path).unwrap_or(false);
-        Some(ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps })
+        let file = ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps };
+        Some((identity.inode(), file))
     }
 
     /// Writes the ids into the auxiliary vector on the new stack, where ld.so looks for them.

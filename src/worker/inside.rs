@@ -8,34 +8,34 @@
 //! to the site's own `syscall`, which stands where it stood, and a listener answers.
 //!
 //! - The worker makes the task make a call of which its listener is told, who puts the file into it
-//!   (`SECCOMP_IOCTL_NOTIF_ADDFD`), map that and close it.
+//!   (`SECCOMP_IOCTL_NOTIF_ADDFD`), map that and close it. A new image of a process that has a listener does so before
+//!   anything else, if its program is known to look (`arrival`).
 //! - Only text of a file is rewritten, mapped to be executed and not written, of a process with one thread, in which
-//!   nobody can be in the middle of the site. A task that returns from the site's call, or makes it again after a signal,
-//!   finds what it left.
+//!   nobody can be in the middle of the site: by its worker at a stop, or by the listener that it waits for. A task that
+//!   returns from the site's call, or makes it again after a signal, finds what it left.
+//! - Which sites a file has is remembered: the first look from one has all that look rewritten there (`book`).
 //! - fork(2) copies all of it, exec leaves it behind. A process that gives itself a seccomp filter makes its own calls
 //!   from then on: a word in the code page says so.
 
+use std::sync::Arc;
+
 use super::guest::Live;
-use super::tracee::Tracee;
-use super::{Count, Worker};
+use super::tracee::{Memory, Tracee};
+use super::{Count, Shared, Worker};
 use crate::abi::Abi;
 use crate::ptrace::{Intercepted, Traced, memory};
 use crate::sys::inside::{self, PAGE};
 use crate::sys::memory::Mapping;
-use crate::sys::{self, Tid};
+use crate::sys::{self, Errno, Tid};
 use crate::syscalls::kernel;
 
 /// After so many calls that stopped or waited for a listener it pays to map the file, and to rewrite a site.
 pub(super) const MANY: u32 = 12;
-/// What a call has in its sixth argument that asks the listener for the file.
-pub(super) const BRING: u64 = 0xFFFF_F5EF;
 /// Bytes of a site: `mov eax, NUMBER; syscall`.
 const SITE: u64 = 7;
-/// Where in the code page the thunks stand, and how long they are.
-const THUNKS: u64 = inside::THUNKS as u64;
-const THUNK: u64 = 32;
-/// So many sites are rewritten in a process at most.
-const MOST: u64 = (PAGE as u64 - THUNKS) / THUNK;
+/// Where in the first page the thunks stand, and how long they are.
+const THUNKS: usize = inside::THUNKS;
+pub(super) const THUNK: usize = 32;
 
 const PROT_READ: u64 = 1;
 const PROT_EXEC: u64 = 4;
@@ -44,25 +44,68 @@ const MAP_PRIVATE: u64 = 2;
 const MAP_FIXED: u64 = 0x10;
 const MAP_32BIT: u64 = 0x40;
 
-/// What is inside an address space.
+/// Where in an address space the file is, or was to be: its first page says whether it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quarters {
-    /// Where the code page is.
+    /// Its first address.
+    pub base: u64,
+}
+
+impl Quarters {
+    /// At this address.
+    pub fn at(base: u64) -> Quarters {
+        Quarters { base }
+    }
+
+    /// The first page, if it is there.
+    fn first_page(self, tid: Tid) -> Option<FirstPage> {
+        let mut bytes = vec![0; PAGE];
+        let known = memory::read(tid, self.base, &mut bytes);
+        let page = FirstPage { base: self.base, bytes };
+        (known && page.word(inside::MAGIC_AT) == inside::MAGIC).then_some(page)
+    }
+
+    /// Sets a word of the first page, if it is there.
+    fn set(self, tid: Tid, at: u64, value: u64) {
+        if sys::ptrace::peek(tid, self.base + inside::MAGIC_AT) == Ok(inside::MAGIC) {
+            let _ = sys::ptrace::poke(tid, self.base + at, value);
+        }
+    }
+}
+
+/// The first page as it stands in a task's memory.
+#[derive(Debug)]
+struct FirstPage {
     base: u64,
-    /// How many thunks there are.
-    sites: u64,
+    bytes: Vec<u8>,
+}
+
+impl FirstPage {
+    fn word(&self, at: u64) -> u64 {
+        let bytes = self.bytes.get(at as usize..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(0, |&bytes| u64::from_le_bytes(bytes))
+    }
+
+    /// What has a site jump to a thunk of its own: what is to be written where. `None` where there is no room, or it is
+    /// too far.
+    fn lead(&mut self, site: Site) -> Option<[(u64, Vec<u8>); 2]> {
+        let at = (THUNKS..=PAGE - THUNK).step_by(THUNK).find(|&at| self.word(at as u64) == 0)?;
+        let [thunk, there] = site.lead(Quarters { base: self.base }, self.base + at as u64)?;
+        self.bytes.get_mut(at..at + thunk.1.len())?.copy_from_slice(&thunk.1);
+        Some([thunk, there])
+    }
 }
 
 /// A call site.
 #[derive(Debug, Clone, Copy)]
-struct Site {
-    address: u64,
-    number: u32,
+pub(super) struct Site {
+    pub address: u64,
+    pub number: u32,
 }
 
 impl Site {
     /// The one whose `syscall` is at `entry`, if it has the form that can be rewritten, of a call that is answered inside.
-    fn of(tid: Tid, entry: u64) -> Option<Site> {
+    pub fn of(tid: Tid, entry: u64) -> Option<Site> {
         let address = entry.checked_sub(SITE - 2)?;
         let mut bytes = [0; SITE as usize];
         if !memory::read(tid, address, &mut bytes) {
@@ -72,16 +115,67 @@ impl Site {
         let number = u32::from_le_bytes(number);
         inside::entry(number).map(|_| Site { address, number })
     }
-}
 
-/// Whether the call by the instruction at `entry` can be answered inside.
-pub(super) fn is_site(tid: Tid, entry: u64) -> bool {
-    Site::of(tid, entry).is_some()
+    /// What has it jump to a thunk at this address, and that to the code: what is to be written where. `None` where that is
+    /// too far.
+    pub fn lead(self, Quarters { base }: Quarters, thunk: u64) -> Option<[(u64, Vec<u8>); 2]> {
+        let there = jump(self.address, 0, thunk)?;
+        let on = jump(thunk, 7, base + inside::entry(self.number)? as u64)?;
+        // lea rcx, [rip + 5]; jmp entry; where the syscall stands; its number.
+        let parts: [&[u8]; 4] = [
+            &[0x48, 0x8D, 0x0D, 5, 0, 0, 0],
+            &on,
+            &(self.address + SITE - 2).to_le_bytes(),
+            &self.number.to_le_bytes(),
+        ];
+        Some([(thunk, parts.concat()), (self.address, there.to_vec())])
+    }
+
+    /// What stands there.
+    pub fn bytes(self) -> Vec<u8> {
+        let parts: [&[u8]; 3] = [&[0xB8], &self.number.to_le_bytes(), &[0x0F, 0x05]];
+        parts.concat()
+    }
 }
 
 /// Whether a process is to answer itself from now on that has stopped so often for what it could.
 fn is_due(stays: u32) -> bool {
     stays >= MANY && (stays / MANY).is_power_of_two() && stays.is_multiple_of(MANY)
+}
+
+/// Rewrites the site whose `syscall` is at `entry`, and others of that file which look, in a process that can be at none of
+/// them, and stays where it is as long as `stays` says so. How many.
+///
+/// # Errors
+/// `ENOENT` where the file is not mapped; `EINVAL` where there is no site; what
+/// [`sys::memory::patch`] gave.
+pub(super) fn furnish(
+    shared: &Shared,
+    tid: Tid,
+    memory: &Memory,
+    entry: u64,
+    stays: impl Fn() -> bool,
+) -> sys::Result<u64> {
+    let inside = memory.inside.lock();
+    let quarters = (*inside).ok_or(Errno::ENOENT)?;
+    let site = Site::of(tid, entry).ok_or(Errno::EINVAL)?;
+    let text = sys::memory::mapping(tid, site.address)?;
+    let mut page = quarters.first_page(tid).ok_or(Errno::ENOENT)?;
+    if !text.is_text() || page.word(inside::CLOSED) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let other = shared.registry.get(tid).is_some_and(|credentials| shared.needs_identity(&credentials));
+    let mut writes = vec![(quarters.base + inside::OTHERS, u64::from(other).to_le_bytes().to_vec())];
+    shared.book.learn(&text, site);
+    for site in shared.book.sites(tid, &text, site.number) {
+        writes.extend(page.lead(site).into_iter().flatten());
+    }
+    if !stays() {
+        return Err(Errno::ESRCH);
+    }
+    sys::memory::patch(tid, &writes)?;
+    drop(inside);
+    Ok((writes.len() / 2) as u64)
 }
 
 impl Worker {
@@ -95,11 +189,13 @@ impl Worker {
         let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return Ok(()) };
         let parent = self.groups.get(&tgid).and_then(|group| group.parent);
         let mut counted = |tgid: Tid| {
-            let Some(group) = self.groups.get_mut(&tgid) else { return false };
+            let group = self.groups.get_mut(&tgid)?;
             group.stays = group.stays.saturating_add(1);
-            is_due(group.stays)
+            Some((group.stays, group.known_inside().is_some()))
         };
-        let (parent, own) = (parent.filter(|&parent| counted(parent)), counted(tgid));
+        let parent = parent.filter(|&parent| counted(parent).is_some_and(|(stays, _)| is_due(stays)));
+        // Where the file is mapped a site costs as much as a stop.
+        let own = counted(tgid).is_some_and(|(stays, lives)| is_due(stays) || lives && stays > 1);
         if parent.is_none() && !own {
             return Ok(());
         }
@@ -120,17 +216,17 @@ impl Worker {
         let Some(text) = sys::memory::mapping(tid, site.address).ok().filter(|text| text.is_text()) else {
             return Ok(());
         };
-        let quarters = match self.quarters(tid) {
-            None => self.map_inside(stop, site, text)?,
-            known => known,
-        };
-        let Some(quarters) = quarters else { return Ok(()) };
-        let rewritten = rewrite(tid, site, quarters)
-            .inspect_err(|errno| tracing::debug!(tid, ?site, ?errno, "not rewritten"))
-            .unwrap_or(false);
-        self.shared.counters.add_some(Count::Site, u64::from(rewritten));
-        self.set_quarters(tid, Quarters { sites: quarters.sites + u64::from(rewritten), ..quarters });
-        self.tell_inside(tid);
+        if self.quarters(tid).and_then(|quarters| quarters.first_page(tid)).is_none() {
+            let mapped = self.map_inside(stop, site, text)?;
+            self.set_quarters(tid, mapped);
+        }
+        let tgid = self.tracees.get(&tid).map(|tracee| tracee.tgid);
+        let group = tgid.and_then(|tgid| self.groups.get_mut(&tgid).map(|group| (tgid, group)));
+        let Some(memory) = group.map(|(tgid, group)| Arc::clone(group.memory(tgid))) else { return Ok(()) };
+        match furnish(&self.shared, tid, &memory, entry, || true) {
+            Ok(count) => self.shared.counters.add_some(Count::Site, count),
+            Err(errno) => tracing::debug!(tid, ?site, ?errno, "not rewritten"),
+        }
         Ok(())
     }
 
@@ -147,7 +243,8 @@ impl Worker {
         if self.shared.ownership.open_slate(&self.shared.view).is_none() || !self.get_listener(stop)? {
             return Ok(None);
         }
-        let brought = Live::new(self, stop).execute_told(&kernel::NEWFSTATAT, [0, 0, 0, 0, 0, BRING])?;
+        let brought =
+            Live::new(self, stop).execute_told(&kernel::NEWFSTATAT, [0, 0, 0, 0, 0, inside::BRING.into()])?;
         let Ok(fd) = brought else { return Ok(None) };
         let mapped = self.map_brought(stop, fd, site, text)?;
         let _ = Live::new(self, stop).execute(&kernel::CLOSE, [fd, 0, 0, 0, 0, 0])?;
@@ -166,7 +263,7 @@ impl Worker {
         const APART: u64 = 64 << 20;
         let length = inside::Inside::LENGTH as u64;
         // A jump reaches two gigabytes.
-        let (near, low) = match text.start {
+        let (near, low) = match text.range.start {
             ..LOW => (0, MAP_32BIT),
             LIBRARIES.. => (0, 0),
             start => ((start - length - APART) & !(PAGE as u64 - 1), 0),
@@ -181,7 +278,7 @@ impl Worker {
             let _ = live.execute(&kernel::MUNMAP, [base, length, 0, 0, 0, 0])?;
             return Ok(None);
         }
-        Ok(Some(Quarters { base, sites: 0 }))
+        Ok(Some(Quarters { base }))
     }
 
     fn quarters(&mut self, tid: Tid) -> Option<Quarters> {
@@ -189,66 +286,31 @@ impl Worker {
         *self.groups.get_mut(&tgid)?.memory(tgid).inside.lock()
     }
 
-    fn set_quarters(&mut self, tid: Tid, quarters: Quarters) {
+    pub(super) fn set_quarters(&mut self, tid: Tid, quarters: Option<Quarters>) {
         let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return };
         if let Some(group) = self.groups.get_mut(&tgid) {
-            *group.memory(tgid).inside.lock() = Some(quarters);
+            *group.memory(tgid).inside.lock() = quarters;
         }
     }
 
     /// Nothing is answered inside a task's address space any more.
     pub(super) fn move_out(&mut self, tid: Tid) {
-        if let Some(Quarters { base, .. }) = self.quarters(tid) {
-            let _ = sys::ptrace::poke(tid, base + inside::CLOSED, 1);
+        if let Some(quarters) = self.quarters(tid) {
+            quarters.set(tid, inside::CLOSED, 1);
         }
     }
 
     /// Lets the code know whether all who run it are root. To be called at a stop, before a task runs with other
     /// credentials.
     pub(super) fn tell_inside(&mut self, tid: Tid) {
-        let Some(Quarters { base, .. }) = self.quarters(tid) else { return };
+        let Some(quarters) = self.quarters(tid) else { return };
         let is_other = |it: &Tracee| self.shared.needs_identity(&it.credentials);
         let other = self.tracees.get(&tid).is_some_and(is_other);
         // Of other threads and of who shares the memory nothing is known here: they may be others.
         if other || self.is_alone(tid) {
-            // Where the code is not mapped any more nobody runs it.
-            let _ = sys::ptrace::poke(tid, base + inside::OTHERS, u64::from(other));
+            quarters.set(tid, inside::OTHERS, u64::from(other));
         }
     }
-}
-
-/// Has a site jump to a thunk of its own; whether there was room.
-fn rewrite(tid: Tid, site: Site, quarters: Quarters) -> sys::Result<bool> {
-    let thunk = quarters.base + THUNKS + quarters.sites * THUNK;
-    let entry = inside::entry(site.number).map(|entry| quarters.base + entry as u64);
-    let (Some(there), Some(on)) =
-        (jump(site.address, 0, thunk), entry.and_then(|entry| jump(thunk, 7, entry)))
-    else {
-        return Ok(false);
-    };
-    if quarters.sites >= MOST {
-        return Ok(false);
-    }
-    // lea rcx, [rip + 5]; jmp entry; where the syscall stands; its number.
-    let mut bytes = [0; THUNK as usize];
-    let parts: [&[u8]; 4] = [
-        &[0x48, 0x8D, 0x0D, 5, 0, 0, 0],
-        &on,
-        &(site.address + SITE - 2).to_le_bytes(),
-        &site.number.to_le_bytes(),
-    ];
-    for (byte, &value) in bytes.iter_mut().zip(parts.iter().copied().flatten()) {
-        *byte = value;
-    }
-    for (place, word) in (thunk..).step_by(8).zip(bytes.as_chunks::<8>().0) {
-        sys::ptrace::poke(tid, place, u64::from_le_bytes(*word))?;
-    }
-    let mut word = sys::ptrace::peek(tid, site.address)?.to_le_bytes();
-    for (byte, &value) in word.iter_mut().zip(&there) {
-        *byte = value;
-    }
-    sys::ptrace::poke(tid, site.address, u64::from_le_bytes(word))?;
-    Ok(true)
 }
 
 /// The five bytes of a jump, which stand `offset` bytes behind `from`, to `to`; `None` where that is too far.

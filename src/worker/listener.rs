@@ -14,8 +14,8 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -26,11 +26,14 @@ use super::inside;
 use super::notified::Notified;
 use super::pool::{Handle, Message};
 use super::raise::{SET_MODE_FILTER, write_program};
+use super::tracee::Memory;
 use super::{Count, Shared, Tally, Worker};
 use crate::abi::{Abi, Call, Errno};
+use crate::ownership::Inode;
 use crate::ptrace::{self, Intercepted, Lost, Traced, TracerError};
 use crate::seccomp;
 use crate::sys::afterlife::Afterlife;
+use crate::sys::inside::BRING;
 use crate::sys::sched::{self, CpuSet};
 use crate::sys::seccomp::{Notification, Response};
 use crate::sys::{self, Tid};
@@ -40,6 +43,8 @@ use crate::syscalls::{Operation, Stage, Stages, Verdict, kernel, table};
 const SINCE: (u32, u32) = (6, 11);
 /// After so many looks a listener has paid: it costs as much as ten stops.
 const MANY: u32 = 24;
+/// A program that has looked so often is better off if it has answered itself from its start.
+const OFTEN: u32 = 4;
 /// More threads than this do not wait for the same listener: one for each CPU of a small machine, and one to spare.
 const MOST_WAITING: usize = 3;
 /// Stack of a thread, in bytes.
@@ -69,6 +74,10 @@ struct Task {
     looks: AtomicU32,
     /// By which instructions it makes calls that cannot be answered inside, or are.
     tried: Mutex<Vec<u64>>,
+    /// Where it runs.
+    memory: Weak<Memory>,
+    /// And what, where that is known.
+    image: Option<Inode>,
 }
 
 /// A filter's listener.
@@ -97,9 +106,9 @@ impl Default for Listeners {
 
 impl Listeners {
     /// A worker has got a task, or a task of its has got a new image.
-    pub(super) fn adopt(&self, tid: Tid, worker: &Arc<Handle>) {
+    pub(super) fn adopt(&self, tid: Tid, worker: &Arc<Handle>, memory: Weak<Memory>, image: Option<Inode>) {
         let (worker, looks, tried) = (Arc::clone(worker), AtomicU32::new(0), Mutex::default());
-        self.tasks.write().insert(tid, Arc::new(Task { worker, looks, tried }));
+        self.tasks.write().insert(tid, Arc::new(Task { worker, looks, tried, memory, image }));
     }
 
     /// A task has ended.
@@ -347,8 +356,10 @@ impl Answering<'_> {
         if abi == Abi::X86_64 {
             let entry = data.instruction_pointer.wrapping_sub(2);
             match args.last() {
-                Some(&inside::BRING) => return self.bring(shared),
-                _ if is_due_inside(shared, tid, &call, entry) => return self.fetch(shared, tid, Some(entry)),
+                Some(&sixth) if sixth == BRING.into() => return self.bring(shared),
+                _ if self.is_due_inside(shared, tid, &call, entry) => {
+                    return self.fetch(shared, tid, Some(entry));
+                }
                 _ => {}
             }
         }
@@ -385,6 +396,42 @@ impl Answering<'_> {
         }
     }
 
+    /// Sees to it that a task answers itself the next time what it calls for by the instruction at `entry`, where it can;
+    /// whether its worker has to do that, since it calls for it often.
+    fn is_due_inside(&self, shared: &Shared, tid: Tid, call: &Call, entry: u64) -> bool {
+        let Some(task) = sys::inside::entry(call.number).and_then(|_| shared.listeners.task(tid)) else {
+            return false;
+        };
+        if task.tried.lock().contains(&entry) {
+            return false;
+        }
+        let waits = || sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id);
+        let memory = task.memory.upgrade().filter(|memory| !memory.is_crowded());
+        match memory.map(|memory| inside::furnish(shared, tid, &memory, entry, waits)) {
+            Some(Ok(count)) => {
+                shared.counters.add_some(Count::Site, count);
+                task.tried.lock().push(entry);
+                false
+            }
+            Some(Err(sys::Errno::EINVAL)) => {
+                task.tried.lock().push(entry);
+                false
+            }
+            _ => {
+                let looks = task.looks.fetch_add(1, Ordering::Relaxed);
+                if let Some(image) = task.image.filter(|_| looks == OFTEN) {
+                    shared.book.note_looker(image);
+                }
+                if looks < inside::MANY {
+                    return false;
+                }
+                task.looks.store(0, Ordering::Relaxed);
+                task.tried.lock().push(entry);
+                inside::Site::of(tid, entry).is_some()
+            }
+        }
+    }
+
     /// One that was killed needs no answer.
     fn respond(&self, response: Response) {
         let _ = sys::seccomp::respond(self.listener.fd.as_fd(), self.notification.id, response);
@@ -410,19 +457,6 @@ impl Answering<'_> {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-/// Whether a task is to answer this call itself from now on, since it makes it often.
-fn is_due_inside(shared: &Shared, tid: Tid, call: &Call, entry: u64) -> bool {
-    let Some(task) = sys::inside::entry(call.number).and_then(|_| shared.listeners.task(tid)) else {
-        return false;
-    };
-    if task.looks.fetch_add(1, Ordering::Relaxed) < inside::MANY || task.tried.lock().contains(&entry) {
-        return false;
-    }
-    task.looks.store(0, Ordering::Relaxed);
-    task.tried.lock().push(entry);
-    inside::is_site(tid, entry)
 }
 
 /// Counts an answer for the summary.

@@ -6,7 +6,9 @@
 //!
 //! *Invariant:* a worker knows no syscall by name or number: what a call means is the table's.
 
+mod arrival;
 mod birth;
+mod book;
 mod counters;
 mod devices;
 mod exec;
@@ -202,8 +204,16 @@ impl Worker {
 
     /// A task is this worker's from now on.
     fn insert(&mut self, tid: Tid, tracee: Tracee) {
-        self.shared.listeners.adopt(tid, &self.handle);
+        self.tell_listeners(tid, tracee.tgid);
         self.tracees.insert(tid, tracee);
+    }
+
+    /// Listeners serve a task of this group from now on, which may have got a new image.
+    fn tell_listeners(&self, tid: Tid, tgid: Tid) {
+        let group = self.groups.get(&tgid);
+        let memory = group.map(|group| Arc::downgrade(&group.shared_memory().0)).unwrap_or_default();
+        let image = group.and_then(|group| group.image);
+        self.shared.listeners.adopt(tid, &self.handle, memory, image);
     }
 
     /// A task has ended: whoever has its id next is another.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::book::Book;
 use super::labels::Labels;
 use super::listener::Listeners;
 use super::sight::Sights;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub(super) sights: Sights,
     /// Who answers looks without a stop.
     pub(super) listeners: Listeners,
+    /// Where programs look.
+    pub(super) book: Book,
     /// By which placeholders devices were opened.
     pub(super) labels: Labels,
     /// Idle workers.
@@ -77,6 +80,7 @@ impl Shared {
             ownership,
             sights: Sights::new(has_proc()),
             listeners: Listeners::default(),
+            book: Book::default(),
             labels: Labels::default(),
             pool,
             guardian,

@@ -122,6 +122,10 @@ impl Worker {
         {
             tracee.try_on();
         }
+        if self.has_failed_to_arrive(&mut stop)? {
+            let to_syscall = self.settle(tid)?;
+            return stop.reply(0, to_syscall);
+        }
         self.raise_missing(&mut stop)?;
         if let Some(site) = self.tracees.get_mut(&tid).and_then(|tracee| tracee.moves_in.take()) {
             self.move_in(&mut stop, site)?;

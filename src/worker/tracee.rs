@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::Shared;
+use super::arrival::Arriving;
 use super::inside::Quarters;
 use crate::cred::Credentials;
+use crate::ownership::Inode;
 use crate::ptrace::Suspended;
 use crate::sys::{self, Tid};
 use crate::syscalls::{Finish, SCRATCH_BYTES, Stage, Stages};
@@ -39,6 +41,8 @@ pub struct Tracee {
     pub fetched: bool,
     /// By which instruction it makes calls that it is to answer inside.
     pub moves_in: Option<u64>,
+    /// What is to be undone where it cannot map what answers it.
+    pub arriving: Option<Arriving>,
     /// How many calls more it makes with stops at each entry instead of [`Stage::Identity`], because its credentials
     /// have become others, but perhaps not for long.
     pub trial: Option<u8>,
@@ -142,6 +146,7 @@ impl Tracee {
             interrupted: false,
             fetched: false,
             moves_in: None,
+            arriving: None,
             trial: None,
         }
     }
@@ -161,8 +166,10 @@ pub struct Group {
     pub sandboxed: bool,
     /// How many of its tasks are traced.
     pub threads: usize,
-    /// The program it runs, once the summary has asked.
+    /// The name of the program it runs, once the summary has asked.
     pub program: Option<Arc<str>>,
+    /// The file of its image, where that was looked at.
+    pub image: Option<Inode>,
     /// Since when it is with its parent's worker until it has shown that it lives.
     pub deferred: Option<Instant>,
     /// How often it could not be parked when it was due.
@@ -188,6 +195,7 @@ impl Group {
             sandboxed: born.sandboxed,
             threads: 1,
             program: None,
+            image: None,
             deferred: None,
             refusals: 0,
             looks: 0,
@@ -237,6 +245,7 @@ impl Group {
         self.memory = Arc::default();
         self.shares_with = None;
         self.program = None;
+        self.image = None;
     }
 
     fn release_slot(&mut self) {
@@ -267,6 +276,8 @@ pub struct Memory {
     pub scratch: OnceLock<u64>,
     /// What is inside, if something is.
     pub inside: Mutex<Option<Quarters>>,
+    /// Whether several tasks run in it, or did.
+    crowded: AtomicBool,
     /// Which of its [`SLOTS`] are in use: each of the groups that share the memory has its own.
     slots: AtomicU8,
 }
@@ -287,6 +298,16 @@ impl Memory {
             let _ = memory.scratch.set(address);
         }
         memory
+    }
+
+    /// One more task is about to run in it.
+    pub fn crowd(&self) {
+        self.crowded.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether several tasks may run in it.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::SeqCst)
     }
 
     fn take_slot(&self) -> Option<u8> {

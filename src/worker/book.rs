@@ -1,0 +1,69 @@
+//! What processes have shown of the files that they execute: where these make calls that can be answered inside, and which
+//! programs look often.
+
+use std::collections::{HashMap, HashSet};
+
+use parking_lot::RwLock;
+
+use super::inside::Site;
+use crate::ownership::Inode;
+use crate::sys::Tid;
+use crate::sys::memory::Mapping;
+
+/// Bytes before a site's `syscall`.
+const BEFORE: u64 = 5;
+/// So many files are known at most.
+const MOST: usize = 1000;
+/// stat, fstat, lstat, newfstatat, statx: what nearly every program does, if only because its loader does.
+const LOOKS: [u32; 5] = [4, 5, 6, 262, 332];
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// By device and inode number: where in the file.
+    sites: RwLock<HashMap<(u64, u64), Vec<u64>>>,
+    programs: RwLock<HashSet<Inode>>,
+}
+
+impl Book {
+    /// There is a site in this text.
+    pub(super) fn learn(&self, text: &Mapping, site: Site) {
+        let offset = site.address.wrapping_sub(text.range.start).wrapping_add(text.offset);
+        let knows = |sites: &Vec<u64>| sites.contains(&offset);
+        if !self.sites.read().get(&text.file).is_some_and(knows) {
+            let mut files = self.sites.write();
+            if files.len() >= MOST {
+                files.clear();
+            }
+            files.entry(text.file).or_default().push(offset);
+        }
+    }
+
+    /// The sites of this text that look, or make this call. What was learnt of another file that once had its number is no
+    /// site any more, or one as good as any.
+    pub(super) fn sites(&self, tid: Tid, text: &Mapping, number: u32) -> Vec<Site> {
+        let known = self.sites.read().get(&text.file).cloned().unwrap_or_default();
+        let site = |offset: u64| {
+            let address = offset.checked_sub(text.offset)?.checked_add(text.range.start)?;
+            let site = Site::of(tid, address + BEFORE).filter(|_| text.range.contains(&address))?;
+            (site.number == number || LOOKS.contains(&site.number)).then_some(site)
+        };
+        known.into_iter().filter_map(site).collect()
+    }
+
+    /// This program looks often.
+    pub(super) fn note_looker(&self, program: Inode) {
+        if !self.is_looker(program) {
+            let mut programs = self.programs.write();
+            if programs.len() >= MOST {
+                programs.clear();
+            }
+            programs.insert(program);
+        }
+    }
+
+    /// Whether it does.
+    pub(super) fn is_looker(&self, program: Inode) -> bool {
+        self.programs.read().contains(&program)
+    }
+}
