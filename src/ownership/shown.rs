@@ -11,25 +11,17 @@ impl Ownership {
         self.slate.get()?.as_ref()
     }
 
-    /// The slate, made and opened where processes may read from now on what is shown of inodes; `None` where that
-    /// depends on more than an entry can say, or nothing is known yet.
+    /// The slate, made where there is none yet; opened where processes may read from now on what is shown of inodes, which
+    /// they may not where that depends on more than an entry can say, or nothing is known yet.
     pub fn open_slate(&self, view: &View) -> Option<&Slate> {
+        let slate = self.slate.get_or_init(Slate::make).as_ref()?;
         let is_plain = !view.translates() && view.untouched.is_none();
         let lists = self.records_all() || self.carried.get().is_some();
         let is_read = match &self.lasting {
             Some(lasting) => lasting.in_attributes() && lasting.evidence(),
-            None => true,
+            None => !self.is_empty(),
         };
-        if !is_plain || lists || !is_read {
-            return None;
-        }
-        let mut is_new = false;
-        let slate = self.slate.get_or_init(|| {
-            is_new = true;
-            Slate::make()
-        });
-        let slate = slate.as_ref()?;
-        if is_new {
+        if is_plain && !lists && is_read && slate.is_new() {
             let almighty = [Cap::CHOWN, Cap::FOWNER, Cap::FSETID, Cap::DAC_OVERRIDE];
             let is_almighty =
                 view.initial.fsuid == Uid::ROOT && almighty.iter().all(|&cap| view.initial.has(cap));

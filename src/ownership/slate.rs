@@ -9,7 +9,7 @@
 //! known that stands elsewhere than on its inode. Then no inode needs an entry: what its attributes say is all, but while
 //! somebody has changed what memory says, and not what stands on the inode.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use parking_lot::Mutex;
 
@@ -65,18 +65,25 @@ pub struct Slate {
     inside: Inside,
     /// Which place is given away next where all are taken.
     writing: Mutex<usize>,
+    /// Whether nobody was to open it yet.
+    new: AtomicBool,
 }
 
 impl Slate {
     /// An empty one that nobody may read yet; `None` where there is nobody to read it.
     pub(super) fn make() -> Option<Slate> {
         let inside = Inside::make().inspect_err(|errno| tracing::debug!(?errno, "no slate")).ok()?;
-        Some(Slate { inside, writing: Mutex::new(0) })
+        Some(Slate { inside, writing: Mutex::new(0), new: AtomicBool::new(true) })
     }
 
     /// What is mapped.
     pub fn inside(&self) -> &Inside {
         &self.inside
+    }
+
+    /// Whether it is for the caller to open it, who alone hears so.
+    pub(super) fn is_new(&self) -> bool {
+        self.new.load(Ordering::Relaxed) && self.new.swap(false, Ordering::SeqCst)
     }
 
     pub(super) fn open(&self, quiet: bool, almighty: bool) {
@@ -86,6 +93,7 @@ impl Slate {
 
     /// Nobody may read it any more.
     pub(super) fn close(&self) {
+        self.new.store(false, Ordering::SeqCst);
         self.set(|_| 0);
     }
 

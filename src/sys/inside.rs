@@ -15,6 +15,8 @@ use super::{Errno, Result};
 pub const CLOSED: u64 = 0;
 /// See [`CLOSED`].
 pub const OTHERS: u64 = 8;
+/// Where in it a word stands that is not zero where ids follow: real and effective ones, each user and group.
+pub const IDS: u64 = 24;
 /// Where in it a word stands by which it is known.
 pub const MAGIC_AT: u64 = 16;
 /// That.
@@ -94,6 +96,10 @@ mod code {
         92 => remainroot_inside_chown,
         93 => remainroot_inside_fchown,
         94 => remainroot_inside_lchown,
+        102 => remainroot_inside_getuid,
+        104 => remainroot_inside_getgid,
+        107 => remainroot_inside_geteuid,
+        108 => remainroot_inside_getegid,
         217 => remainroot_inside_getdents64,
         257 => remainroot_inside_openat,
         258 => remainroot_inside_mkdirat,

@@ -95,6 +95,8 @@ calls! {
     RECVMSG = "recvmsg", 47, 372, 212;
     /// newfstatat, fstatat(2); on i386 `fstatat64`.
     NEWFSTATAT = "newfstatat", 262, 300, 79;
+    /// getuid(2).
+    GETUID = "getuid", 102, 199, 174;
     /// mmap(2); on i386 `mmap2`.
     MMAP = "mmap", 9, 192, 222;
     /// munmap(2).

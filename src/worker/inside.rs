@@ -20,14 +20,15 @@
 use std::sync::Arc;
 
 use super::guest::Live;
-use super::tracee::{Memory, Tracee};
+use super::tracee::Memory;
 use super::{Count, Shared, Worker};
 use crate::abi::Abi;
+use crate::cred::{Credentials, Gid, Uid};
 use crate::ptrace::{Intercepted, Traced, memory};
 use crate::sys::inside::{self, PAGE};
 use crate::sys::memory::Mapping;
 use crate::sys::{self, Errno, Tid};
-use crate::syscalls::kernel;
+use crate::syscalls::{Stage, kernel};
 
 /// After so many calls that stopped or waited for a listener it pays to map the file, and to rewrite a site.
 pub(super) const MANY: u32 = 12;
@@ -164,8 +165,16 @@ pub(super) fn furnish(
     if !text.is_text() || page.word(inside::CLOSED) != 0 {
         return Err(Errno::EINVAL);
     }
-    let other = shared.registry.get(tid).is_some_and(|credentials| shared.needs_identity(&credentials));
-    let mut writes = vec![(quarters.base + inside::OTHERS, u64::from(other).to_le_bytes().to_vec())];
+    let credentials = shared.registry.get(tid);
+    let credentials = credentials.as_deref().unwrap_or(&shared.view.initial);
+    let other = shared.needs_identity(credentials);
+    let mut writes = vec![
+        (quarters.base + inside::OTHERS, u64::from(other).to_le_bytes().to_vec()),
+        (
+            quarters.base + inside::IDS,
+            ids(Some(credentials)).iter().flat_map(|id| id.to_le_bytes()).collect(),
+        ),
+    ];
     shared.book.learn(&text, site);
     for site in shared.book.sites(tid, &text, site.number) {
         writes.extend(page.lead(site).into_iter().flatten());
@@ -175,7 +184,13 @@ pub(super) fn furnish(
     }
     sys::memory::patch(tid, &writes)?;
     drop(inside);
-    Ok((writes.len() / 2) as u64)
+    Ok((writes.len() / 2 - 1) as u64)
+}
+
+/// The words that tell the code whose ids it may answer with, if they are anybody's.
+fn ids(credentials: Option<&Credentials>) -> [u64; 3] {
+    let pair = |uid: Uid, gid: Gid| u64::from(uid.0) | u64::from(gid.0) << 32;
+    credentials.map_or([0; 3], |known| [1, pair(known.uid, known.gid), pair(known.euid, known.egid)])
 }
 
 impl Worker {
@@ -243,8 +258,10 @@ impl Worker {
         if self.shared.ownership.open_slate(&self.shared.view).is_none() || !self.get_listener(stop)? {
             return Ok(None);
         }
-        let brought =
-            Live::new(self, stop).execute_told(&kernel::NEWFSTATAT, [0, 0, 0, 0, 0, inside::BRING.into()])?;
+        // Both are told of one who looks and has dropped.
+        let looks = self.shared.common_stages().contains(Stage::Ownership);
+        let call = if looks { &kernel::NEWFSTATAT } else { &kernel::GETUID };
+        let brought = Live::new(self, stop).execute_told(call, [0, 0, 0, 0, 0, inside::BRING.into()])?;
         let Ok(fd) = brought else { return Ok(None) };
         let mapped = self.map_brought(stop, fd, site, text)?;
         let _ = Live::new(self, stop).execute(&kernel::CLOSE, [fd, 0, 0, 0, 0, 0])?;
@@ -304,11 +321,19 @@ impl Worker {
     /// credentials.
     pub(super) fn tell_inside(&mut self, tid: Tid) {
         let Some(quarters) = self.quarters(tid) else { return };
-        let is_other = |it: &Tracee| self.shared.needs_identity(&it.credentials);
-        let other = self.tracees.get(&tid).is_some_and(is_other);
+        let credentials = self.tracees.get(&tid).map(|tracee| Arc::clone(&tracee.credentials));
+        let other = credentials.as_ref().is_some_and(|it| self.shared.needs_identity(it));
         // Of other threads and of who shares the memory nothing is known here: they may be others.
-        if other || self.is_alone(tid) {
+        let alone = self.is_alone(tid);
+        if other || alone {
             quarters.set(tid, inside::OTHERS, u64::from(other));
+        }
+        let [known, real, effective] = ids(credentials.as_deref().filter(|_| alone));
+        quarters.set(tid, inside::IDS, 0);
+        if known != 0 {
+            quarters.set(tid, inside::IDS + 8, real);
+            quarters.set(tid, inside::IDS + 16, effective);
+            quarters.set(tid, inside::IDS, known);
         }
     }
 }

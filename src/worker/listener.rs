@@ -147,18 +147,17 @@ impl Worker {
         if own { self.raise_here(stop, suits.only()) } else { Ok(()) }
     }
 
-    /// Sees to it that the process of the task at this entry has a listener that is told of looks; whether it has.
+    /// Sees to it that the process of the task at this entry has a listener; whether it has.
     pub(super) fn get_listener(&mut self, stop: &mut Intercepted) -> Traced<bool> {
-        let looks = |stages: Stages| stages.contains(Stage::Notify) || stages.contains(Stage::NotifyIdentity);
         let tid = stop.tid();
         let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
         if !stages.listens()
             && !self.shared.listeners.refused.load(Ordering::Relaxed)
-            && let Some(suits) = self.suiting(stages).filter(|suits| looks(suits.only()))
+            && let Some(suits) = self.suiting(stages)
         {
             self.raise_here(stop, suits.only())?;
         }
-        Ok(self.tracees.get(&tid).is_some_and(|tracee| looks(tracee.stages)))
+        Ok(self.tracees.get(&tid).is_some_and(|tracee| tracee.stages.listens()))
     }
 
     /// The stage with a listener that suits a process with these, if one does.

@@ -14,7 +14,8 @@ __attribute__((noinline, unused)) static long by_site(long nr, long a, long b, l
 			: "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9), "i"(number) : "rcx", "r11", "memory"); \
 		break;
 	switch (nr) {
-	SITE(2) SITE(4) SITE(5) SITE(6) SITE(83) SITE(88) SITE(90) SITE(91) SITE(92) SITE(93) SITE(94) SITE(257)
+	SITE(2) SITE(4) SITE(5) SITE(6) SITE(83) SITE(88) SITE(90) SITE(91) SITE(92) SITE(93) SITE(94) SITE(102)
+	SITE(104) SITE(107) SITE(108) SITE(257)
 	SITE(258) SITE(260) SITE(262) SITE(266) SITE(217) SITE(268) SITE(280) SITE(332)
 	default:
 		__asm__ volatile("syscall" : "+a"(result)
