@@ -20,6 +20,8 @@ pub struct Devices {
     any: AtomicBool,
     /// Whether there may be some that this run has not met.
     unknown: AtomicBool,
+    /// Whether one is open somewhere in place of the file that stands for it.
+    replaced: AtomicBool,
     /// Whether some stood in `/dev` at the start that read otherwise than an empty file.
     read: bool,
     /// The inode numbers of those that it has, whatever their filesystem: an overlayfs lists and reports
@@ -31,7 +33,7 @@ impl Devices {
     /// None yet, but what there may be from earlier runs.
     pub(super) fn new(evidence: bool, read: bool) -> Devices {
         let [any, unknown] = [evidence; 2].map(AtomicBool::new);
-        Devices { any, unknown, read, numbers: RwLock::default() }
+        Devices { any, unknown, read, ..Devices::default() }
     }
 
     /// There may be some that this run has not met.
@@ -69,8 +71,19 @@ impl Devices {
         }
     }
 
+    /// One is about to be open in place of the file that stands for it.
+    pub(super) fn note_replaced(&self, slate: Option<&Slate>) {
+        self.replaced.store(true, Ordering::SeqCst);
+        if let Some(slate) = slate {
+            slate.note_replaced();
+        }
+    }
+
     /// Has a new slate, which all can see by now, say the same.
     pub(super) fn tell(&self, slate: &Slate) {
+        if self.replaced.load(Ordering::SeqCst) {
+            slate.note_replaced();
+        }
         if self.unknown.load(Ordering::Acquire) {
             slate.expect_devices();
         }

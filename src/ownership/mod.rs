@@ -314,6 +314,11 @@ impl Ownership {
         fact
     }
 
+    /// A device is about to be open in place of the file that stands for it, and to be shown as that.
+    pub fn note_replaced(&self) {
+        self.devices.note_replaced(self.slate());
+    }
+
     /// Somebody is about to change what is known of the inode and to write it home.
     pub fn begin_writing(&self, inode: Inode) {
         if let Some(lasting) = &self.lasting {

@@ -28,6 +28,8 @@ const ENABLED: u64 = 1;
 const QUIET: u64 = 2;
 /// State: who has not dropped anything may do everything to an inode of its own.
 const ALMIGHTY: u64 = 4;
+/// State: a device may be open in place of the file that stands for it.
+const REPLACED: u64 = 8;
 /// What an entry has to say, above the permission bits.
 const SHOWS_UID: u32 = 0x10000;
 const SHOWS_GID: u32 = 0x20000;
@@ -88,7 +90,12 @@ impl Slate {
 
     pub(super) fn open(&self, quiet: bool, almighty: bool) {
         let bit = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
-        self.set(|_| ENABLED | bit(quiet, QUIET) | bit(almighty, ALMIGHTY));
+        self.set(|state| state & REPLACED | ENABLED | bit(quiet, QUIET) | bit(almighty, ALMIGHTY));
+    }
+
+    /// A device is about to be open in place of the file that stands for it.
+    pub(super) fn note_replaced(&self) {
+        self.set(|state| state | REPLACED);
     }
 
     /// Nobody may read it any more.

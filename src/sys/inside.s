@@ -47,6 +47,7 @@ owner_and_mode:
     .set ENABLED, 1
     .set QUIET, 2
     .set ALMIGHTY, 4
+    .set REPLACED, 8
     # What an entry says, above the permission bits.
     .set SHOWS_UID, 0x10000
     .set SHOWS_GID, 0x20000
@@ -88,6 +89,7 @@ owner_and_mode:
     .set S_IFREG, 0x8000
     .set S_IFDIR, 0x4000
     .set S_IFLNK, 0xa000
+    .set S_IFCHR, 0x2000
     .set S_ISGID, 0x400
     .set DT_REG, 8
     .set SET_ID, 0xc00
@@ -169,12 +171,11 @@ owner_and_mode:
     \identify
     and eax, S_IFMT
     mov r12d, eax
-    cmp eax, S_IFREG
-    je 1f
-    cmp eax, S_IFDIR
-    je 1f
-    cmp eax, S_IFLNK
-    jne slow
+    # What is open may have been opened by another node, which it is shown as.
+    cmp eax, S_IFCHR
+    jne 1f
+    test dword ptr [rip + SLATE + STATE], REPLACED
+    jnz slow
 1:
     lea rdi, [rip + SLATE]
     test dword ptr [rdi + STATE], ENABLED
@@ -206,8 +207,12 @@ owner_and_mode:
     call is_certain
     xor r8d, r8d
     mov r10d, SHOWS_UID | SHOWS_GID
-    cmp r12d, S_IFLNK
-    je 6f
+    # Nothing else bears attributes of users.
+    cmp r12d, S_IFREG
+    je 5f
+    cmp r12d, S_IFDIR
+    jne 6f
+5:
     call borne
     push r8
     push r10

@@ -69,6 +69,19 @@ pub fn read(tid: Tid, address: u64, into: &mut [u8]) -> Result<usize> {
     Errno::result(count).map(|count| count as usize)
 }
 
+/// The same of several ranges of one length in one call: what was read of each, up to the first that could not be.
+pub fn read_each<const N: usize>(tid: Tid, addresses: &[u64]) -> Vec<[u8; N]> {
+    let mut into = vec![[0; N]; addresses.len()];
+    let local = iovec { iov_base: into.as_mut_ptr().cast::<c_void>(), iov_len: N * addresses.len() };
+    let remote = |&address: &u64| iovec { iov_base: address as *mut c_void, iov_len: N };
+    let remote: Vec<iovec> = addresses.iter().map(remote).collect();
+    let (count, ranges) = (remote.len() as libc::c_ulong, remote.as_ptr());
+    // SAFETY: `local` describes exactly `into`, and `ranges` as many as `count`, which the kernel checks.
+    let read = unsafe { libc::process_vm_readv(tid, &raw const local, 1, ranges, count, 0) };
+    into.truncate(usize::try_from(read).unwrap_or(0) / N);
+    into
+}
+
 /// process_vm_writev(2) of one range; gives how many bytes were written. Pages the tracee may not
 /// write fault, as they would for it.
 pub fn write(tid: Tid, address: u64, bytes: &[u8]) -> Result<usize> {

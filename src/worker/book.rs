@@ -10,8 +10,6 @@ use crate::ownership::Inode;
 use crate::sys::Tid;
 use crate::sys::memory::Mapping;
 
-/// Bytes before a site's `syscall`.
-const BEFORE: u64 = 5;
 /// So many files are known at most.
 const MOST: usize = 1000;
 /// stat, fstat, lstat, newfstatat, statx: what nearly every program does, if only because its loader does.
@@ -43,12 +41,11 @@ impl Book {
     /// site any more, or one as good as any.
     pub(super) fn sites(&self, tid: Tid, text: &Mapping, number: u32) -> Vec<Site> {
         let known = self.sites.read().get(&text.file).cloned().unwrap_or_default();
-        let site = |offset: u64| {
-            let address = offset.checked_sub(text.offset)?.checked_add(text.range.start)?;
-            let site = Site::of(tid, address + BEFORE).filter(|_| text.range.contains(&address))?;
-            (site.number == number || LOOKS.contains(&site.number)).then_some(site)
-        };
-        known.into_iter().filter_map(site).collect()
+        let address = |offset: u64| offset.checked_sub(text.offset)?.checked_add(text.range.start);
+        let there = known.into_iter().filter_map(address).filter(|address| text.range.contains(address));
+        let mut sites = Site::all(tid, there);
+        sites.retain(|site| site.number == number || LOOKS.contains(&site.number));
+        sites
     }
 
     /// This program looks often.

@@ -207,6 +207,7 @@ impl Guest for Live<'_> {
     }
 
     fn label(&self, descriptor: u64) -> Option<u8> {
+        self.worker.shared.ownership.note_replaced();
         self.worker.shared.labels.of(self.stop.tid(), &self.open_file(descriptor)?)
     }
 

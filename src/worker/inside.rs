@@ -107,14 +107,19 @@ pub(super) struct Site {
 impl Site {
     /// The one whose `syscall` is at `entry`, if it has the form that can be rewritten, of a call that is answered inside.
     pub fn of(tid: Tid, entry: u64) -> Option<Site> {
-        let address = entry.checked_sub(SITE - 2)?;
-        let mut bytes = [0; SITE as usize];
-        if !memory::read(tid, address, &mut bytes) {
-            return None;
-        }
-        let [0xB8, number @ .., 0x0F, 0x05] = bytes else { return None };
-        let number = u32::from_le_bytes(number);
-        inside::entry(number).map(|_| Site { address, number })
+        Site::all(tid, [entry.checked_sub(SITE - 2)?]).pop()
+    }
+
+    /// Those of these addresses that are such sites.
+    pub fn all(tid: Tid, addresses: impl IntoIterator<Item = u64>) -> Vec<Site> {
+        let addresses: Vec<u64> = addresses.into_iter().collect();
+        let stands = sys::memory::read_each::<{ SITE as usize }>(tid, &addresses);
+        let site = |(address, bytes): (u64, [u8; SITE as usize])| {
+            let [0xB8, number @ .., 0x0F, 0x05] = bytes else { return None };
+            let number = u32::from_le_bytes(number);
+            inside::entry(number).map(|_| Site { address, number })
+        };
+        addresses.into_iter().zip(stands).filter_map(site).collect()
     }
 
     /// What has it jump to a thunk at this address, and that to the code: what is to be written where. `None` where that is
