@@ -19,6 +19,10 @@ type Named = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(super) struct Beside(RwLock<HashMap<Identity, Named>>);
 
 impl Beside {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.read().is_empty()
+    }
+
     fn get(&self, identity: Identity, name: &[u8]) -> Option<Vec<u8>> {
         self.0.read().get(&identity)?.get(name).cloned()
     }
@@ -83,6 +87,9 @@ impl Ownership {
         name: &[u8],
         mut change: impl FnMut(Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Errno>,
     ) -> Result<(), Errno> {
+        if let Some(slate) = self.slate() {
+            slate.disturb();
+        }
         let kept =
             self.in_file(identity, true, |table, key| table.change_attribute(key, name, &mut change))?;
         if kept.is_none() { self.beside.change(identity, name, &mut change) } else { Ok(()) }

@@ -47,7 +47,7 @@ impl Ownership {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.lasting.as_ref().is_some_and(|lasting| lasting.is_quiet())
+        self.beside.is_empty() && self.lasting.as_ref().is_some_and(|lasting| lasting.is_quiet())
     }
 
     /// What is shown of an inode may be read there until it changes, if that is certain.

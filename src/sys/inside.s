@@ -1,4 +1,4 @@
-# What runs inside a tracee, see worker/inside.rs: a page of its own with words and thunks, a page of code, and the pages
+# What runs inside a tracee, see worker/inside.rs: a page with words and thunks, two of code, and the pages
 # of the slate (ownership/slate.rs).
 #
 # A call site `mov eax, NUMBER; syscall` begins with a jump to a thunk instead, which leads here with the address of its
@@ -16,6 +16,7 @@
     .globl remainroot_inside_symlink, remainroot_inside_symlinkat, remainroot_inside_chown, remainroot_inside_lchown
     .globl remainroot_inside_fchown, remainroot_inside_fchownat, remainroot_inside_chmod, remainroot_inside_fchmod
     .globl remainroot_inside_fchmodat, remainroot_inside_utimensat, remainroot_inside_getdents64
+    .globl remainroot_inside_xattr
     .globl remainroot_inside_getuid, remainroot_inside_getgid, remainroot_inside_geteuid, remainroot_inside_getegid
 remainroot_inside_begin:
 closed:
@@ -37,6 +38,9 @@ owner:
     .set OWNER_NAME, 24                 # its bytes
 owner_and_mode:
     .asciz "user.containers.override_stat"
+    .set STAT_NAME, 30                  # its bytes
+others_names:
+    .asciz "user.remainroot.xattrs"
 
     # The slate and its state.
     .set SLATE, remainroot_inside_begin + {code}
@@ -346,12 +350,20 @@ place:
     je 2f
     cmp eax, 5                          # fstat
     je 3f
+    cmp eax, 193                        # fgetxattr
+    je 3f
+    cmp eax, 196                        # flistxattr
+    je 3f
     mov rsi, rdi
     mov edi, AT_FDCWD
     xor edx, edx
     cmp eax, 4                          # stat
     je 1f
-    mov edx, NOFOLLOW                   # lstat
+    cmp eax, 191                        # getxattr
+    je 1f
+    cmp eax, 194                        # listxattr
+    je 1f
+    mov edx, NOFOLLOW                   # lstat, lgetxattr, llistxattr
 1:
     ret
 2:
@@ -860,6 +872,115 @@ change:
     test rax, rax
     jz go
     jmp slow
+
+# getxattr(path, name, value, size), lgetxattr, fgetxattr(descriptor, …), listxattr(path, names, size), llistxattr,
+# flistxattr: what is not there to the kernel is not there at all if nothing is packed in an attribute of ours, and the
+# inode is the same before and after.
+remainroot_inside_xattr:
+    enter
+    call is_certain
+    sub rsp, ROOM
+    lea rbx, [rbp - 160]
+    call place
+    mov r10d, edx
+    call describe
+    test eax, eax
+    jnz slow
+    identify_stat
+    and eax, S_IFMT
+    cmp eax, S_IFCHR
+    je slow
+    mov rcx, [rbp + OF_SITE]
+    cmp dword ptr [rcx + 8], 194
+    jb 6f
+    # A list of nothing but ours is empty, and nothing of it may come to the caller's memory.
+    call place
+    call list
+    test rax, rax
+    jz 6f
+    js slow
+    mov r12, rax
+    mov r8, rsp
+    xor r9d, r9d
+    xor eax, eax
+    lea r10, [rip + owner]
+    call value
+    test rax, rax
+    js 5f
+    sub r12, OWNER_NAME
+5:
+    xor r9d, r9d
+    xor eax, eax
+    lea r10, [rip + owner_and_mode]
+    call value
+    test rax, rax
+    js 5f
+    sub r12, STAT_NAME
+5:
+    test r12, r12
+    jnz slow
+    jmp 4f
+6:
+    call kernel
+    mov r12, rax
+    cmp rax, EOPNOTSUPP
+    je 1f
+    mov rcx, [rbp + OF_SITE]
+    cmp dword ptr [rcx + 8], 194
+    jae 2f
+    cmp rax, ENODATA
+    jne slow
+1:
+    mov rcx, [rbp + OF_SITE]
+    cmp dword ptr [rcx + 8], 194
+    jae 3f
+    # The kernel has read the name. Those of users may be ours, and trusted ones are not the kernel's to tell.
+    mov rcx, [rbp + OF_RSI]
+    cmp byte ptr [rcx], 's'
+    jne slow
+    cmp byte ptr [rcx + 1], 'y'         # system.
+    je 3f
+    cmp byte ptr [rcx + 1], 'e'         # security.
+    jne slow
+    jmp 3f
+2:
+    test rax, rax
+    jnz slow
+3:
+    call place
+    call list
+    test rax, rax
+    jz 4f
+    js slow
+    mov r8, rsp
+    xor r9d, r9d
+    xor eax, eax
+    lea r10, [rip + others_names]
+    call value
+    cmp rax, ENODATA
+    jne slow
+4:
+    push r13
+    push r14
+    push r15
+    call place
+    mov r10d, edx
+    call describe
+    test eax, eax
+    jnz slow
+    pop rdx
+    pop rsi
+    pop rdi
+    identify_stat
+    cmp r13, rdi
+    jne slow
+    cmp r14, rsi
+    jne slow
+    cmp r15d, edx
+    jne slow
+    call is_certain
+    mov rax, r12
+    jmp done
 
     # What may stand for a device, by its inode number: one in so many.
     .macro may_be_device ino

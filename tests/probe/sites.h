@@ -15,7 +15,7 @@ __attribute__((noinline, unused)) static long by_site(long nr, long a, long b, l
 		break;
 	switch (nr) {
 	SITE(2) SITE(4) SITE(5) SITE(6) SITE(83) SITE(88) SITE(90) SITE(91) SITE(92) SITE(93) SITE(94) SITE(102)
-	SITE(104) SITE(107) SITE(108) SITE(257)
+	SITE(104) SITE(107) SITE(108) SITE(191) SITE(192) SITE(193) SITE(194) SITE(195) SITE(196) SITE(257)
 	SITE(258) SITE(260) SITE(262) SITE(266) SITE(217) SITE(268) SITE(280) SITE(332)
 	default:
 		__asm__ volatile("syscall" : "+a"(result)
