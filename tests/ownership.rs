@@ -373,11 +373,12 @@ fn stops(before: &str) -> u64 {
 
 #[test]
 fn while_the_kernel_is_right_no_file_call_stops() {
+    // No inode can bear a link's owner: once there is one, programs do not answer themselves.
     let (right, wrong) =
-        (stops("touch f; chown 0:0 f; chmod 600 f"), stops("touch f; chown 1:0 f; chmod 600 f"));
-    // Two changes, and the times that touch sets on 33 files.
+        (stops("ln -s . f; chown -h 0:0 f; chmod 700 f"), stops("ln -s . f; chown -h 1:0 f; chmod 700 f"));
+    // Two changes, and the times that touch sets on 32 files.
     assert!(right < 40, "{right} stops without a fact");
-    assert!(wrong > right + 20, "{wrong} stops with one: so the other figure means something");
+    assert!(wrong > right + 200, "{wrong} stops with one: so the other figure means something");
 }
 
 #[test]

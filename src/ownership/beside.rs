@@ -92,7 +92,9 @@ impl Ownership {
         }
         let kept =
             self.in_file(identity, true, |table, key| table.change_attribute(key, name, &mut change))?;
-        if kept.is_none() { self.beside.change(identity, name, &mut change) } else { Ok(()) }
+        let changed = if kept.is_none() { self.beside.change(identity, name, &mut change) } else { Ok(()) };
+        self.disturb_slate_unless_quiet();
+        changed
     }
 
     fn in_file<T>(

@@ -344,11 +344,7 @@ impl Ownership {
 
     /// What there is evidence of by now that another run has left meanwhile. Says so once.
     pub fn finds_evidence(&self) -> Evidence {
-        if let Some(slate) = self.slate().filter(|slate| slate.is_quiet())
-            && !self.is_quiet()
-        {
-            slate.disturb();
-        }
+        self.disturb_slate_unless_quiet();
         let found = self.lasting.as_ref().map_or(Evidence::Nothing, Lasting::finds_evidence);
         if found == Evidence::Devices {
             self.devices.expect(self.slate());
@@ -377,7 +373,9 @@ impl Ownership {
         if let Some(slate) = self.slate().filter(|_| !fact.is_empty()) {
             slate.disturb();
         }
-        self.lasting.as_ref().map_or(Ok(()), |lasting| lasting.keep(identity, fact))
+        let kept = self.lasting.as_ref().map_or(Ok(()), |lasting| lasting.keep(identity, fact));
+        self.disturb_slate_unless_quiet();
+        kept
     }
 
     /// What is known of the inode with this number that has this ctime, if the caller has one.

@@ -30,8 +30,19 @@ impl Ownership {
             }
             self.devices.tell(slate);
             slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty);
+            // Who kept something elsewhere meanwhile may have found nothing to disturb.
+            self.disturb_slate_unless_quiet();
         }
         Some(slate)
+    }
+
+    /// Has the slate know that something is kept elsewhere than on its inode, if that is so.
+    pub(super) fn disturb_slate_unless_quiet(&self) {
+        if let Some(slate) = self.slate().filter(|slate| slate.is_quiet())
+            && !self.is_quiet()
+        {
+            slate.disturb();
+        }
     }
 
     pub(super) fn note_writers(&self, count: u64) {

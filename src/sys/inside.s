@@ -170,6 +170,16 @@ others_names:
     movzx eax, word ptr [rbx + 28]
     .endm
 
+    # Goes to slow unless that is what rdi, rsi and edx say.
+    .macro same_as_before
+    cmp r13, rdi
+    jne slow
+    cmp r14, rsi
+    jne slow
+    cmp r15d, edx
+    jne slow
+    .endm
+
     # Corrects what the kernel has said in the structure at rbx, and leaves; the offsets are of owner, group and mode.
     .macro correct identify, uid, gid, mode
     \identify
@@ -232,12 +242,7 @@ others_names:
     \identify
     pop r10
     pop r8
-    cmp r13, rdi
-    jne slow
-    cmp r14, rsi
-    jne slow
-    cmp r15d, edx
-    jne slow
+    same_as_before
 6:
     test dword ptr [rip + SLATE + STATE], ENABLED
     jz slow
@@ -972,12 +977,7 @@ remainroot_inside_xattr:
     pop rsi
     pop rdi
     identify_stat
-    cmp r13, rdi
-    jne slow
-    cmp r14, rsi
-    jne slow
-    cmp r15d, edx
-    jne slow
+    same_as_before
     call is_certain
     mov rax, r12
     jmp done
