@@ -147,9 +147,9 @@ pub struct Measured {
 }
 
 impl Session {
-    /// Runs it in a new directory; `material` holds what was made before. Counting costs time, so it is for a run of its
-    /// own.
-    pub fn measure(&self, side: Side, material: &Path, counted: bool) -> Measured {
+    /// Runs it in a new directory, which is `kept`; `material` holds what was made before. Counting costs time, so it is for
+    /// a run of its own.
+    pub fn measure(&self, side: Side, material: &Path, counted: bool, kept: &mut Vec<Scratch>) -> Measured {
         let (work, root) = (Scratch::new("bench"), Scratch::new("bench-root"));
         let state = Scratch::new("bench-state");
         open_to(side, work.path());
@@ -176,6 +176,7 @@ impl Session {
         if asked.is_some() {
             measured.counts = counts(&std::fs::read_to_string(&summary).unwrap_or_default());
         }
+        kept.extend([work, root]);
         measured
     }
 
