@@ -54,6 +54,7 @@ fn command() -> Command {
                 .default_value("ptrace")
                 .help("How the command is followed"),
         )
+        .arg(attach_argument())
         .arg(flag("adopt", '\0', "See owners that umoci and others left on the files here, now and later"))
         .arg(store_argument())
         .arg(file(
@@ -90,6 +91,15 @@ fn command() -> Command {
                 .trailing_var_arg(true)
                 .help("The program to run, and its arguments"),
         )
+}
+
+fn attach_argument() -> Arg {
+    Arg::new("attach")
+        .long("attach")
+        .value_name("WHEN")
+        .value_parser(["demand", "start"])
+        .default_value("demand")
+        .help("Trace a process on demand, as long as no file here has an owner of its own; or from its start")
 }
 
 fn store_argument() -> Arg {
@@ -158,8 +168,20 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
         return Err(Failure::Options("--adopt is for stores on the files: auto or xattr"));
     }
     let load = load.map(|path| loaded(path)).transpose()?.unwrap_or_default();
+    let attach_at_start = matches.get_one::<String>("attach").is_some_and(|when| when == "start");
     let verbosity = matches.get_count("verbose");
-    Ok(Plan { command, store, adopt, load, save, allow_real_root, summary, verbosity, ..Plan::default() })
+    Ok(Plan {
+        command,
+        store,
+        adopt,
+        load,
+        save,
+        attach_at_start,
+        allow_real_root,
+        summary,
+        verbosity,
+        ..Plan::default()
+    })
 }
 
 /// A path that means the same file from everywhere.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use crossbeam_channel::unbounded;
 
 use crate::cred::View;
 use crate::ownership::{Home, Ownership, Voice};
+use crate::ptrace;
 use crate::sys::{self, Tid};
-use crate::worker::{Count, Guardian, News, Pool, Shared, Tally};
+use crate::worker::{self, Count, Demand, Guardian, News, Pool, Shared, Tally};
 
 /// What the tracer writes, and where.
 #[derive(Debug)]
@@ -38,20 +39,36 @@ impl Outputs {
     }
 }
 
-/// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended.
-pub fn run(view: View, outputs: Outputs, command: Tid, attached: impl FnOnce(sys::Result<()>)) {
+/// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended. Where it has a filter
+/// with a `listener` it is attached to, and what descends from it, on demand.
+pub fn run(
+    view: View,
+    outputs: Outputs,
+    command: Tid,
+    listener: Option<OwnedFd>,
+    attached: impl FnOnce(sys::Result<()>),
+) {
     let watch_first = outputs.summary.is_some() || outputs.speak();
     let Outputs { home, mut summary, mut save, verbosity, stderr, say } = outputs;
     log(verbosity);
-    let guardian = match Guardian::start() {
+    let guardian = match Guardian::start(listener.as_ref()) {
         Ok(guardian) => guardian,
         Err(errno) => return attached(Err(errno)),
     };
     let (outbox, news) = unbounded();
     let pool = Pool::new(outbox);
     let ownership = Ownership::at(home, voice(command, stderr));
-    let shared = Arc::new(Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first));
-    let outcome = sys::wait::install_wake_handler().and_then(|()| Pool::seize(&shared, command));
+    let demand = listener.is_some().then(|| Demand::of(command));
+    let shared = Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first, demand);
+    let shared = Arc::new(shared);
+    let outcome = sys::wait::install_wake_handler().and_then(|()| match listener {
+        Some(listener) => {
+            ptrace::try_on(command)?;
+            worker::begin(&shared, listener)?;
+            if watch_first { Pool::seize(&shared, command) } else { Ok(()) }
+        }
+        None => Pool::seize(&shared, command),
+    });
     attached(outcome);
     if outcome.is_err() {
         shared.guardian.dismiss();

@@ -17,6 +17,7 @@ fn same(name: &str, arguments: &[&str]) {
     let expected = guest.run(How::Namespace, arguments).output();
     assert!(expected.status.code() != Some(99), "{expected:#?}");
     compare(&expected, &guest.run(How::Remainroot, arguments).output());
+    compare(&expected, &guest.run(How::Attached, arguments).output());
 }
 
 /// As real root: for what remainroot makes possible.
@@ -36,17 +37,21 @@ fn same_as_root_with_a_file(name: &str) {
         return;
     }
     let Some(guest) = Guest::new(name) else { return };
-    let outputs = [How::Native, How::Remainroot].map(|how| {
+    let outputs = [How::Native, How::Remainroot, How::Attached].map(|how| {
         let file = guest.scratch.file(&format!("{how:?}"));
         Run::new(if how == How::Native { how } else { How::Namespace }, ["touch", &file]).output().success();
         guest.run(how, &[&file]).output()
     });
     assert!(outputs[0].status.code() != Some(99), "{:#?}", outputs[0]);
     compare(&outputs[0], &outputs[1]);
+    compare(&outputs[0], &outputs[2]);
 }
 
 fn shell(script: &str) {
-    compare(&Run::shell(How::Namespace, script).output(), &Run::shell(How::Remainroot, script).output());
+    let [bare, ours, attached] =
+        [How::Namespace, How::Remainroot, How::Attached].map(|how| Run::shell(how, script).output());
+    compare(&bare, &ours);
+    compare(&bare, &attached);
 }
 
 /// Waits until nothing of a run is left, remainroot's own processes included.
@@ -289,7 +294,7 @@ fn a_child_that_lives_gets_a_worker_of_its_own_and_others_do_not() {
     let lives = "setpriv --reuid 7 --regid 8 --clear-groups perl -e 'sub who { print \"$< $> $(\n\" } who; select undef, undef, undef, 0.03; \
                  who; system(\"id -u\"); who'";
     let script = format!("for i in 1 2 3 4 5; do true; /bin/true; {lives}; done; exit 3");
-    let run = Run::shell(How::Remainroot, &script).option(&format!("--summary={summary}"));
+    let run = Run::shell(How::Attached, &script).option(&format!("--summary={summary}"));
     let output = run.output();
     assert_eq!((output.code(), output.stdout.as_str()), (3, "7 7 8\n7 7 8\n7\n7 7 8\n".repeat(5).as_str()));
     let summary = std::fs::read_to_string(&summary).expect("it was written");
@@ -327,7 +332,7 @@ fn a_daemon_outlives_its_command_and_is_answered() {
 fn a_killed_command_dies_of_that_and_its_children_live_on() {
     let script =
         "sleep 1000 >/dev/null 2>&1 </dev/null & echo up; while :; do sleep 1000 >/dev/null 2>&1; done";
-    let running = Run::shell(How::Remainroot, script).leaves_daemons().start();
+    let running = Run::shell(How::Attached, script).leaves_daemons().start();
     running.until("up");
     std::thread::sleep(Duration::from_millis(100));
     let pid = running.pid();
@@ -364,7 +369,7 @@ fn a_tree_killed_at_any_moment_leaves_nothing() {
 
 #[test]
 fn a_killed_tracer_takes_its_tracees_along() {
-    let running = Run::shell(How::Remainroot, "sleep 1000 & echo up; sleep 1000").start();
+    let running = Run::shell(How::Attached, "sleep 1000 & echo up; sleep 1000").start();
     running.until("up");
     let tracer = tracer_of(running.pid()).expect("it is traced");
     kill(Pid::from_raw(tracer as i32), Signal::SIGKILL).expect("it lives");
@@ -389,7 +394,7 @@ fn a_signal_to_everybody_does_not_reach_the_tracer() {
 fn a_tracer_killed_in_a_storm_leaves_nobody_parked() {
     let Some(guest) = Guest::new("storm") else { return };
     for round in 0..30 {
-        let running = guest.run(How::Remainroot, &["forks", "1000000"]).start();
+        let running = guest.run(How::Attached, &["forks", "1000000"]).start();
         std::thread::sleep(Duration::from_millis(20 + round * 3));
         if let Some(tracer) = tracer_of(running.pid()) {
             let _ = kill(Pid::from_raw(tracer as i32), Signal::SIGKILL); // it may have ended

@@ -184,12 +184,17 @@ fn flags_times_and_set_id_bits_outlast_the_run_and_roots_writes() {
 }
 
 #[test]
-fn a_change_that_the_kernel_may_make_stops_once() {
+fn a_change_that_the_kernel_may_make_stops_once_or_is_told_once() {
+    change_that_the_kernel_may_make(How::Attached, "seccomp stops");
+    change_that_the_kernel_may_make(How::Remainroot, "notifications");
+}
+
+fn change_that_the_kernel_may_make(how: How, told: &str) {
     let place = Scratch::new("metadata");
     let summary = place.file("summary");
     let script = "mkdir d; cd d; : > 1; for i in 2 3 4 5 6 7 8 9; do : > $i; done; \
                   chown 0:0 *; chmod 640 *; touch -c -d @5 *; stat -c '%a %Y' *";
-    let run = Run::shell(How::Remainroot, script).directory(place.path()).option("--store=memory");
+    let run = Run::shell(how, script).directory(place.path()).option("--store=memory");
     let said = run.option(&format!("--summary={summary}")).output().success();
     assert_eq!(said, "640 5\n".repeat(9));
     let summary = fs::read_to_string(&summary).unwrap();
@@ -197,5 +202,5 @@ fn a_change_that_the_kernel_may_make_stops_once() {
         let line = summary.lines().find(|line| line.trim_start().ends_with(what)).expect("it is counted");
         line.split_whitespace().next().and_then(|count| count.parse::<u32>().ok()).expect("a number")
     };
-    assert_eq!([count("seccomp stops"), count("injected calls")], [27, 0], "{summary}");
+    assert_eq!([count(told), count("injected calls")], [27, 0], "{summary}");
 }

@@ -19,15 +19,18 @@ fn same(name: &str, expected: &str) {
         let Some(program) = common::compile(&built, "notify/looks.c", &["-O1", "-pthread", kind]) else {
             return;
         };
-        let how: &[How] =
-            if common::needs_root() { &[How::Native, How::Remainroot] } else { &[How::Remainroot] };
+        let how: &[How] = if common::needs_root() {
+            &[How::Native, How::Remainroot, How::Attached]
+        } else {
+            &[How::Attached]
+        };
         for &how in how {
             let (place, summary) = (Scratch::new("notify-place"), built.file("summary"));
             let run =
                 Run::new(how, [program.as_str(), name]).directory(place.path()).option("--store=memory");
             let said = run.option(&format!("--summary={summary}")).output().success();
             assert_eq!(said.trim(), expected, "{kind} {how:?}");
-            if how == How::Remainroot {
+            if how == How::Attached {
                 let summary = fs::read_to_string(&summary).expect("a summary was asked for");
                 let counted = |what: &str| -> u64 {
                     let line = summary.lines().find_map(|line| line.strip_suffix(what));

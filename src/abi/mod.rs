@@ -22,6 +22,13 @@ pub type SysResult = Result<u64, Errno>;
 /// 32-bit program, and odd.
 pub const MARK: u32 = 0xFFFF_F5ED;
 
+/// What stands there where a listener is asked to open in the task what answers it inside.
+pub const BRING: u32 = 0xFFFF_F5EF;
+
+/// What stands there where a listener is asked whose a process is, in a munmap(2) of nothing, which every sandbox lets
+/// pass: the fourth argument is the run that is meant.
+pub const WHOSE: u32 = 0xFFFF_F5EB;
+
 /// The calling convention a syscall was made with, taken from the stop (`AUDIT_ARCH_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Abi {

@@ -17,7 +17,7 @@ pub use failure::{EXIT_OWN_FAILURE, Failure, say};
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,7 @@ use crate::supervisor::{self, Outputs};
 use crate::sys::process::Forked;
 use crate::sys::{self, Errno, Tid};
 use crate::syscalls::Stage;
+use crate::worker;
 
 /// The name of the tracer and of its threads.
 const NAME: &CStr = c"remainroot";
@@ -54,6 +55,8 @@ pub struct Plan {
     pub needs_root: bool,
     /// Variables that the command finds beside the caller's.
     pub variables: Vec<(&'static CStr, CString)>,
+    /// Whether to attach to every process from its start, and not when it first needs it.
+    pub attach_at_start: bool,
     /// Whether to run as real root of the initial namespace.
     pub allow_real_root: bool,
     /// Where to write the summary.
@@ -63,8 +66,8 @@ pub struct Plan {
 }
 
 /// Runs the plan; on success this process is the command and nothing returns.
-pub fn run(plan: Plan) -> Failure {
-    let command = match c_strings(plan.command) {
+pub fn run(mut plan: Plan) -> Failure {
+    let command = match c_strings(std::mem::take(&mut plan.command)) {
         Ok(command) => command,
         Err(failure) => return failure,
     };
@@ -95,31 +98,38 @@ pub fn run(plan: Plan) -> Failure {
     if view.translates() && plan.verbosity > 0 {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     }
-    let listing = match plan.save {
+    let attach_at_start = plan.attach_at_start;
+    let outputs = match outputs(plan) {
+        Ok(outputs) => outputs,
+        Err(failure) => return failure,
+    };
+    let stages = first_stages(&view, &outputs.home);
+    let on_demand = !attach_at_start && stages == [Stage::Base] && worker::can_attach_on_demand();
+    match start_tracer(&view, outputs, on_demand) {
+        Ok(true) => exec(&command),
+        Ok(false) => load_filters(stages).map_or_else(|failure| failure, |()| exec(&command)),
+        Err(failure) => failure,
+    }
+}
+
+/// What the tracer writes, and the home of facts that outlast it.
+fn outputs(plan: Plan) -> Result<Outputs, Failure> {
+    let Plan { summary, save, verbosity, .. } = plan;
+    let listing = match save {
         Some(_) => Listing::Saved,
         None if plan.unknown_is_real => Listing::Touched,
         None => Listing::None,
     };
-    let mut home = match Home::prepare(plan.store) {
-        Ok(home) => home.with_listings(plan.load, listing),
-        Err(unusable) => return Failure::Store(unusable),
-    };
+    let mut home = Home::prepare(plan.store).map_err(Failure::Store)?.with_listings(plan.load, listing);
     if plan.adopt {
         home.adopt();
     }
-    let stages = first_stages(&view, &home);
     if let Some(lacks) = home.lacks()
-        && plan.verbosity > 0
+        && verbosity > 0
     {
         say(&format!("owners of what can bear no attribute end with this run: {lacks}"));
     }
-    let (summary, save, verbosity) = (plan.summary, plan.save, plan.verbosity);
-    let stderr = failure::listener();
-    let outputs = Outputs { home, summary, save, verbosity, stderr, say };
-    match start_tracer(&view, outputs).and_then(|()| load_filters(stages)) {
-        Ok(()) => exec(&command),
-        Err(failure) => failure,
-    }
+    Ok(Outputs { home, summary, save, verbosity, stderr: failure::listener(), say })
 }
 
 fn c_strings(words: Vec<OsString>) -> Result<Vec<CString>, Failure> {
@@ -130,11 +140,11 @@ fn c_strings(words: Vec<OsString>) -> Result<Vec<CString>, Failure> {
     }
 }
 
-/// The task that traces this one, if any, and its name.
+/// The task that traces this one, or would on demand, if any, and its name.
 fn already_traced() -> Option<(Tid, String)> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
-    let tracer = line.trim().parse().ok().filter(|&tracer| tracer != 0)?;
+    let traced = sys::process::status(std::process::id() as Tid, "TracerPid:");
+    let tracer = traced.and_then(|tracer| tracer.parse().ok()).filter(|&tracer| tracer != 0);
+    let tracer = tracer.or_else(sys::process::answerer)?;
     Some((tracer, sys::process::name_of(tracer)))
 }
 
@@ -159,8 +169,8 @@ fn is_found(file: &CStr) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(name).exists())
 }
 
-/// Forks the tracer away and waits until it has attached.
-fn start_tracer(view: &View, outputs: Outputs) -> Result<(), Failure> {
+/// Forks the tracer away and waits until it has attached, or will `on_demand`; whether the filters are loaded.
+fn start_tracer(view: &View, outputs: Outputs, on_demand: bool) -> Result<bool, Failure> {
     let command = std::process::id() as Tid;
     let (ours, theirs) = sockets().map_err(Failure::errno("making a socket pair"))?;
     // No signal of the child's end may stay pending for the command. An orphan of pid 1 would be
@@ -177,19 +187,25 @@ fn start_tracer(view: &View, outputs: Outputs) -> Result<(), Failure> {
             if orphan {
                 let _ = sys::wait::one(child);
             }
-            meet_tracer(&ours)
+            meet_tracer(&ours, on_demand)
         }
     }
 }
 
-/// The command's side: learn who the tracer is, permit it, and wait until it has attached.
-fn meet_tracer(socket: &OwnedFd) -> Result<(), Failure> {
+/// The command's side: learn who the tracer is, permit it, load the filter whose calls it is told of `on_demand`, and wait
+/// until it has attached; whether there is that filter. Without it the tracer attaches from the start.
+fn meet_tracer(socket: &OwnedFd, on_demand: bool) -> Result<bool, Failure> {
     let tracer = receive(socket)?;
     // EINVAL: no Yama, nothing to permit.
     let _ = sys::process::allow_tracer(tracer);
-    send(socket, 0).map_err(Failure::errno("speaking to the tracer"))?;
+    let listener = if on_demand { load_told().ok() } else { None };
+    let sent = match &listener {
+        Some(listener) => sys::descriptor::send(socket, &[listener.as_fd()]),
+        None => send(socket, 0),
+    };
+    sent.map_err(Failure::errno("speaking to the tracer"))?;
     match receive(socket)? {
-        0 => Ok(()),
+        0 => Ok(listener.is_some()),
         errno => Err(Failure::Ptrace(Errno::from_raw(errno))),
     }
 }
@@ -226,8 +242,8 @@ fn become_tracer(orphan: bool, socket: OwnedFd, view: &View, outputs: Outputs, c
     let _ = nix::unistd::chdir("/");
     let socket = leave_descriptors(socket, &outputs);
     let introduced = send(&socket, sys::process::thread_id()).is_ok();
-    if introduced && receive(&socket).is_ok() {
-        supervisor::run(view.clone(), outputs, command, move |outcome| {
+    if introduced && let Ok(listener) = sys::descriptor::receive(&socket) {
+        supervisor::run(view.clone(), outputs, command, listener, move |outcome| {
             let errno = outcome.err().map_or(0, |errno| errno as i32);
             let _ = send(&socket, errno);
         });
@@ -270,14 +286,20 @@ fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
 /// the kernel demands it.
 fn load_filters(stages: Vec<Stage>) -> Result<(), Failure> {
     for stage in stages {
-        let program = seccomp::bytes(seccomp::program(stage));
-        let loaded = match sys::seccomp::load(&program) {
-            Err(Errno::EACCES) => {
-                sys::process::set_no_new_privs().and_then(|()| sys::seccomp::load(&program))
-            }
-            outcome => outcome,
-        };
-        loaded.map_err(Failure::Seccomp)?;
+        load_filter(stage, sys::seccomp::load).map_err(Failure::Seccomp)?;
     }
     Ok(())
+}
+
+/// The one filter of a run whose processes are attached to on demand.
+fn load_told() -> sys::Result<OwnedFd> {
+    load_filter(Stage::NotifyBase, sys::seccomp::load_listener)
+}
+
+fn load_filter<T>(stage: Stage, load: impl Fn(&[u8]) -> sys::Result<T>) -> sys::Result<T> {
+    let program = seccomp::bytes(seccomp::program(stage));
+    match load(&program) {
+        Err(Errno::EACCES) => sys::process::set_no_new_privs().and_then(|()| load(&program)),
+        outcome => outcome,
+    }
 }

@@ -198,6 +198,14 @@ impl Intercepted {
         traced("resuming", self.tid, request(self.tid, 0))
     }
 
+    /// Lets the kernel run the call as it is, and the tracee go.
+    pub fn release(mut self) -> Traced<()> {
+        self.rewind()?;
+        self.restore()?;
+        self.widen();
+        traced("detaching", self.tid, sys::ptrace::detach(self.tid, 0))
+    }
+
     /// Resumes at an exit whose result stands as it is.
     pub fn leave(self) -> Traced<()> {
         self.resume(cont)
@@ -216,7 +224,16 @@ impl Intercepted {
     }
 
     /// Resumes to the exit stop of another call in its place.
-    pub fn replace(mut self, number: u32, args: [u64; 6]) -> Traced<Suspended> {
+    pub fn replace(self, number: u32, args: [u64; 6]) -> Traced<Suspended> {
+        self.replace_placed(number, args, true)
+    }
+
+    /// The same where the call may be one that looks at its affinity.
+    pub fn replace_anywhere(self, number: u32, args: [u64; 6]) -> Traced<Suspended> {
+        self.replace_placed(number, args, false)
+    }
+
+    fn replace_placed(mut self, number: u32, args: [u64; 6], here: bool) -> Traced<Suspended> {
         self.rewind()?;
         let original = self.original()?;
         let mut registers = original;
@@ -230,7 +247,7 @@ impl Intercepted {
             deferred: self.deferred.take(),
             own: Narrowed::NotYet,
         };
-        self.resume(syscall)?;
+        self.resume_placed(syscall, here)?;
         Ok(suspended)
     }
 
@@ -294,9 +311,18 @@ impl Intercepted {
     }
 
     /// The last step: the guest's own signal mask again, then off.
-    fn resume(mut self, request: Request) -> Traced<()> {
+    fn resume(self, request: Request) -> Traced<()> {
+        let here = placement::places();
+        self.resume_placed(request, here)
+    }
+
+    fn resume_placed(mut self, request: Request, here: bool) -> Traced<()> {
         self.restore()?;
-        self.narrow();
+        if here {
+            self.narrow()
+        } else {
+            self.widen()
+        }
         let outcome = request(self.tid, 0);
         self.widen();
         traced("resuming", self.tid, outcome)

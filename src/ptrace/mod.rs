@@ -19,7 +19,7 @@ mod waiting;
 pub use failure::{Lost, Traced, TracerError};
 pub use intercepted::{Entry, Intercepted, Suspended};
 pub use parked::{Parked, park};
-pub use placement::{follow, home, set_home, widen_born};
+pub use placement::{follow, home, set_home, set_places, widen_born};
 pub use registers::stack_pointer;
 pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};
 pub use waiting::{next, poll};
@@ -35,8 +35,25 @@ pub const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACESECCOMP
     | libc::PTRACE_O_EXITKILL;
 
+/// Those of [`OPTIONS`] that have a process's children traced.
+pub const FORKS: i32 = libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK;
+
 /// [`OPTIONS`] with exec reported.
 pub const OPTIONS_WITH_EXEC: i32 = OPTIONS | libc::PTRACE_O_TRACEEXEC;
+
+/// Attaches to a task and lets it go again.
+///
+/// # Errors
+/// Why it cannot be attached to: `EPERM` where ptrace is refused.
+pub fn try_on(tid: sys::Tid) -> sys::Result<()> {
+    sys::ptrace::seize(tid, 0)?;
+    sys::ptrace::interrupt(tid)?;
+    match decode(tid, sys::wait::one(tid)?) {
+        // A signal may have come first.
+        Report::Stopped(stop) => stop.release().map_err(|_| sys::Errno::ESRCH),
+        Report::Ended(..) => Err(sys::Errno::ESRCH),
+    }
+}
 
 /// Sets a stopped tracee's options.
 pub fn set_options(tid: sys::Tid, options: i32) -> Traced<()> {

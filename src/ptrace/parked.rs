@@ -44,7 +44,7 @@ pub fn park(stop: SyscallStop) -> Traced<Result<Parked, SyscallStop>> {
     traced("blocking signals", tid, sys::ptrace::set_signal_mask(tid, u64::MAX))?;
     traced("writing the registers", tid, sys::ptrace::set_registers(tid, &asleep))?;
     let home = placement::home();
-    traced("detaching", tid, placement::here(tid, || sys::ptrace::detach(tid)))?;
+    traced("detaching", tid, placement::here(tid, || sys::ptrace::detach(tid, 0)))?;
     Ok(Ok(Parked { tid, registers: Box::new(own), mask, home }))
 }
 

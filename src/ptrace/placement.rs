@@ -15,6 +15,16 @@ thread_local! {
     static HOME: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
+thread_local! {
+    static PLACES: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether what is resumed next is placed: not a task whose children are nobody's, since they would inherit the narrowed
+/// affinity.
+pub fn set_places(places: bool) {
+    PLACES.set(places);
+}
+
 /// The calling worker's CPU, if it has one.
 pub fn home() -> Option<usize> {
     HOME.get()
@@ -51,6 +61,10 @@ pub fn widen_born(parent: Tid, child: Tid) {
     }
 }
 
+pub(super) fn places() -> bool {
+    PLACES.get()
+}
+
 /// Narrows a stopped task's affinity to this worker's CPU; gives what it had, to be given back with
 /// [`widen`] once it was made to run user code again. `None` where there is nothing to narrow.
 pub(super) fn narrow(tid: Tid) -> Option<CpuSet> {
@@ -69,7 +83,7 @@ pub(super) fn widen(tid: Tid, own: Option<CpuSet>) {
 
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
 pub(super) fn here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
-    let own = narrow(tid);
+    let own = if places() { narrow(tid) } else { None };
     let outcome = wake();
     widen(tid, own);
     outcome

@@ -167,6 +167,20 @@ pub enum Stop {
     Event(EventStop, Event),
 }
 
+impl Stop {
+    /// Lets the task go.
+    pub fn release(self) -> Traced<()> {
+        let (stopped, signal) = match self {
+            Stop::Seccomp(stop) | Stop::Syscall(stop) => (stop.0, 0),
+            Stop::Signal(stop, signal) => (stop.0, signal),
+            Stop::Group(stop, signal) => (stop.0, signal),
+            Stop::Trap(stop) => (stop.0, 0),
+            Stop::Event(stop, _) => (stop.0, 0),
+        };
+        traced("detaching", stopped.tid, ptrace::detach(stopped.tid, signal))
+    }
+}
+
 /// What a wait reported.
 #[derive(Debug)]
 #[must_use]

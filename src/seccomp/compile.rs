@@ -6,7 +6,7 @@ use super::instruction::{
     upper,
 };
 use crate::abi::{Abi, Errno, MARK};
-use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Test};
+use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Stages, Test};
 
 /// `SECCOMP_RET_TRACE`.
 pub const RET_TRACE: u32 = 0x7ff0_0000;
@@ -33,9 +33,9 @@ struct Leaf {
 
 /// The filter of `table` for `stage` on a machine with these ABIs.
 pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
-    let refuse = || answer(if stage == Stage::Base { RET_ERRNO | Errno::ENOSYS.0 as u32 } else { RET_ALLOW });
+    let refuse = || answer(if stage.refuses() { RET_ERRNO | Errno::ENOSYS.0 as u32 } else { RET_ALLOW });
     let x32 = || {
-        if stage == Stage::Base { branch(JUMP_EQUAL, NONE, answer(RET_ALLOW), refuse()) } else { refuse() }
+        if stage.refuses() { branch(JUMP_EQUAL, NONE, answer(RET_ALLOW), refuse()) } else { refuse() }
     };
     let mut block = refuse();
     for &abi in abis.iter().rev() {
@@ -52,11 +52,11 @@ pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
 fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
     let stopping = |(index, operation): (usize, &Operation)| {
         let tests: Vec<Test> =
-            operation.stops.iter().filter(|stop| stop.0 == stage).map(|stop| stop.1).collect();
+            operation.stops.iter().filter(|stop| stage.holds(stop.0)).map(|stop| stop.1).collect();
         let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;
-        let stop = answer(match stage {
-            Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => RET_USER_NOTIF,
-            _ => RET_TRACE | (index as u32 & 0xffff),
+        let stop = answer(match Stages::LISTENING.contains(stage) {
+            true => RET_USER_NOTIF,
+            false => RET_TRACE | (index as u32 & 0xffff),
         });
         let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
         let block = match operation.room {

@@ -39,19 +39,8 @@ pub fn sizes() -> String {
 /// since a filter of the guest's own can forge it. In the stages of notifications it is `SECCOMP_RET_USER_NOTIF`, which
 /// outranks it: what such a stage holds does not stop any more.
 pub fn program(stage: Stage) -> &'static [Instruction] {
-    static PROGRAMS: [OnceLock<Vec<Instruction>>; 9] = [const { OnceLock::new() }; 9];
-    let [base, identity, ownership, removal, devices, reading, notify, notify_identity, notify_ids] =
-        &PROGRAMS;
-    let slot = match stage {
-        Stage::Base => base,
-        Stage::Identity => identity,
-        Stage::Ownership => ownership,
-        Stage::Removal => removal,
-        Stage::Devices => devices,
-        Stage::Reading => reading,
-        Stage::Notify => notify,
-        Stage::NotifyIdentity => notify_identity,
-        Stage::NotifyIds => notify_ids,
-    };
-    slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; 10] = [const { OnceLock::new() }; 10];
+    let slot = Stage::ALL.iter().position(|&other| other == stage).and_then(|index| PROGRAMS.get(index));
+    let program = || compile::program(TABLE, ABIS, stage);
+    slot.map_or(&[], |slot| slot.get_or_init(program))
 }

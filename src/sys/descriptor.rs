@@ -1,10 +1,10 @@
 //! Descriptors that go from one process to another.
 
 use std::cell::RefCell;
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use super::{Errno, Result, Tid};
 
@@ -63,6 +63,27 @@ pub fn signal(open: &OwnedFd) -> Result<i32> {
     const F_GETSIG: i32 = 11;
     // SAFETY: all arguments are values.
     Errno::result(unsafe { libc::fcntl(open.as_raw_fd(), F_GETSIG) })
+}
+
+/// Takes one byte from a unix-domain socket, and the descriptor that comes with it, if one does.
+///
+/// # Errors
+/// `EPIPE` where the other end is closed; else what recvmsg(2) gave.
+pub fn receive(socket: &OwnedFd) -> Result<Option<OwnedFd>> {
+    let mut byte = [0];
+    let mut into = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!(RawFd);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut space), flags)?;
+    if message.bytes == 0 {
+        return Err(Errno::EPIPE);
+    }
+    let rights = message.cmsgs()?.find_map(|it| match it {
+        ControlMessageOwned::ScmRights(rights) => rights.first().copied(),
+        _ => None,
+    });
+    // SAFETY: the descriptor is new, so nothing else owns it.
+    Ok(rights.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// Sends one byte and descriptors through a unix-domain socket (`SCM_RIGHTS`).

@@ -1,6 +1,6 @@
 //! Looking at files without opening them.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -86,6 +86,38 @@ pub fn set_times(path: &CStr, times: [[i64; 2]; 2]) -> Result<()> {
     let times = times.map(|[tv_sec, tv_nsec]| libc::timespec { tv_sec, tv_nsec });
     // SAFETY: the path is a C string; it and the two timespecs live over the call.
     Errno::result(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) }).map(drop)
+}
+
+/// The kernel's chown to nobody of what is open, if only as a path where it may be: that moves ctime and takes set-id bits.
+///
+/// # Errors
+/// `EROFS`; `EPERM` where the caller may not; `EBADF` where it is open as a path and may not be.
+pub fn touch(fd: BorrowedFd<'_>, may_be_path: bool) -> Result<()> {
+    const NOBODY: u32 = u32::MAX;
+    // SAFETY: the path is empty; all else is values.
+    let outcome = unsafe {
+        match may_be_path {
+            true => libc::fchownat(fd.as_raw_fd(), c"".as_ptr(), NOBODY, NOBODY, libc::AT_EMPTY_PATH),
+            false => libc::fchown(fd.as_raw_fd(), NOBODY, NOBODY),
+        }
+    };
+    Errno::result(outcome).map(drop)
+}
+
+/// chmod(2) of what is open, if only as a path where it may be.
+///
+/// # Errors
+/// As [`touch`].
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u16, may_be_path: bool) -> Result<()> {
+    let path = CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
+    // SAFETY: the path is a C string; all else is values.
+    let outcome = unsafe {
+        match may_be_path {
+            true => libc::chmod(path.as_ptr(), mode.into()),
+            false => libc::fchmod(fd.as_raw_fd(), mode.into()),
+        }
+    };
+    Errno::result(outcome).map(drop)
 }
 
 /// Whether a descriptor names something on a `proc` filesystem (fstatfs(2)).

@@ -21,8 +21,6 @@ pub const IDS: u64 = 24;
 pub const MAGIC_AT: u64 = 16;
 /// That.
 pub const MAGIC: u64 = 0xB1F0_5EED_900D_C0DE;
-/// What a call has in its sixth argument that asks the listener for the file.
-pub const BRING: u32 = 0xFFFF_F5EF;
 /// The number of capget(2), which always stops.
 pub const STOPPING: u32 = 125;
 /// Where in it there is room for thunks, up to its end.
@@ -50,7 +48,7 @@ pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
 #[cfg(target_arch = "x86_64")]
 mod code {
-    use super::{Arrival, BITS, BRING, CODE, DEVICE_BITS, FACTOR, Inside, MAGIC, PAGE, STOPPING, WAYS};
+    use super::{Arrival, BITS, CODE, DEVICE_BITS, FACTOR, Inside, MAGIC, PAGE, STOPPING, WAYS};
 
     std::arch::global_asm!(
         include_str!("inside.s"),
@@ -61,7 +59,7 @@ mod code {
         page = const PAGE,
         code = const CODE,
         magic = const MAGIC as i64,
-        bring = const BRING,
+        bring = const crate::abi::BRING,
         stopping = const STOPPING,
         length = const Inside::LENGTH,
         mark = const crate::abi::MARK,

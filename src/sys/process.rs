@@ -179,6 +179,30 @@ pub fn kill(pid: Tid, signal: i32) -> Result<()> {
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Asks the listener that this process has, if it has one, who answers there.
+pub fn answerer() -> Option<Tid> {
+    let whose = u64::from(crate::abi::WHOSE);
+    // SAFETY: the kernel itself refuses to unmap nothing.
+    let outcome = unsafe { libc::syscall(libc::SYS_munmap, 0, 0, 0, 0, 0, whose) };
+    Tid::try_from(outcome).ok().filter(|&tid| tid > 0)
+}
+
+/// A line of `/proc/TID/status`, by its name with the colon.
+pub fn status(tid: Tid, name: &str) -> Option<String> {
+    field(&std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?, name).map(str::to_owned)
+}
+
+/// The same of all its lines.
+pub fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// The tasks of a process, as `/proc` lists them.
+pub fn tasks(pid: Tid) -> Vec<Tid> {
+    let names = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// gettid(2).
 pub fn thread_id() -> Tid {
     // SAFETY: takes no arguments.

@@ -46,9 +46,9 @@ pub fn listen(tid: Tid) -> Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
-/// PTRACE_DETACH without a signal.
-pub fn detach(tid: Tid) -> Result<()> {
-    request(libc::PTRACE_DETACH, tid, 0, 0)
+/// PTRACE_DETACH with a signal to deliver, or 0.
+pub fn detach(tid: Tid, signal: i32) -> Result<()> {
+    request(libc::PTRACE_DETACH, tid, 0, signal as usize)
 }
 
 /// PTRACE_SETOPTIONS.

@@ -1,7 +1,7 @@
 //! seccomp(2) and seccomp_unotify(2).
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, Result};
 
@@ -38,6 +38,21 @@ pub fn load(program: &[u8]) -> Result<()> {
     let outcome =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
     Errno::result(outcome).map(drop)
+}
+
+/// The same with a listener, for the calling thread alone.
+///
+/// # Errors
+/// As [`load`]; `EBUSY` where there is a listener already.
+pub fn load_listener(program: &[u8]) -> Result<OwnedFd> {
+    const FLAGS: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let count = u16::try_from(program.len() / 8).map_err(|_| Errno::E2BIG)?;
+    let fprog = libc::sock_fprog { len: count, filter: program.as_ptr().cast_mut().cast() };
+    // SAFETY: as above.
+    let outcome =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, FLAGS, &raw const fprog) };
+    // SAFETY: the descriptor is new, so nothing else owns it.
+    Errno::result(outcome).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`, Linux 6.6: either side wakes the other on its own CPU.

@@ -4,7 +4,7 @@
 //! an inode that is not ours the kernel refuses: then the mode is remembered.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, kernel, undo, xattr};
+use super::{Guest, Share, Verdict, kernel, undo, xattr};
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
@@ -68,10 +68,17 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
 
 /// Has the kernel set `mode`, and remembers what it did not.
 fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, mode: u16) -> SysResult {
-    let (call, args) = kernels(place, mode | kept_for_owner(guest, &statx));
+    let whole = mode | kept_for_owner(guest, &statx);
     if !guest.stands_in(place) {
-        match guest.inject(call, args) {
-            Ok(_) => {}
+        let made = match guest.make(place, Share::Mode(whole)) {
+            Some(made) => made,
+            None => {
+                let (call, args) = kernels(place, whole);
+                guest.inject(call, args).map(drop)
+            }
+        };
+        match made {
+            Ok(()) => {}
             Err(Errno::EPERM | Errno::EOVERFLOW) if !inode::known(&statx).is_ours(guest.view()) => {
                 let _ = inode::touch(guest, place); // that the kernel cannot even move ctime matters to nobody
             }

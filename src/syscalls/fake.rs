@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::inode::Place;
-use super::{Guest, Look, SCRATCH_BYTES, Stage, Stages, Verdict, table};
+use super::{Guest, Look, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
@@ -246,6 +246,12 @@ impl Guest for FakeGuest {
     fn seen(&self, _: Place) -> Option<CString> {
         None
     }
+
+    fn make(&mut self, _: Place, _: Share) -> Option<Result<(), Errno>> {
+        None
+    }
+
+    fn wait_for_affinity(&mut self) {}
 
     fn moved(&mut self) {
         self.moves += 1;

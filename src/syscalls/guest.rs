@@ -66,6 +66,13 @@ pub trait Guest {
     /// [`sight`](Guest::sight) has seen it.
     fn seen(&self, place: Place) -> Option<CString>;
 
+    /// Makes the kernel's share of a call on the inode at `place`, which has just been [seen](Guest::sight), in the guest's
+    /// place; `None` where the guest must make it itself.
+    fn make(&mut self, place: Place, share: Share) -> Option<Result<(), Errno>>;
+
+    /// Goes on when the task's affinity is its own, which it is at every stop.
+    fn wait_for_affinity(&mut self);
+
     /// Some task may have got another root directory, mount namespace or user namespace.
     fn moved(&mut self);
 
@@ -144,6 +151,15 @@ pub trait Guest {
     /// Raises a stage: [`Stage::Identity`] and [`Stage::Reading`] for this process, [`Stage::Ownership`],
     /// [`Stage::Removal`] and [`Stage::Devices`] for all. Complete before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
+}
+
+/// What the kernel does about an inode where something else is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// A chown to nobody: it moves ctime and takes set-id bits.
+    Touch,
+    /// A chmod.
+    Mode(u16),
 }
 
 /// Which inode is looked at, and how: arguments of statx(2).

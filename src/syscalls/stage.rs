@@ -25,11 +25,13 @@ pub enum Stage {
     NotifyIdentity,
     /// Only these, as long as nothing is known that makes a look wrong.
     NotifyIds,
+    /// A process that is attached to on demand, and its descendants: what stops in the base stage is told instead.
+    NotifyBase,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 9] = [
+    pub const ALL: [Stage; 10] = [
         Stage::Base,
         Stage::Identity,
         Stage::Ownership,
@@ -39,7 +41,18 @@ impl Stage {
         Stage::Notify,
         Stage::NotifyIdentity,
         Stage::NotifyIds,
+        Stage::NotifyBase,
     ];
+
+    /// Whether the filter of this stage asks about a row of `row`'s.
+    pub fn holds(self, row: Stage) -> bool {
+        self == row || self == Stage::NotifyBase && row == Stage::Base
+    }
+
+    /// Whether the filter of this stage refuses calls that no row can describe: one is on every process.
+    pub fn refuses(self) -> bool {
+        matches!(self, Stage::Base | Stage::NotifyBase)
+    }
 
     /// The name DESIGN gives it.
     const fn name(self) -> &'static str {
@@ -53,6 +66,7 @@ impl Stage {
             Stage::Notify => "notify",
             Stage::NotifyIdentity => "notify-identity",
             Stage::NotifyIds => "notify-ids",
+            Stage::NotifyBase => "notify-base",
         }
     }
 
@@ -76,17 +90,28 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(511);
+    pub const ALL: Stages = Stages(1023);
     /// What a process gets that may not load a filter later: all but what some never need.
     pub const LASTING: Stages =
         Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only()).minus(Stages::LISTENING);
     /// Those with a listener, of which a process has one at most.
-    pub const LISTENING: Stages =
-        Stage::Notify.only().union(Stage::NotifyIdentity.only()).union(Stage::NotifyIds.only());
+    pub const LISTENING: Stages = Stage::Notify
+        .only()
+        .union(Stage::NotifyIdentity.only())
+        .union(Stage::NotifyIds.only())
+        .union(Stage::NotifyBase.only());
+
+    /// Those whose listener is told of looks.
+    pub const LOOKING: Stages = Stages::LISTENING.minus(Stage::NotifyBase.only());
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {
         self.0 & stage.only().0 != 0
+    }
+
+    /// Whether the filters of these stages ask about a row of `row`'s.
+    pub fn hold(self, row: Stage) -> bool {
+        self.contains(row) || row == Stage::Base && self.contains(Stage::NotifyBase)
     }
 
     /// Both sets together.
@@ -97,6 +122,11 @@ impl Stages {
     /// What is in this set and not in `other`.
     pub const fn minus(self, other: Stages) -> Stages {
         Stages(self.0 & !other.0)
+    }
+
+    /// What is in both sets.
+    pub const fn common(self, other: Stages) -> Stages {
+        Stages(self.0 & other.0)
     }
 
     /// Whether one of them has a listener.

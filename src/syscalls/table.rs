@@ -7,7 +7,7 @@ use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, link, list, mknod,
     mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
-use crate::abi::{Abi, MARK, Numbers};
+use crate::abi::{self, Abi, MARK, Numbers};
 
 /// One syscall that remainroot answers.
 #[derive(Debug, Clone, Copy)]
@@ -22,23 +22,45 @@ pub struct Operation {
     pub stops: &'static [(Stage, Test)],
     /// Where one has room for a [mark](MARK), with which it stops in none.
     pub room: Option<Room>,
+    /// For whom a listener may try all of them that stop in the base stage.
+    pub tried: Tried,
+}
+
+/// For whom a listener may have a handler try a call: what it has done until it says that it takes a stop must be as if it
+/// had not been, or come to the same when it is done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// For nobody, beside what listeners are told of in other stages.
+    Never,
+    /// For who has the credentials that the run began with.
+    ForRoot,
+    /// For everybody.
+    Always,
 }
 
 impl Operation {
     /// Whether a call with these arguments stops in one of `stages`.
     pub fn stops_in(&self, stages: Stages, args: &[u64; 6]) -> bool {
         let is_marked = self.room.is_some_and(|room| room.of(args) == MARK);
-        !is_marked && self.stops.iter().any(|(stage, test)| stages.contains(*stage) && test.matches(args))
+        !is_marked && self.stops.iter().any(|(stage, test)| stages.hold(*stage) && test.matches(args))
     }
 
-    /// Whether a listener is told of a call with these arguments.
-    pub fn is_told(&self, args: &[u64; 6]) -> bool {
-        self.stops_in(Stages::LISTENING, args)
+    /// Whether the listener that a process of these stages has is told of a call with these arguments.
+    pub fn is_told(&self, stages: Stages, args: &[u64; 6]) -> bool {
+        self.stops_in(stages.common(Stages::LISTENING), args)
     }
 
-    /// Whether a listener is told of some.
-    pub fn may_be_told(&self) -> bool {
-        self.stops.iter().any(|(stage, _)| Stages::LISTENING.contains(*stage))
+    /// Whether it is told of some.
+    pub fn may_be_told(&self, stages: Stages) -> bool {
+        let listening = stages.common(Stages::LISTENING);
+        self.stops.iter().any(|(stage, _)| listening.hold(*stage))
+    }
+
+    /// Whether a listener may have the handler try a call of somebody who has dropped something, or has not.
+    pub fn may_be_tried(&self, args: &[u64; 6], has_dropped: bool) -> bool {
+        self.tried == Tried::Always
+            || self.tried == Tried::ForRoot && !has_dropped
+            || self.stops_in(Stages::LOOKING, args)
     }
 }
 
@@ -79,6 +101,16 @@ const fn markable(row: Operation) -> Operation {
     Operation { room: Some(SIXTH), ..row }
 }
 
+/// The same of one that a listener may try always.
+const fn asking(row: Operation) -> Operation {
+    Operation { tried: Tried::Always, ..markable(row) }
+}
+
+/// The same of one that a listener may try for root.
+const fn changing(row: Operation) -> Operation {
+    Operation { tried: Tried::ForRoot, ..markable(row) }
+}
+
 /// The same of a call with six arguments, of which this one is an `int`: 64-bit programs alone can mark it.
 const fn markable_above(arg: u8, row: Operation) -> Operation {
     Operation { room: Some(Room { arg, upper: true }), ..row }
@@ -95,11 +127,15 @@ const fn row(
         if n < 0 { None } else { Some(n as u32) }
     }
     let numbers = Numbers { x86_64: number(x86_64), i386: number(i386), aarch64: number(aarch64) };
-    Operation { name, numbers, handler, stops, room: None }
+    Operation { name, numbers, handler, stops, room: None, tried: Tried::Never }
 }
 
 /// Stops from the start.
 const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
+
+/// What is asked of the listener of a process that is attached to on demand, and not of the kernel.
+const ASIDE: &[(Stage, Test)] =
+    &[(Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] })];
 
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
@@ -144,22 +180,22 @@ const MAKE: &[(Stage, Test)] =
 #[rustfmt::skip]
 pub const TABLE: &[Operation] = &[
     // User and group ids.
-    row("setuid", [105, 213, 146], ids::setuid::<Wide>, BASE),
-    row("setuid16", [-1, 23, -1], ids::setuid::<Narrow>, BASE),
-    row("setgid", [106, 214, 144], ids::setgid::<Wide>, BASE),
-    row("setgid16", [-1, 46, -1], ids::setgid::<Narrow>, BASE),
-    row("setreuid", [113, 203, 145], ids::setreuid::<Wide>, BASE),
-    row("setreuid16", [-1, 70, -1], ids::setreuid::<Narrow>, BASE),
-    row("setregid", [114, 204, 143], ids::setregid::<Wide>, BASE),
-    row("setregid16", [-1, 71, -1], ids::setregid::<Narrow>, BASE),
-    row("setresuid", [117, 208, 147], ids::setresuid::<Wide>, BASE),
-    row("setresuid16", [-1, 164, -1], ids::setresuid::<Narrow>, BASE),
-    row("setresgid", [119, 210, 149], ids::setresgid::<Wide>, BASE),
-    row("setresgid16", [-1, 170, -1], ids::setresgid::<Narrow>, BASE),
-    row("setfsuid", [122, 215, 151], ids::setfsuid::<Wide>, BASE),
-    row("setfsuid16", [-1, 138, -1], ids::setfsuid::<Narrow>, BASE),
-    row("setfsgid", [123, 216, 152], ids::setfsgid::<Wide>, BASE),
-    row("setfsgid16", [-1, 139, -1], ids::setfsgid::<Narrow>, BASE),
+    markable(row("setuid", [105, 213, 146], ids::setuid::<Wide>, BASE)),
+    markable(row("setuid16", [-1, 23, -1], ids::setuid::<Narrow>, BASE)),
+    markable(row("setgid", [106, 214, 144], ids::setgid::<Wide>, BASE)),
+    markable(row("setgid16", [-1, 46, -1], ids::setgid::<Narrow>, BASE)),
+    markable(row("setreuid", [113, 203, 145], ids::setreuid::<Wide>, BASE)),
+    markable(row("setreuid16", [-1, 70, -1], ids::setreuid::<Narrow>, BASE)),
+    markable(row("setregid", [114, 204, 143], ids::setregid::<Wide>, BASE)),
+    markable(row("setregid16", [-1, 71, -1], ids::setregid::<Narrow>, BASE)),
+    markable(row("setresuid", [117, 208, 147], ids::setresuid::<Wide>, BASE)),
+    markable(row("setresuid16", [-1, 164, -1], ids::setresuid::<Narrow>, BASE)),
+    markable(row("setresgid", [119, 210, 149], ids::setresgid::<Wide>, BASE)),
+    markable(row("setresgid16", [-1, 170, -1], ids::setresgid::<Narrow>, BASE)),
+    markable(row("setfsuid", [122, 215, 151], ids::setfsuid::<Wide>, BASE)),
+    markable(row("setfsuid16", [-1, 138, -1], ids::setfsuid::<Narrow>, BASE)),
+    markable(row("setfsgid", [123, 216, 152], ids::setfsgid::<Wide>, BASE)),
+    markable(row("setfsgid16", [-1, 139, -1], ids::setfsgid::<Narrow>, BASE)),
     markable(row("getuid", [102, 199, 174], ids::getuid::<Wide>, ASK)),
     markable(row("getuid16", [-1, 24, -1], ids::getuid::<Narrow>, ASK)),
     markable(row("geteuid", [107, 201, 175], ids::geteuid::<Wide>, ASK)),
@@ -173,24 +209,24 @@ pub const TABLE: &[Operation] = &[
     markable(row("getresgid", [120, 211, 150], ids::getresgid::<Wide>, ASK)),
     markable(row("getresgid16", [-1, 171, -1], ids::getresgid::<Narrow>, ASK)),
     // Groups.
-    row("setgroups", [116, 206, 159], groups::setgroups::<Wide>, BASE),
-    row("setgroups16", [-1, 81, -1], groups::setgroups::<Narrow>, BASE),
-    row("getgroups", [115, 205, 158], groups::getgroups::<Wide>, BASE),
-    row("getgroups16", [-1, 80, -1], groups::getgroups::<Narrow>, BASE),
+    markable(row("setgroups", [116, 206, 159], groups::setgroups::<Wide>, BASE)),
+    markable(row("setgroups16", [-1, 81, -1], groups::setgroups::<Narrow>, BASE)),
+    asking(row("getgroups", [115, 205, 158], groups::getgroups::<Wide>, BASE)),
+    asking(row("getgroups16", [-1, 80, -1], groups::getgroups::<Narrow>, BASE)),
     // Capabilities and prctl.
-    row("capset", [126, 185, 91], capabilities::capset, BASE),
-    row("capget", [125, 184, 90], capabilities::capget, BASE),
-    row("prctl", [157, 172, 167], prctl::prctl, prctl::STOPS),
+    markable(row("capset", [126, 185, 91], capabilities::capset, BASE)),
+    asking(row("capget", [125, 184, 90], capabilities::capget, BASE)),
+    markable(row("prctl", [157, 172, 167], prctl::prctl, prctl::STOPS)),
     row("execve", [59, 11, 221], exec::execve, IDENTITY),
     row("execveat", [322, 358, 281], exec::execveat, IDENTITY),
     // Owners of files.
-    markable(row("chown", [92, 212, -1], chown::chown::<Wide>, &giving(1))),
-    row("chown16", [-1, 182, -1], chown::chown::<Narrow>, BASE),
-    markable(row("lchown", [94, 198, -1], chown::lchown::<Wide>, &giving(1))),
-    row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, BASE),
-    markable(row("fchown", [93, 207, 55], chown::fchown::<Wide>, &giving(1))),
-    row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, BASE),
-    markable(row("fchownat", [260, 298, 54], chown::fchownat, &giving(2))),
+    changing(row("chown", [92, 212, -1], chown::chown::<Wide>, &giving(1))),
+    changing(row("chown16", [-1, 182, -1], chown::chown::<Narrow>, BASE)),
+    changing(row("lchown", [94, 198, -1], chown::lchown::<Wide>, &giving(1))),
+    changing(row("lchown16", [-1, 16, -1], chown::lchown::<Narrow>, BASE)),
+    changing(row("fchown", [93, 207, 55], chown::fchown::<Wide>, &giving(1))),
+    changing(row("fchown16", [-1, 95, -1], chown::fchown::<Narrow>, BASE)),
+    changing(row("fchownat", [260, 298, 54], chown::fchownat, &giving(2))),
     // Attributes of files.
     markable(row("stat", [4, 106, -1], stat::stat, LOOK)),
     markable(row("lstat", [6, 107, -1], stat::lstat, LOOK)),
@@ -203,34 +239,34 @@ pub const TABLE: &[Operation] = &[
     markable(row("oldlstat", [-1, 84, -1], stat::oldlstat, LOOK)),
     markable(row("oldfstat", [-1, 28, -1], stat::oldfstat, LOOK)),
     markable(row("statx", [332, 383, 291], statx::statx, LOOK)),
-    markable(row("chmod", [90, 15, -1], chmod::chmod, BASE)),
-    markable(row("fchmod", [91, 94, 52], chmod::fchmod, BASE)),
-    markable(row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE)),
-    row("fchmodat2", [452, 452, 452], chmod::fchmodat2, BASE),
+    changing(row("chmod", [90, 15, -1], chmod::chmod, BASE)),
+    changing(row("fchmod", [91, 94, 52], chmod::fchmod, BASE)),
+    changing(row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE)),
+    changing(row("fchmodat2", [452, 452, 452], chmod::fchmodat2, BASE)),
     markable(row("utime", [132, 30, -1], utimes::set::<{ utimes::SECONDS }>, SET_TIMES)),
     markable(row("utimes", [235, 271, -1], utimes::set::<{ utimes::MICROSECONDS }>, SET_TIMES)),
     markable(row("futimesat", [261, 299, -1], utimes::set::<{ utimes::MICROSECONDS_AT }>, SET_TIMES)),
     markable(row("utimensat", [280, 320, 88], utimes::set::<{ utimes::NANOSECONDS }>, SET_TIMES)),
     markable(row("utimensat_time64", [-1, 412, -1], utimes::set::<{ utimes::NANOSECONDS64 }>, SET_TIMES)),
-    row("ioctl", [16, 54, 29], flags::ioctl, flags::STOPS),
+    markable(row("ioctl", [16, 54, 29], flags::ioctl, flags::STOPS)),
     row("file_getattr", [468, 468, 468], flags::file_getattr, OWNERSHIP),
-    row("file_setattr", [469, 469, 469], flags::file_setattr, BASE),
-    row("setxattr", [188, 226, 5], xattr::set::<{ xattr::PATH }>, BASE),
-    row("lsetxattr", [189, 227, 6], xattr::set::<{ xattr::LINK }>, BASE),
-    row("fsetxattr", [190, 228, 7], xattr::set::<{ xattr::DESCRIPTOR }>, BASE),
+    markable(row("file_setattr", [469, 469, 469], flags::file_setattr, BASE)),
+    markable(row("setxattr", [188, 226, 5], xattr::set::<{ xattr::PATH }>, BASE)),
+    markable(row("lsetxattr", [189, 227, 6], xattr::set::<{ xattr::LINK }>, BASE)),
+    markable(row("fsetxattr", [190, 228, 7], xattr::set::<{ xattr::DESCRIPTOR }>, BASE)),
     markable(row("getxattr", [191, 229, 8], xattr::get::<{ xattr::PATH }>, LOOK)),
     markable(row("lgetxattr", [192, 230, 9], xattr::get::<{ xattr::LINK }>, LOOK)),
     markable(row("fgetxattr", [193, 231, 10], xattr::get::<{ xattr::DESCRIPTOR }>, LOOK)),
-    row("removexattr", [197, 235, 14], xattr::remove::<{ xattr::PATH }>, BASE),
-    row("lremovexattr", [198, 236, 15], xattr::remove::<{ xattr::LINK }>, BASE),
-    row("fremovexattr", [199, 237, 16], xattr::remove::<{ xattr::DESCRIPTOR }>, BASE),
+    markable(row("removexattr", [197, 235, 14], xattr::remove::<{ xattr::PATH }>, BASE)),
+    markable(row("lremovexattr", [198, 236, 15], xattr::remove::<{ xattr::LINK }>, BASE)),
+    markable(row("fremovexattr", [199, 237, 16], xattr::remove::<{ xattr::DESCRIPTOR }>, BASE)),
     markable(row("listxattr", [194, 232, 11], xattr::list::<{ xattr::PATH }>, LOOK)),
     markable(row("llistxattr", [195, 233, 12], xattr::list::<{ xattr::LINK }>, LOOK)),
     markable(row("flistxattr", [196, 234, 13], xattr::list::<{ xattr::DESCRIPTOR }>, LOOK)),
-    row("setxattrat", [463, 463, 463], xattr::set::<{ xattr::AT }>, BASE),
+    markable_above(2, row("setxattrat", [463, 463, 463], xattr::set::<{ xattr::AT }>, BASE)),
     markable_above(2, row("getxattrat", [464, 464, 464], xattr::get::<{ xattr::AT }>, OWNERSHIP)),
     markable(row("listxattrat", [465, 465, 465], xattr::list::<{ xattr::AT }>, LOOK)),
-    row("removexattrat", [466, 466, 466], xattr::remove::<{ xattr::AT }>, BASE),
+    markable(row("removexattrat", [466, 466, 466], xattr::remove::<{ xattr::AT }>, BASE)),
     // New files.
     markable(row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS)),
     markable(row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS)),
@@ -240,8 +276,8 @@ pub const TABLE: &[Operation] = &[
     markable(row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, MAKE)),
     markable(row("symlink", [88, 83, -1], create::make::<CWD, 1>, MAKE)),
     markable(row("symlinkat", [266, 304, 36], create::make::<1, 2>, MAKE)),
-    row("mknod", [133, 14, -1], mknod::mknod::<CWD, 0>, mknod::STOPS),
-    row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT),
+    markable(row("mknod", [133, 14, -1], mknod::mknod::<CWD, 0>, mknod::STOPS)),
+    markable(row("mknodat", [259, 297, 33], mknod::mknod::<0, 1>, mknod::STOPS_AT)),
     row("bind", [49, 361, 200], bind::bind, IDENTITY_AND_OWNERSHIP),
     row("socketcall", [-1, 102, -1], bind::socketcall, bind::SOCKETCALL_STOPS),
     // Names that come and go.
@@ -259,21 +295,23 @@ pub const TABLE: &[Operation] = &[
     row("truncate", [76, 92, 45], device::truncate, DEVICES),
     row("truncate64", [-1, 193, -1], device::truncate, DEVICES),
     // What the tracer narrows for the moment of a wake-up: a look at it waits until it is back.
-    row("sched_setaffinity", [203, 241, 122], placed::run, BASE),
-    row("sched_getaffinity", [204, 242, 123], placed::run, BASE),
+    asking(row("sched_setaffinity", [203, 241, 122], placed::run, BASE)),
+    asking(row("sched_getaffinity", [204, 242, 123], placed::run, BASE)),
     // What gives tasks another root or namespace, which paths and ids depend on.
-    row("mount", [165, 21, 40], mount::mount, BASE),
-    row("umount2", [166, 52, 39], mount::umount, BASE),
-    row("umount", [-1, 22, -1], mount::umount, BASE),
-    row("chroot", [161, 61, 51], moves::moves, BASE),
-    row("pivot_root", [155, 217, 41], moves::moves, BASE),
-    row("setns", [308, 346, 268], moves::moves, BASE),
-    row("unshare", [272, 310, 97], moves::moves, moves::UNSHARE_STOPS),
+    markable(row("mount", [165, 21, 40], mount::mount, BASE)),
+    markable(row("umount2", [166, 52, 39], mount::umount, BASE)),
+    markable(row("umount", [-1, 22, -1], mount::umount, BASE)),
+    markable(row("chroot", [161, 61, 51], moves::moves, BASE)),
+    markable(row("pivot_root", [155, 217, 41], moves::moves, BASE)),
+    markable(row("setns", [308, 346, 268], moves::moves, BASE)),
+    markable(row("unshare", [272, 310, 97], moves::moves, moves::UNSHARE_STOPS)),
+    // By which the tracer has a process ask its listener.
+    row("munmap", [11, 91, 215], placed::aside, ASIDE),
     // Sandboxes and what is refused.
-    row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS),
-    row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),
-    row("kill", [62, 37, 129], kill::kill, kill::STOPS),
-    row("io_uring_setup", [425, 425, 425], refused::io_uring_setup, BASE),
+    markable(row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS)),
+    markable(row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS)),
+    markable(row("kill", [62, 37, 129], kill::kill, kill::STOPS)),
+    markable(row("io_uring_setup", [425, 425, 425], refused::io_uring_setup, BASE)),
 ];
 
 /// The arguments of a call that a tracee is made to execute, such that no listener is told of it.

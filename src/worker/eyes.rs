@@ -12,8 +12,8 @@ use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
 use crate::abi::{DeviceNumber, Errno};
 use crate::ownership::{Identity, Kernel};
 use crate::sys::{self, Tid, files};
-use crate::syscalls::Look;
 use crate::syscalls::inode::Place;
+use crate::syscalls::{Look, Share};
 
 /// `AT_SYMLINK_NOFOLLOW` and `AT_NO_AUTOMOUNT`.
 const NO_FOLLOW: i32 = 0x900;
@@ -87,6 +87,22 @@ impl Eyes {
         let path = CString::new(format!("/proc/self/fd/{}", open.as_raw_fd())).ok();
         all.push((place, Sighted::Open(open)));
         path
+    }
+
+    /// See [`Guest::make`](crate::syscalls::Guest::make).
+    pub fn make(&self, place: Place, share: Share) -> Option<Result<(), Errno>> {
+        if self.stands_in(place) {
+            return None; // the descriptor is the device's
+        }
+        self.seen(place)?;
+        let all = self.seen.borrow();
+        let (_, Sighted::Open(open)) = all.iter().find(|(seen, _)| *seen == place)? else { return None };
+        let may_be_path = !matches!(place, Place::Descriptor(_));
+        let outcome = match share {
+            Share::Touch => files::touch(open.as_fd(), may_be_path),
+            Share::Mode(mode) => files::set_mode(open.as_fd(), mode, may_be_path),
+        };
+        Some(outcome.map_err(|errno| Errno(errno as i32)))
     }
 
     /// See [`Guest::stands_in`](crate::syscalls::Guest::stands_in).

@@ -13,7 +13,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace::{Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Stage, Stages, kernel, table};
+use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Share, Stage, Stages, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
@@ -181,6 +181,12 @@ impl Guest for Live<'_> {
         self.eyes.seen(place)
     }
 
+    fn make(&mut self, place: Place, share: Share) -> Option<Result<(), Errno>> {
+        self.eyes.make(place, share)
+    }
+
+    fn wait_for_affinity(&mut self) {}
+
     fn moved(&mut self) {
         self.worker.shared.sights.moved();
     }
@@ -260,7 +266,7 @@ impl Guest for Live<'_> {
 
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
-            Stage::Base => Ok(()),
+            Stage::Base | Stage::NotifyBase => Ok(()),
             Stage::Identity | Stage::Reading | Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => {
                 self.worker.raise_here(self.stop, stage.only())
             }

@@ -22,13 +22,13 @@ use std::sync::Arc;
 use super::guest::Live;
 use super::tracee::Memory;
 use super::{Count, Shared, Worker};
-use crate::abi::Abi;
+use crate::abi::{Abi, BRING};
 use crate::cred::{Credentials, Gid, Uid};
 use crate::ptrace::{Intercepted, Traced, memory};
 use crate::sys::inside::{self, PAGE};
 use crate::sys::memory::Mapping;
 use crate::sys::{self, Errno, Tid};
-use crate::syscalls::{Stage, kernel};
+use crate::syscalls::{Stage, Stages, kernel};
 
 /// After so many calls that stopped or waited for a listener it pays to map the file, and to rewrite a site.
 pub(super) const MANY: u32 = 12;
@@ -265,8 +265,13 @@ impl Worker {
         }
         // Both are told of one who looks and has dropped.
         let looks = self.shared.common_stages().contains(Stage::Ownership);
-        let call = if looks { &kernel::NEWFSTATAT } else { &kernel::GETUID };
-        let brought = Live::new(self, stop).execute_told(call, [0, 0, 0, 0, 0, inside::BRING.into()])?;
+        let stages = self.tracees.get(&stop.tid()).map_or(Stages::NONE, |tracee| tracee.stages);
+        let call = match looks {
+            _ if stages.contains(Stage::NotifyBase) => &kernel::MUNMAP,
+            true => &kernel::NEWFSTATAT,
+            false => &kernel::GETUID,
+        };
+        let brought = Live::new(self, stop).execute_told(call, [0, 0, 0, 0, 0, BRING.into()])?;
         let Ok(fd) = brought else { return Ok(None) };
         let mapped = self.map_brought(stop, fd, site, text)?;
         let _ = Live::new(self, stop).execute(&kernel::CLOSE, [fd, 0, 0, 0, 0, 0])?;

@@ -16,41 +16,33 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Mutex, RwLock};
 
+use super::answer::Answering;
 use super::guest::{Live, map_scratch};
-use super::inside;
-use super::notified::Notified;
-use super::pool::{Handle, Message};
+use super::pool::Handle;
 use super::raise::{SET_MODE_FILTER, write_program};
 use super::tracee::Memory;
-use super::{Count, Shared, Tally, Worker};
-use crate::abi::{Abi, Call, Errno};
+use super::{Shared, Worker};
+use crate::abi::Errno;
 use crate::ownership::Inode;
 use crate::ptrace::{self, Intercepted, Lost, Traced, TracerError};
 use crate::seccomp;
 use crate::sys::afterlife::Afterlife;
-use crate::sys::inside::BRING;
 use crate::sys::sched::{self, CpuSet};
-use crate::sys::seccomp::{Notification, Response};
 use crate::sys::{self, Tid};
-use crate::syscalls::{Operation, Stage, Stages, Verdict, kernel, table};
+use crate::syscalls::{Stage, Stages, kernel, table};
 
 /// The first Linux that wakes who waits for a listener when the last task with its filter has ended.
 const SINCE: (u32, u32) = (6, 11);
 /// After so many looks a listener has paid: it costs as much as ten stops.
 const MANY: u32 = 24;
-/// A program that has looked so often is better off if it has answered itself from its start.
-const OFTEN: u32 = 4;
 /// More threads than this do not wait for the same listener: one for each CPU of a small machine, and one to spare.
 const MOST_WAITING: usize = 3;
 /// Stack of a thread, in bytes.
 const STACK: usize = 256 * 1024;
-/// The kernel's own result of a call that is made again after an interruption.
-const ERESTARTNOINTR: i64 = -513;
 
 /// All listeners of a run.
 #[derive(Debug)]
@@ -68,27 +60,29 @@ pub struct Listeners {
 
 /// What a listener must know of a task.
 #[derive(Debug)]
-struct Task {
-    worker: Arc<Handle>,
+pub(super) struct Task {
+    pub(super) worker: Arc<Handle>,
     /// How often its image has looked since it was last made to answer something inside.
-    looks: AtomicU32,
+    pub(super) looks: AtomicU32,
     /// By which instructions it makes calls that cannot be answered inside, or are.
-    tried: Mutex<Vec<u64>>,
+    pub(super) tried: Mutex<Vec<u64>>,
     /// Where it runs.
-    memory: Weak<Memory>,
+    pub(super) memory: Weak<Memory>,
     /// And what, where that is known.
-    image: Option<Inode>,
+    pub(super) image: Option<Inode>,
 }
 
 /// A filter's listener.
 #[derive(Debug)]
-struct Listener {
-    fd: OwnedFd,
+pub(super) struct Listener {
+    pub(super) fd: OwnedFd,
     /// A killed process closes its files before its tracees are killed, and a call whose listener is closed fails with
     /// `ENOSYS`.
     _afterlife: Option<Afterlife>,
     /// Threads that wait for a call, or will before they do anything else.
     waiting: AtomicUsize,
+    /// Whether it is that of all who are [at large](super::demand), and has not ended: the run lasts as long.
+    lasts: AtomicBool,
 }
 
 impl Default for Listeners {
@@ -99,7 +93,7 @@ impl Default for Listeners {
             work: unbounded(),
             idle: AtomicUsize::new(0),
             affinity: sched::affinity(0).ok(),
-            refused: AtomicBool::new(sys::process::kernel_version().is_none_or(|kernel| kernel < SINCE)),
+            refused: AtomicBool::new(!are_known()),
         }
     }
 }
@@ -116,7 +110,12 @@ impl Listeners {
         self.tasks.write().remove(&tid);
     }
 
-    fn task(&self, tid: Tid) -> Option<Arc<Task>> {
+    /// Whether a task is attached to.
+    pub(super) fn serves(&self, tid: Tid) -> bool {
+        self.tasks.read().contains_key(&tid)
+    }
+
+    pub(super) fn task(&self, tid: Tid) -> Option<Arc<Task>> {
         self.tasks.read().get(&tid).cloned()
     }
 }
@@ -191,7 +190,9 @@ impl Worker {
         if self.can_listen(tid) {
             match self.execute_listener(stop, stage)? {
                 Ok(descriptor) => {
-                    if table::lookup(call.abi, call.number).is_some_and(|it| it.is_told(&call.args)) {
+                    if table::lookup(call.abi, call.number)
+                        .is_some_and(|it| it.is_told(stage.only(), &call.args))
+                    {
                         stop.unfiltered();
                     }
                     self.listen(tid, descriptor)?;
@@ -243,12 +244,7 @@ impl Worker {
         let taken = task.and_then(|task| sys::descriptor::take(&task, descriptor as i32));
         let failed = |source| Lost::Failed(TracerError { operation: "taking a listener", tid, source });
         let fd = taken.map_err(failed)?;
-        // A kernel that does not know it is only slower.
-        let _ = sys::seccomp::wake_synchronously(fd.as_fd());
-        let afterlife = Afterlife::of(fd.as_fd());
-        let afterlife = afterlife.inspect_err(|errno| tracing::debug!(tid, ?errno, "no afterlife")).ok();
-        let listener = Listener { fd, _afterlife: afterlife, waiting: AtomicUsize::new(0) };
-        match seat(&self.shared, &Arc::new(listener)) {
+        match seat(&self.shared, &Listener::of(fd, false)) {
             true => Ok(()),
             false => Err(failed(sys::Errno::EAGAIN)),
         }
@@ -262,6 +258,36 @@ impl Worker {
         ptrace::interrupt(tid);
         true
     }
+}
+
+impl Listener {
+    /// Whether the run lasts as long as it is used.
+    pub(super) fn lasts(&self) -> bool {
+        self.lasts.load(Ordering::Relaxed)
+    }
+
+    fn of(fd: OwnedFd, lasts: bool) -> Arc<Listener> {
+        // A kernel that does not know it is only slower.
+        let _ = sys::seccomp::wake_synchronously(fd.as_fd());
+        let afterlife = Afterlife::of(fd.as_fd());
+        let afterlife = afterlife.inspect_err(|errno| tracing::debug!(?errno, "no afterlife")).ok();
+        let (waiting, lasts) = (AtomicUsize::new(0), AtomicBool::new(lasts));
+        Arc::new(Listener { fd, _afterlife: afterlife, waiting, lasts })
+    }
+}
+
+/// Whether this kernel has listeners of which it is known when nobody has their filter any more.
+pub(super) fn are_known() -> bool {
+    sys::process::kernel_version().is_some_and(|kernel| kernel >= SINCE)
+}
+
+/// Has a thread wait for those who are at large; the run lasts as long as one of them.
+///
+/// # Errors
+/// `EAGAIN` where no thread can be made.
+pub(super) fn wait_for_run(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
+    shared.pool.enter();
+    if seat(shared, &Listener::of(filter, true)) { Ok(()) } else { Err(sys::Errno::EAGAIN) }
 }
 
 /// Has one thread more wait for a listener; whether there is one.
@@ -313,153 +339,20 @@ fn listen(shared: &Arc<Shared>, listener: &Arc<Listener>) {
                 if listener.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
                     seat(shared, listener);
                 }
-                let answering = Answering { listener, notification: &notification };
-                answering.answer(shared);
-                drop(answering);
+                Answering::of(listener, &notification, shared).answer(shared);
                 if listener.waiting.fetch_add(1, Ordering::SeqCst) >= MOST_WAITING {
                     break;
                 }
             }
             Err(sys::Errno::EINTR) => {}
             Err(sys::Errno::ENOENT) if sys::seccomp::is_used(fd) => {}
-            Err(_) => break,
+            Err(_) => {
+                if listener.lasts.swap(false, Ordering::SeqCst) {
+                    shared.pool.leave();
+                }
+                break;
+            }
         }
     }
     listener.waiting.fetch_sub(1, Ordering::SeqCst);
-}
-
-/// A call that waits. A thread that panics over it kills its process: nobody else would answer.
-struct Answering<'a> {
-    listener: &'a Listener,
-    notification: &'a Notification,
-}
-
-impl Drop for Answering<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = sys::process::kill(self.notification.pid as Tid, libc::SIGKILL);
-        }
-    }
-}
-
-impl Answering<'_> {
-    fn answer(&self, shared: &Shared) {
-        let since = shared.tally.is_some().then(Instant::now);
-        let data = &self.notification.data;
-        let tid = self.notification.pid as Tid;
-        let found =
-            Abi::from_audit_arch(data.arch).and_then(|abi| Some((abi, table::lookup(abi, data.nr as u32)?)));
-        let Some((abi, operation)) = found else { return self.respond(Response::Continue) };
-        let args = if abi.word() == 4 { data.args.map(|word| word & 0xFFFF_FFFF) } else { data.args };
-        let call = Call { abi, number: data.nr as u32, args };
-        if abi == Abi::X86_64 {
-            let entry = data.instruction_pointer.wrapping_sub(2);
-            match args.last() {
-                Some(&sixth) if sixth == BRING.into() => return self.bring(shared),
-                _ if self.is_due_inside(shared, tid, &call, entry) => {
-                    return self.fetch(shared, tid, Some(entry));
-                }
-                _ => {}
-            }
-        }
-        let fd = self.listener.fd.as_fd();
-        let mut guest = Notified::new(shared, fd, self.notification.id, tid, call);
-        let verdict = (operation.handler)(&mut guest);
-        let response = match verdict {
-            _ if guest.is_beyond() => None,
-            Verdict::Reply(result) => Some(Response::Result(Errno::join(result))),
-            Verdict::Run => Some(Response::Continue),
-            Verdict::Amend(_) | Verdict::Replace(..) => None,
-        };
-        drop(guest);
-        tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?response, "notified");
-        match response {
-            Some(response) => {
-                shared.counters.add(Count::Notified);
-                self.respond(response);
-                if let (Some(tally), Some(since)) = (&shared.tally, since) {
-                    tell(tally, tid, operation, since, matches!(verdict, Verdict::Reply(Err(_))));
-                }
-            }
-            None => self.fetch(shared, tid, None),
-        }
-    }
-
-    /// Opens in the task the file by which it can answer itself, at a descriptor that is the call's result.
-    fn bring(&self, shared: &Shared) {
-        let (listener, id) = (self.listener.fd.as_fd(), self.notification.id);
-        let brought =
-            shared.ownership.slate().map(|slate| sys::seccomp::bring(listener, id, slate.inside().file()));
-        if !matches!(brought, Some(Ok(_))) {
-            self.respond(Response::Result(Errno::join(Err(Errno::ENOSYS))));
-        }
-    }
-
-    /// Sees to it that a task answers itself the next time what it calls for by the instruction at `entry`, where it can;
-    /// whether its worker has to do that, since it calls for it often.
-    fn is_due_inside(&self, shared: &Shared, tid: Tid, call: &Call, entry: u64) -> bool {
-        let Some(task) = sys::inside::entry(call.number).and_then(|_| shared.listeners.task(tid)) else {
-            return false;
-        };
-        if task.tried.lock().contains(&entry) {
-            return false;
-        }
-        let waits = || sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id);
-        let memory = task.memory.upgrade().filter(|memory| !memory.is_crowded());
-        match memory.map(|memory| inside::furnish(shared, tid, &memory, entry, waits)) {
-            Some(Ok(count)) => {
-                shared.counters.add_some(Count::Site, count);
-                task.tried.lock().push(entry);
-                false
-            }
-            Some(Err(sys::Errno::EINVAL)) => {
-                task.tried.lock().push(entry);
-                false
-            }
-            _ => {
-                let looks = task.looks.fetch_add(1, Ordering::Relaxed);
-                if let Some(image) = task.image.filter(|_| looks == OFTEN) {
-                    shared.book.note_looker(image);
-                }
-                if looks < inside::MANY {
-                    return false;
-                }
-                task.looks.store(0, Ordering::Relaxed);
-                task.tried.lock().push(entry);
-                inside::Site::of(tid, entry).is_some()
-            }
-        }
-    }
-
-    /// One that was killed needs no answer.
-    fn respond(&self, response: Response) {
-        let _ = sys::seccomp::respond(self.listener.fd.as_fd(), self.notification.id, response);
-    }
-
-    /// Has the task's worker serve the call at its entry.
-    fn fetch(&self, shared: &Shared, tid: Tid, moves_in: Option<u64>) {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        shared.counters.add(Count::Fetched);
-        let since = Instant::now();
-        while sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id) {
-            let (reply, answer) = bounded(1);
-            if let Some(task) = shared.listeners.task(tid) {
-                task.worker.interrupt(Message::Fetch(tid, moves_in, reply));
-                if answer.recv() == Ok(true) {
-                    return self.respond(Response::Result(ERESTARTNOINTR));
-                }
-            }
-            if since.elapsed() > PATIENCE {
-                tracing::error!(tid, "nobody serves a task that waits for an answer");
-                return self.respond(Response::Continue);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// Counts an answer for the summary.
-fn tell(tally: &Tally, tid: Tid, operation: &Operation, since: Instant, failed: bool) {
-    let program = sys::process::name_of(tid).into();
-    tally.add_call(&program, operation.name, since.elapsed(), failed);
 }

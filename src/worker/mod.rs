@@ -6,10 +6,12 @@
 //!
 //! *Invariant:* a worker knows no syscall by name or number: what a call means is the table's.
 
+mod answer;
 mod arrival;
 mod birth;
 mod book;
 mod counters;
+mod demand;
 mod devices;
 mod exec;
 mod eyes;
@@ -29,6 +31,7 @@ mod tally;
 mod tracee;
 
 pub use counters::{Count, Counters};
+pub use demand::{Demand, begin, can_attach_on_demand};
 pub use guardian::Guardian;
 pub use pool::{News, Pool};
 pub use shared::Shared;
@@ -89,6 +92,11 @@ impl Worker {
                 let outcome = self.seize(tid);
                 let _ = reply.send(outcome);
             }
+            Message::Attach { tgid, cpu, proven, reply } => {
+                let outcome = self.attach(tgid, cpu, proven);
+                let _ = reply.send(outcome);
+            }
+            Message::Evidence => self.raise_by_evidence(0),
             Message::Raise(done) => {
                 self.interrupt_all(None);
                 let _ = done.send(());
@@ -168,7 +176,7 @@ impl Worker {
         }
     }
 
-    fn ended(&mut self, tid: Tid) {
+    pub(super) fn ended(&mut self, tid: Tid) {
         self.forget(tid);
         self.unannounced.remove(&tid);
         self.expected.remove(&tid);

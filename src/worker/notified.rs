@@ -17,7 +17,7 @@ use crate::cred::{Credentials, View};
 use crate::ownership::{Device, Ownership};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, Stage};
+use crate::syscalls::{Guest, Look, Share, Stage};
 
 /// See the module.
 pub struct Notified<'a> {
@@ -85,8 +85,8 @@ impl Guest for Notified<'_> {
         self.beyond(());
     }
 
-    fn credentials_of(&self, _tid: i32) -> Option<Arc<Credentials>> {
-        self.beyond(None)
+    fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>> {
+        if tid == 0 { Some(self.credentials()) } else { self.beyond(None) }
     }
 
     fn peers(&self) -> Option<Vec<i32>> {
@@ -116,6 +116,17 @@ impl Guest for Notified<'_> {
 
     fn seen(&self, place: Place) -> Option<CString> {
         self.eyes.seen(place)
+    }
+
+    fn make(&mut self, place: Place, share: Share) -> Option<Result<(), Errno>> {
+        self.eyes.make(place, share)
+    }
+
+    /// A tracee's may be narrowed still.
+    fn wait_for_affinity(&mut self) {
+        if self.shared.listeners.serves(self.tid) {
+            self.beyond(());
+        }
     }
 
     fn moved(&mut self) {

@@ -24,6 +24,19 @@ pub enum Message {
     Adopt(Parked, Born, Watched),
     /// Attach to the first process, and say how that went.
     Seize(Tid, Sender<sys::Result<()>>),
+    /// Attach to a process at large, and say how that went.
+    Attach {
+        /// The process.
+        tgid: Tid,
+        /// Where it last ran.
+        cpu: Option<usize>,
+        /// Whether it is known to be of this run.
+        proven: bool,
+        /// How that went.
+        reply: Sender<sys::Result<()>>,
+    },
+    /// Another run may have left the first facts.
+    Evidence,
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),
@@ -110,7 +123,7 @@ impl Pool {
     /// made. It must be given work or be [released](Pool::release).
     pub(super) fn reserve(shared: &Arc<Shared>, home: Option<usize>) -> Option<Arc<Handle>> {
         let pool = &shared.pool;
-        pool.busy.fetch_add(1, Ordering::SeqCst);
+        pool.enter();
         let idle = {
             let mut idle = pool.idle.lock();
             let wanted = home.map_or(0, |cpu| cpu + 1);
@@ -130,7 +143,13 @@ impl Pool {
         self.leave();
     }
 
-    fn leave(&self) {
+    /// There is something more that the run lasts for.
+    pub(super) fn enter(&self) {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It has ended.
+    pub(super) fn leave(&self) {
         if self.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
             let _ = self.supervisor.send(News::AllEnded);
         }

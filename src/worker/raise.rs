@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::unbounded;
 
 use super::guest::{Live, map_scratch};
-use super::{Message, Worker};
+use super::{Message, Worker, demand};
 use crate::abi::Abi;
 use crate::ownership::Evidence;
 use crate::ptrace::{self, Intercepted, Traced, memory};
@@ -44,15 +44,13 @@ impl Worker {
         if !missing.is_empty() && self.is_sandboxed(stop.tid()) {
             // It got every stage before its own filter, which might not let it load another.
             if let Some(tracee) = self.tracees.get_mut(&stop.tid()) {
-                tracee.stages = Stages::ALL;
+                tracee.stages = tracee.stages.union(Stages::ALL.minus(Stage::NotifyBase.only()));
             }
             return Ok(());
         }
         for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
             match stage {
-                Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => {
-                    self.load_listener(stop, stage)?
-                }
+                stage if Stages::LISTENING.contains(stage) => self.load_listener(stop, stage)?,
                 stage => self.load(stop, stage)?,
             }
         }
@@ -108,6 +106,7 @@ impl Worker {
             self.interrupt_all(Some(but));
             // Ends when every worker has answered, or has ended and dropped its message.
             while all_done.recv().is_ok() {}
+            demand::gather(&shared);
         }
         drop(raising);
     }

@@ -9,7 +9,7 @@ use super::labels::Labels;
 use super::listener::Listeners;
 use super::sight::Sights;
 use super::tally::Tally;
-use super::{Counters, Guardian, Pool};
+use super::{Counters, Demand, Guardian, Pool, demand};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace;
@@ -41,6 +41,8 @@ pub struct Shared {
     pub guardian: Guardian,
     /// What was answered, where a summary was asked for.
     pub tally: Option<Tally>,
+    /// How processes at large are found and known, where there are.
+    pub(super) demand: Option<Demand>,
     /// Whether the supervisor has something to do before the first process's end is seen.
     pub watch_first: bool,
     /// Whether `/proc` knows the tracees by the ids that the tracer knows them by.
@@ -68,6 +70,7 @@ impl Shared {
         guardian: Guardian,
         summary: bool,
         watch_first: bool,
+        demand: Option<Demand>,
     ) -> Shared {
         let translates = view.translates();
         Shared {
@@ -86,6 +89,7 @@ impl Shared {
             guardian,
             counters: Counters::default(),
             tally: summary.then(Tally::default),
+            demand,
             watch_first,
             has_proc: has_proc(),
             raising: Mutex::new(()),
@@ -95,7 +99,8 @@ impl Shared {
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
         let own = if self.view.translates() { Stages::LASTING } else { Stages::NONE };
-        self.common_stages().union(own)
+        let told = if self.demand.is_some() { demand::STAGES } else { Stages::NONE };
+        self.common_stages().union(own).union(told)
     }
 
     /// The stages that every process must have by now.
@@ -108,7 +113,12 @@ impl Shared {
     /// Whether a stage that is every process's or nobody's is up; `None` for the others.
     pub(super) fn raised_for_all(&self, stage: Stage) -> Option<&AtomicBool> {
         match stage {
-            Stage::Base | Stage::Identity | Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => None,
+            Stage::Base
+            | Stage::Identity
+            | Stage::Notify
+            | Stage::NotifyIdentity
+            | Stage::NotifyIds
+            | Stage::NotifyBase => None,
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),
@@ -138,7 +148,7 @@ impl Shared {
 }
 
 /// Whether `/proc` is there, and is that of our own pid namespace.
-fn has_proc() -> bool {
+pub(super) fn has_proc() -> bool {
     let own = std::fs::read_link("/proc/self");
     own.is_ok_and(|own| own.to_str() == Some(&std::process::id().to_string()))
 }

@@ -30,6 +30,10 @@ impl Worker {
 
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
+        let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
+        if group.is_some_and(|group| group.foreign) {
+            return self.let_go_of_another(tid, stop);
+        }
         match stop {
             // A call that was served at its entry, before the filter has seen it.
             Stop::Seccomp(stop) if self.tracees.get(&tid).is_some_and(|it| it.pending.is_some()) => {
@@ -46,9 +50,10 @@ impl Worker {
                 }
             }
             Stop::Signal(stop, signal) => {
-                if self.tracees.get(&tid).is_some_and(|tracee| tracee.stages.listens()) {
+                let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
+                if stages.listens() {
                     stop.restart_where(|abi, number| {
-                        table::lookup(abi, number).is_some_and(Operation::may_be_told)
+                        table::lookup(abi, number).is_some_and(|it| it.may_be_told(stages))
                     })?;
                 }
                 let to_syscall = self.settle(tid)?;
@@ -78,6 +83,8 @@ impl Worker {
     /// it must stop at its next syscall boundary.
     pub(super) fn settle(&mut self, tid: Tid) -> Traced<bool> {
         let missing = !self.missing(tid).is_empty();
+        let leaves_children = self.leaves_children(tid);
+        ptrace::set_places(!leaves_children);
         let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
         let group = self.groups.get(&tracee.tgid);
         let scratch = group.and_then(Group::known_scratch);
@@ -90,7 +97,8 @@ impl Worker {
             || self.shared.common_stages().contains(Stage::Ownership);
         let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
         let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { 0 };
-        let options = ptrace::OPTIONS | exec | exit;
+        let forks = if leaves_children { ptrace::FORKS } else { 0 };
+        let options = ptrace::OPTIONS & !forks | exec | exit;
         if options != tracee.options {
             ptrace::set_options(tid, options)?;
             tracee.options = options;
@@ -117,6 +125,9 @@ impl Worker {
             Ok(stop) => stop,
             Err(stop) => return self.leaving(stop),
         };
+        if !self.is_ours(&mut stop)? {
+            return self.let_go(stop);
+        }
         if entry == Entry::Syscall
             && let Some(tracee) = self.tracees.get_mut(&tid)
         {
@@ -139,7 +150,7 @@ impl Worker {
         };
         let since = self.shared.tally.is_some().then(Instant::now);
         if entry == Entry::Seccomp {
-            if operation.is_told(&call.args) {
+            if operation.stops_in(Stages::LOOKING, &call.args) {
                 self.looked(&mut stop)?;
             }
             self.stayed(&mut stop)?;
@@ -148,7 +159,8 @@ impl Worker {
         let verdict = (operation.handler)(&mut guest);
         guest.outcome()?;
         tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?verdict);
-        let told = stop.entry() == Entry::Syscall && operation.is_told(&call.args);
+        let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
+        let told = stop.entry() == Entry::Syscall && operation.is_told(stages, &call.args);
         match verdict {
             Verdict::Run if told => self.run_marked(stop, |_, result| result)?,
             Verdict::Amend(finish) if told => self.run_marked(stop, finish)?,
@@ -161,13 +173,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether a call is served at this entry: where the filter has stopped it, a listener could not answer it, or it
-    /// would stop in a stage that is on trial. What a loaded filter stops comes here once more.
+    /// Whether a call is served at this entry: where the filter has stopped it, a listener could not answer it or is told
+    /// of all calls of the base stage, or it would stop in a stage that is on trial. What a loaded filter stops comes here
+    /// once more.
     fn is_served(&mut self, tid: Tid, entry: Entry, operation: &Operation, args: &[u64; 6]) -> bool {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
-        let fetched = |tracee: &mut Tracee| operation.is_told(args) && std::mem::take(&mut tracee.fetched);
+        let stages = tracee.stages;
+        let fetched =
+            |tracee: &mut Tracee| operation.is_told(stages, args) && std::mem::take(&mut tracee.fetched);
         entry == Entry::Seccomp
             || fetched(tracee)
+            || operation.is_told(stages.common(Stage::NotifyBase.only()), args)
             || tracee.trial.is_some()
                 && operation.stops_in(Stage::Identity.only(), args)
                 && !operation.stops_in(tracee.stages.minus(Stages::LISTENING), args)
@@ -177,7 +193,7 @@ impl Worker {
     fn run_marked(&mut self, stop: Intercepted, finish: Finish) -> Traced<()> {
         let (tid, Call { abi, number, args }) = (stop.tid(), *stop.call());
         self.settle(tid)?;
-        let suspended = stop.replace(number, table::marked(abi, number, args))?;
+        let suspended = stop.replace_anywhere(number, table::marked(abi, number, args))?;
         self.suspend(tid, suspended, finish);
         Ok(())
     }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::Shared;
 use super::arrival::Arriving;
 use super::inside::Quarters;
+use super::{Shared, demand};
 use crate::cred::Credentials;
 use crate::ownership::Inode;
-use crate::ptrace::Suspended;
+use crate::ptrace::{self, Suspended};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Finish, SCRATCH_BYTES, Stage, Stages};
 
@@ -131,6 +131,14 @@ impl Born {
     }
 }
 
+impl Born {
+    /// That of a task at large.
+    pub fn at_large(shared: &Shared, memory: Arc<Memory>) -> Born {
+        let options = ptrace::OPTIONS_WITH_EXEC;
+        Born { stages: demand::STAGES, memory, options, ..Born::first(shared) }
+    }
+}
+
 impl Tracee {
     /// A task at its first stop.
     pub fn new(tgid: Tid, born: &Born) -> Tracee {
@@ -164,6 +172,10 @@ pub struct Group {
     pub slot: Option<u8>,
     /// Whether it has a seccomp filter of its own.
     pub sandboxed: bool,
+    /// Whether it may be another run's.
+    pub suspect: bool,
+    /// Whether it is.
+    pub foreign: bool,
     /// How many of its tasks are traced.
     pub threads: usize,
     /// The name of the program it runs, once the summary has asked.
@@ -193,6 +205,8 @@ impl Group {
             shares_with: born.shares_with,
             slot: None,
             sandboxed: born.sandboxed,
+            suspect: false,
+            foreign: false,
             threads: 1,
             program: None,
             image: None,
@@ -229,9 +243,10 @@ impl Group {
         if self.shares_with.is_some() { None } else { self.memory.scratch.get().copied() }
     }
 
-    /// What is inside its address space, if that is known to be its own.
+    /// What is inside its address space, or was inside its parent's that it shares: as long as something is, its exec is
+    /// reported.
     pub fn known_inside(&self) -> Option<Quarters> {
-        if self.shares_with.is_some() { None } else { *self.memory.inside.lock() }
+        *self.memory.inside.lock()
     }
 
     /// Whether its address space is known to be its own: nobody that is born, or about to be, has it too.

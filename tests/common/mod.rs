@@ -42,6 +42,8 @@ pub enum How {
     Namespace,
     /// The same under remainroot.
     Remainroot,
+    /// The same, with every process attached to from its start.
+    Attached,
     /// By an unprivileged user under remainroot, which makes the namespace itself.
     Alone,
 }
@@ -229,15 +231,18 @@ impl Run {
 
     fn command(&self, mark: &str) -> Command {
         let mut words: Vec<&OsStr> = self.before.iter().map(OsString::as_os_str).collect();
-        if matches!(self.how, How::Namespace | How::Remainroot) || self.root.is_some() {
+        if matches!(self.how, How::Namespace | How::Remainroot | How::Attached) || self.root.is_some() {
             words.extend(["unshare", self.namespaces, "--"].map(OsStr::new));
         }
         if let Some(root) = &self.root {
             words.extend(["sh", "-c", OWN_ROOT, "sh"].map(OsStr::new));
             words.extend([root.as_os_str(), self.directory.as_os_str()]);
         }
-        if matches!(self.how, How::Remainroot | How::Alone) {
+        if matches!(self.how, How::Remainroot | How::Attached | How::Alone) {
             words.push(remainroot().as_os_str());
+            if self.how == How::Attached {
+                words.push(OsStr::new("--attach=start"));
+            }
             // As in a container of the user's own nothing is known from earlier: stages are raised when they must be.
             if !self.options.iter().any(|option| option.to_string_lossy().starts_with("--store")) {
                 words.push(OsStr::new("--store=memory"));

@@ -184,7 +184,7 @@ pub fn assert_same(script: &str) {
             continue;
         }
         for (how, root) in
-            [(How::Remainroot, Root::Real), (How::Remainroot, Root::Namespace), (How::Alone, Root::Namespace)]
+            [(How::Remainroot, Root::Real), (How::Attached, Root::Namespace), (How::Alone, Root::Namespace)]
         {
             if let Some((at, what)) = bench.difference(how, root, &sequences) {
                 panic!("{what}\nthe sequence was:\n{}", sequences[at].steps);

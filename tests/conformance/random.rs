@@ -183,7 +183,7 @@ fn random_sequences_go_as_they_go_for_real_root() {
         let batch = start / BATCH;
         let entries = if batch % 4 < 2 { &Entry::ALL[..3] } else { &Entry::ALL[3..] };
         let root = Root::ALL[batch % 2];
-        let how = if batch % 4 == 1 { How::Alone } else { How::Remainroot };
+        let how = [How::Remainroot, How::Alone, How::Attached, How::Remainroot][batch % 4];
         let mut trees: Vec<_> =
             (start..wanted.min(start + BATCH)).map(|_| strategy.new_tree(&mut runner).unwrap()).collect();
         let sequence = |at: usize, steps: &[Chosen]| {

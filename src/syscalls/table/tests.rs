@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Operation, TABLE, listing, lookup};
+use super::{Operation, TABLE, Tried, listing, lookup};
 use crate::abi::{Abi, Numbers};
 use crate::syscalls::{Guest, Verdict, kernel};
 
@@ -27,7 +27,7 @@ fn nothing(_: &mut dyn Guest) -> Verdict {
 
 fn sample(name: &'static str, x86_64: u32) -> Operation {
     let numbers = Numbers { x86_64: Some(x86_64), i386: None, aarch64: None };
-    Operation { name, numbers, handler: nothing, stops: &[], room: None }
+    Operation { name, numbers, handler: nothing, stops: &[], room: None, tried: Tried::Never }
 }
 
 #[test]

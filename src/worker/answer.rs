@@ -1,0 +1,209 @@
+//! Answering one call that waits for a listener.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+
+use super::listener::Listener;
+use super::notified::Notified;
+use super::pool::Message;
+use super::{Count, Guardian, Shared, Tally, demand, inside};
+use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
+use crate::sys::seccomp::{Notification, Response};
+use crate::sys::{self, Tid};
+use crate::syscalls::{Operation, Verdict, table};
+
+/// A program that has looked so often is better off if it has answered itself from its start.
+const OFTEN: u32 = 4;
+/// The kernel's own result of a call that is made again after an interruption.
+const ERESTARTNOINTR: i64 = -513;
+
+/// A call that waits. A thread that panics over it kills its process: nobody else would answer.
+pub(super) struct Answering<'a> {
+    listener: &'a Listener,
+    notification: &'a Notification,
+    /// Of one that would wait for ever if the tracer were killed now.
+    watched: Option<(&'a Guardian, usize)>,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        if let Some((guardian, slot)) = self.watched {
+            guardian.unparked(slot);
+        }
+        if std::thread::panicking() {
+            let _ = sys::process::kill(self.notification.pid as Tid, libc::SIGKILL);
+        }
+    }
+}
+
+impl<'a> Answering<'a> {
+    /// Of a call that this listener was told of.
+    pub(super) fn of(
+        listener: &'a Listener,
+        notification: &'a Notification,
+        shared: &'a Shared,
+    ) -> Answering<'a> {
+        let guardian = &shared.guardian;
+        let slot = listener.lasts().then(|| guardian.parking(notification.pid as Tid)).flatten();
+        Answering { listener, notification, watched: slot.map(|slot| (guardian, slot)) }
+    }
+
+    /// Answers it.
+    pub(super) fn answer(&self, shared: &Arc<Shared>) {
+        let since = shared.tally.is_some().then(Instant::now);
+        let data = &self.notification.data;
+        let tid = self.notification.pid as Tid;
+        let found =
+            Abi::from_audit_arch(data.arch).and_then(|abi| Some((abi, table::lookup(abi, data.nr as u32)?)));
+        let Some((abi, operation)) = found else { return self.respond(Response::Continue) };
+        let args = if abi.word() == 4 { data.args.map(|word| word & 0xFFFF_FFFF) } else { data.args };
+        let call = Call { abi, number: data.nr as u32, args };
+        if self.is_aside(shared, &call) {
+            return;
+        }
+        let entry = data.instruction_pointer.wrapping_sub(2);
+        if abi == Abi::X86_64 && self.is_due_inside(shared, tid, &call, entry) {
+            return self.fetch(shared, tid, Some(entry));
+        }
+        let dropped = shared.registry.get(tid).is_some_and(|it| *it != shared.view.initial);
+        if !operation.may_be_tried(&args, dropped) {
+            return self.fetch(shared, tid, None);
+        }
+        let at_large = shared.demand.is_some() && !shared.listeners.serves(tid);
+        let fd = self.listener.fd.as_fd();
+        let mut guest = Notified::new(shared, fd, self.notification.id, tid, call);
+        let verdict = (operation.handler)(&mut guest);
+        let response = match verdict {
+            _ if guest.is_beyond() => None,
+            Verdict::Reply(result) => Some(Response::Result(Errno::join(result))),
+            Verdict::Run => Some(Response::Continue),
+            Verdict::Amend(_) | Verdict::Replace(..) => None,
+        };
+        drop(guest);
+        // Whether a signal has a handler is asked as long as the task waits, so that its id is its own.
+        let is_exposed = at_large && response.is_some() && demand::catches_signals(tid);
+        if at_large {
+            // Nobody says when it ends or has another root.
+            shared.sights.forget(tid);
+        }
+        tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?response, "notified");
+        match response {
+            Some(response) => {
+                shared.counters.add(Count::Notified);
+                if is_exposed {
+                    let _ = demand::attach(shared, tid, true);
+                }
+                self.respond(response);
+                if let (Some(tally), Some(since)) = (&shared.tally, since) {
+                    tell(tally, tid, operation, since, matches!(verdict, Verdict::Reply(Err(_))));
+                }
+            }
+            None => self.fetch(shared, tid, None),
+        }
+    }
+
+    /// Answers what is asked of nobody but the listener; whether the call is such.
+    fn is_aside(&self, shared: &Shared, call: &Call) -> bool {
+        let [.., named, _, sixth] = call.args;
+        if call.abi == Abi::X86_64 && sixth == u64::from(BRING) {
+            self.bring(shared);
+            return true;
+        }
+        let demand = shared.demand.as_ref().filter(|_| sixth == u64::from(WHOSE));
+        if let Some(demand) = demand {
+            self.respond(Response::Result(Errno::join(demand.whose(named))));
+        }
+        demand.is_some()
+    }
+
+    /// Opens in the task the file by which it can answer itself, at a descriptor that is the call's result.
+    fn bring(&self, shared: &Shared) {
+        let (listener, id) = (self.listener.fd.as_fd(), self.notification.id);
+        let brought =
+            shared.ownership.slate().map(|slate| sys::seccomp::bring(listener, id, slate.inside().file()));
+        if !matches!(brought, Some(Ok(_))) {
+            self.respond(Response::Result(Errno::join(Err(Errno::ENOSYS))));
+        }
+    }
+
+    /// Sees to it that a task answers itself the next time what it calls for by the instruction at `entry`, where it can;
+    /// whether its worker has to do that, since it calls for it often.
+    fn is_due_inside(&self, shared: &Shared, tid: Tid, call: &Call, entry: u64) -> bool {
+        let Some(task) = sys::inside::entry(call.number).and_then(|_| shared.listeners.task(tid)) else {
+            return false;
+        };
+        if task.tried.lock().contains(&entry) {
+            return false;
+        }
+        let waits = || sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id);
+        let memory = task.memory.upgrade().filter(|memory| !memory.is_crowded());
+        match memory.map(|memory| inside::furnish(shared, tid, &memory, entry, waits)) {
+            Some(Ok(count)) => {
+                shared.counters.add_some(Count::Site, count);
+                task.tried.lock().push(entry);
+                false
+            }
+            Some(Err(sys::Errno::EINVAL)) => {
+                task.tried.lock().push(entry);
+                false
+            }
+            _ => {
+                let looks = task.looks.fetch_add(1, Ordering::Relaxed);
+                if let Some(image) = task.image.filter(|_| looks == OFTEN) {
+                    shared.book.note_looker(image);
+                }
+                if looks < inside::MANY {
+                    return false;
+                }
+                task.looks.store(0, Ordering::Relaxed);
+                task.tried.lock().push(entry);
+                inside::Site::of(tid, entry).is_some()
+            }
+        }
+    }
+
+    /// One that was killed needs no answer.
+    fn respond(&self, response: Response) {
+        let _ = sys::seccomp::respond(self.listener.fd.as_fd(), self.notification.id, response);
+    }
+
+    /// Has the task's worker serve the call at its entry.
+    fn fetch(&self, shared: &Arc<Shared>, tid: Tid, moves_in: Option<u64>) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        shared.counters.add(Count::Fetched);
+        let since = Instant::now();
+        while sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id) {
+            let (reply, answer) = bounded(1);
+            match shared.listeners.task(tid) {
+                Some(task) => {
+                    task.worker.interrupt(Message::Fetch(tid, moves_in, reply));
+                    if answer.recv() == Ok(true) {
+                        return self.respond(Response::Result(ERESTARTNOINTR));
+                    }
+                }
+                None => match demand::attach(shared, tid, true) {
+                    Ok(()) | Err(sys::Errno::ESRCH | sys::Errno::EAGAIN) => {}
+                    Err(errno) => {
+                        tracing::error!(tid, ?errno, "a process cannot be attached to");
+                        return self.respond(Response::Continue);
+                    }
+                },
+            }
+            if since.elapsed() > PATIENCE {
+                tracing::error!(tid, "nobody serves a task that waits for an answer");
+                return self.respond(Response::Continue);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Counts an answer for the summary.
+fn tell(tally: &Tally, tid: Tid, operation: &Operation, since: Instant, failed: bool) {
+    let program = sys::process::name_of(tid).into();
+    tally.add_call(&program, operation.name, since.elapsed(), failed);
+}

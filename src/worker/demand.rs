@@ -1,0 +1,290 @@
+//! Attaching on demand.
+//!
+//! As long as nobody has credentials of his own and no inode an owner, most processes never need anybody: a shell's
+//! children exec, do their work and end. So a run of which nothing is known begins without a tracee. Its first process
+//! loads one filter, whose verdict on what the kernel would get wrong is `SECCOMP_RET_USER_NOTIF` instead of a stop, and
+//! all that descend from it are *at large* under it: nothing of theirs stops, and their ends, signals and debuggers are
+//! the kernel's business.
+//!
+//! - A call that takes no more than looking is answered by the threads that wait for this listener as for any other.
+//! - A signal with a handler interrupts a call that no thread has taken yet, as it would not interrupt the call itself.
+//!   Where it must not, a tracer sees to it; so who catches signals is attached to once it has made a first such call. In
+//!   that one call, in the two microseconds before it is taken, a handler without `SA_RESTART` gives `EINTR`.
+//! - For what takes more the worker of an idle thread attaches to the process, all its threads, and serves the call at a
+//!   stop. From then on it is traced as every process of an older run is. What it forks is left at large again as long as
+//!   its credentials are those of the start (`Worker::leaves_children`).
+//! - The first fact makes kernels' answers wrong for everybody. Before it is told, whoever is at large is looked for in
+//!   `/proc` and attached to: whoever has as many filters. As others may have as many, it is made to ask its listener
+//!   whose it is before anything else, and let go where that is another.
+//! - What another run leaves meanwhile is watched for with inotify(7), since births are not seen.
+//!
+//! When the tracer is killed the guardian kills who waits for an answer, and whoever asks from then on.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::bounded;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use parking_lot::Mutex;
+
+use super::guest::Live;
+use super::tracee::{Born, Group, Memory, Tracee};
+use super::{Message, Pool, Shared, Worker, listener, shared};
+use crate::abi::WHOSE;
+use crate::ownership::Sign;
+use crate::ptrace::{self, Intercepted, Stop, Traced};
+use crate::sys::process::{field, status, tasks};
+use crate::sys::{self, Errno, Tid, sched};
+use crate::syscalls::{Stage, Stages, kernel};
+
+/// The stages of a process at large.
+pub const STAGES: Stages = Stage::Base.only().union(Stage::NotifyBase.only());
+
+/// The first of the results that the kernel itself takes for an interruption.
+const ERESTARTSYS: i32 = 512;
+
+/// A run whose processes are attached to on demand.
+#[derive(Debug)]
+pub struct Demand {
+    /// Held while a process is attached to.
+    attaching: Mutex<()>,
+    /// Which run it is; no address, and not negative.
+    name: u32,
+    /// How many filters its processes have, as `/proc` says it, that have loaded none themselves.
+    filters: Option<String>,
+    /// Whether everybody is attached to.
+    gathered: AtomicBool,
+}
+
+impl Demand {
+    /// Of the run of this command, which has the filter.
+    pub fn of(command: Tid) -> Demand {
+        Demand {
+            attaching: Mutex::default(),
+            name: RandomState::new().build_hasher().finish() as u32 >> 1 | 1,
+            filters: status(command, "Seccomp_filters:"),
+            gathered: AtomicBool::new(false),
+        }
+    }
+
+    /// What the listener says to who asks whose it is: the run's name to who names it, and who answers to who does not.
+    pub fn whose(&self, named: u64) -> Result<u64, crate::abi::Errno> {
+        match named {
+            0 => Ok(u64::from(std::process::id())),
+            named if named == u64::from(self.name) => Ok(named),
+            _ => Err(crate::abi::Errno::EINVAL),
+        }
+    }
+
+    /// Whether a process may be at large: it has the filters, and nobody traces it.
+    fn may_be_at_large(&self, pid: Tid) -> bool {
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+        let field = |name| field(&status, name).unwrap_or_default();
+        if field("State:").starts_with('Z') {
+            // Its first thread may have ended before the others.
+            let others = if field("Threads:") == "1" { Vec::new() } else { tasks(pid) };
+            return others.into_iter().any(|task| task != pid && self.may_be_at_large(task));
+        }
+        let filters = self.filters.as_deref().is_none_or(|filters| field("Seccomp_filters:") == filters);
+        field("Seccomp:") == "2" && filters && field("TracerPid:") == "0"
+    }
+}
+
+impl Shared {
+    /// Whether processes are left at large.
+    pub(super) fn leaves_at_large(&self) -> bool {
+        self.demand.is_some() && self.common_stages() == Stage::Base.only()
+    }
+}
+
+/// Whether there is all that it takes: a kernel that says when a listener has ended, `/proc` to find processes in, and the
+/// capability to attach to one that is no descendant, or hides.
+pub fn can_attach_on_demand() -> bool {
+    const CAP_SYS_PTRACE: u32 = 19;
+    let may_attach =
+        sys::process::capabilities().is_ok_and(|[effective, ..]| effective >> CAP_SYS_PTRACE & 1 != 0);
+    listener::are_known() && shared::has_proc() && may_attach
+}
+
+/// Begins to answer those who are at large, and to watch for what other runs leave.
+///
+/// # Errors
+/// `EAGAIN` where no thread can be made.
+pub fn begin(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
+    listener::wait_for_run(shared, filter)?;
+    let signs = shared.ownership.signs();
+    let Ok(watch) = Inotify::init(InitFlags::IN_CLOEXEC) else { return Ok(()) };
+    let watches = |sign: &Sign| match sign {
+        Sign::Mark(directory) => watch.add_watch(directory.as_path(), AddWatchFlags::IN_ATTRIB).is_ok(),
+        Sign::FileIn(directory) => {
+            let changes = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MODIFY;
+            watch.add_watch(directory.as_path(), changes).is_ok()
+        }
+    };
+    let watched = signs.iter().filter(|sign| watches(sign)).count();
+    let mine = Arc::downgrade(shared);
+    let attend = move || {
+        while watch.read_events().is_ok() {
+            let Some(shared) = mine.upgrade() else { return };
+            if let Some(worker) = Pool::reserve(&shared, None) {
+                worker.assign(Message::Evidence);
+            }
+        }
+    };
+    if watched > 0 {
+        std::thread::Builder::new().stack_size(64 << 10).spawn(attend).map_err(|_| Errno::EAGAIN)?;
+    }
+    Ok(())
+}
+
+/// Whether a task catches signals. One that comes before a listener has taken a call interrupts that, which a tracer can
+/// put right: who catches any is attached to when it has made the first such call.
+pub(super) fn catches_signals(tid: Tid) -> bool {
+    status(tid, "SigCgt:").is_none_or(|caught| caught.chars().any(|digit| digit != '0'))
+}
+
+/// Attaches to the process of a task at large; to one that is attached to already nothing is done. `proven` says
+/// whether it is of this run.
+pub(super) fn attach(shared: &Arc<Shared>, tid: Tid, proven: bool) -> sys::Result<()> {
+    let demand = shared.demand.as_ref().ok_or(Errno::ESRCH)?;
+    let tgid = status(tid, "Tgid:").and_then(|id| id.parse().ok()).ok_or(Errno::ESRCH)?;
+    let _attaching = demand.attaching.lock();
+    if tasks(tgid).into_iter().any(|task| shared.listeners.serves(task)) {
+        return Ok(());
+    }
+    let cpu = sched::last_cpu(tid).filter(|&cpu| cpu < sched::MOST_CPUS);
+    let worker = Pool::reserve(shared, cpu).ok_or(Errno::EAGAIN)?;
+    let (reply, outcome) = bounded(1);
+    worker.assign(Message::Attach { tgid, cpu, proven, reply });
+    outcome.recv().unwrap_or(Err(Errno::ESRCH))
+}
+
+/// Attaches to everybody who is at large: nobody runs user code any more without the stages that every process must
+/// have. Whoever is born meanwhile is born to one who is attached to, or is found the next time round.
+pub(super) fn gather(shared: &Arc<Shared>) {
+    let Some(demand) = shared.demand.as_ref().filter(|it| !it.gathered.load(Ordering::SeqCst)) else {
+        return;
+    };
+    let mut tried = HashSet::new();
+    loop {
+        let mut found = false;
+        for pid in sys::process::listed().unwrap_or_default() {
+            if tried.contains(&pid) || !demand.may_be_at_large(pid) {
+                continue;
+            }
+            found = true;
+            tried.insert(pid);
+            if let Err(errno) = attach(shared, pid, false) {
+                tracing::debug!(pid, ?errno, "not attached to");
+            }
+        }
+        if !found {
+            break;
+        }
+    }
+    demand.gathered.store(true, Ordering::SeqCst);
+}
+
+impl Worker {
+    /// Attaches to every task of a process at large.
+    pub(super) fn attach(&mut self, tgid: Tid, cpu: Option<usize>, proven: bool) -> sys::Result<()> {
+        if let Some(cpu) = cpu {
+            ptrace::set_home(cpu);
+        }
+        let memory = Arc::new(Memory::default());
+        let born = Born::at_large(&self.shared, Arc::clone(&memory));
+        let mut group = Group::new(&born);
+        (group.suspect, group.threads) = (!proven, 0);
+        self.groups.insert(tgid, group);
+        let mut tried = HashSet::new();
+        let mut outcome = Err(Errno::ESRCH);
+        loop {
+            let new: Vec<Tid> = tasks(tgid).into_iter().filter(|&task| tried.insert(task)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for tid in new {
+                // What a seized one has made is this thread's already, and will say so.
+                match sys::ptrace::seize(tid, born.options) {
+                    Ok(()) => {
+                        if let Some(group) = self.groups.get_mut(&tgid) {
+                            group.threads += 1;
+                        }
+                        self.insert(tid, Tracee::new(tgid, &born));
+                        outcome = Ok(());
+                    }
+                    Err(errno) => outcome = outcome.or(Err(errno)),
+                }
+            }
+        }
+        match outcome {
+            Ok(()) if self.is_crowded(tgid) => memory.crowd(),
+            Ok(()) => {}
+            Err(_) => drop(self.groups.remove(&tgid)),
+        }
+        self.interrupt_all(None);
+        outcome
+    }
+
+    /// Whether several tasks may run in a process's address space, as far as that can be known from outside.
+    fn is_crowded(&self, tgid: Tid) -> bool {
+        let parent = status(tgid, "PPid:").and_then(|id| id.parse().ok());
+        let children = std::fs::read_to_string(format!("/proc/{tgid}/task/{tgid}/children"));
+        let Ok(children) = children else { return true };
+        let others = children.split_whitespace().filter_map(|id| id.parse().ok()).chain(parent);
+        self.groups.get(&tgid).is_none_or(|group| group.threads != 1)
+            || others.into_iter().any(|other| sys::process::share_memory(tgid, other))
+    }
+
+    /// Whether a process is one whose children are left at large: nothing about it is anybody's business but the kernel's.
+    pub(super) fn leaves_children(&self, tid: Tid) -> bool {
+        let Some(tracee) = self.tracees.get(&tid) else { return false };
+        self.shared.leaves_at_large()
+            && tracee.stages == STAGES
+            && tracee.wanted.minus(STAGES).is_empty()
+            && tracee.trial.is_none()
+            && *tracee.credentials == self.shared.view.initial
+            && self.groups.get(&tracee.tgid).is_some_and(|group| group.threads == 1 && !group.sandboxed)
+    }
+
+    /// Whether the process of the task at this entry is of this run, which it is made to ask where it is not known.
+    pub(super) fn is_ours(&mut self, stop: &mut Intercepted) -> Traced<bool> {
+        let Some(tgid) = self.tracees.get(&stop.tid()).map(|tracee| tracee.tgid) else { return Ok(true) };
+        if !self.groups.get(&tgid).is_some_and(|group| group.suspect) {
+            return Ok(true);
+        }
+        let name = self.shared.demand.as_ref().map_or(0, |demand| u64::from(demand.name));
+        let args = [0, 0, 0, name, 0, WHOSE.into()];
+        // A signal that is on its way interrupts what no listener has taken yet; from the second time on only SIGSTOP can.
+        let ours = loop {
+            match Live::new(self, stop).execute_told(&kernel::MUNMAP, args)? {
+                Err(errno) if errno.0 >= ERESTARTSYS => {}
+                answer => break answer == Ok(name),
+            }
+        };
+        if let Some(group) = self.groups.get_mut(&tgid) {
+            (group.suspect, group.foreign) = (false, !ours);
+        }
+        Ok(ours)
+    }
+
+    /// Lets a process go that is another run's, beginning with the task at this entry.
+    pub(super) fn let_go(&mut self, stop: Intercepted) -> Traced<()> {
+        let tid = stop.tid();
+        let tgid = self.tracees.get(&tid).map_or(tid, |tracee| tracee.tgid);
+        for (&other, _) in self.tracees.iter().filter(|(other, it)| **other != tid && it.tgid == tgid) {
+            ptrace::interrupt(other);
+        }
+        self.ended(tid);
+        stop.release()
+    }
+
+    /// The same of another of its tasks, at any stop.
+    pub(super) fn let_go_of_another(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
+        self.ended(tid);
+        stop.release()
+    }
+}

@@ -1,0 +1,250 @@
+//! Processes at large: nobody is traced before it needs it, everybody is once it must be, and nobody can tell.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::print_stderr)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::{How, Run, Running, Scratch, compile, kernel_is_at_least, needs_root};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Whether processes can be at large on this kernel; says so where they cannot.
+fn can_be_at_large() -> bool {
+    let can = kernel_is_at_least(6, 11);
+    if !can {
+        eprintln!("skipped: this kernel does not say when nobody has a listener's filter any more");
+    }
+    can
+}
+
+fn field(pid: u32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The processes of a run that are its own, by name.
+fn named(run: &Running, name: &str) -> Vec<u32> {
+    let is = |&pid: &u32| field(pid, "Name:").as_deref() == Some(name);
+    run.processes().into_iter().filter(is).collect()
+}
+
+/// The tracer and its guardian.
+fn ours(run: &Running) -> [Vec<u32>; 2] {
+    named(run, "remainroot")
+        .into_iter()
+        .partition(|&pid| field(pid, "Threads:").is_some_and(|it| it != "1"))
+        .into()
+}
+
+/// The counts of a summary.
+fn count(summary: &Path, what: &str) -> u64 {
+    let text = fs::read_to_string(summary).expect("a summary was asked for");
+    let line = text.lines().find_map(|line| line.strip_suffix(what)).expect(what);
+    line.trim().parse().expect("a number")
+}
+
+#[test]
+fn nobody_is_traced_who_asks_for_nothing_or_can_be_answered() {
+    if !can_be_at_large() {
+        return;
+    }
+    let place = Scratch::new("large");
+    let script = "echo 7 > f; for i in 1 2 3; do true; /bin/true; (exit 2); done; chmod 640 f; chown 0:0 f; touch -d @5 f; \
+                  stat -c '%a %u %Y' f; nproc >/dev/null; id -G; grep TracerPid /proc/self/status";
+    let run = Run::shell(How::Remainroot, script).directory(place.path());
+    assert_eq!(run.output().success(), "640 0 5\n0\nTracerPid:\t0\n");
+    let summary = place.path().join("summary");
+    let run = Run::shell(How::Remainroot, script).directory(place.path());
+    let said = run.option(&format!("--summary={}", summary.display())).output().success();
+    assert_eq!(said, "640 0 5\n0\nTracerPid:\t0\n");
+    // The summary is written before the end of the first process is seen: so that one is attached to.
+    for none in [" birth stops", " first stops", " seccomp stops", " injected calls", " hand-overs"] {
+        assert_eq!(count(&summary, none), 0, "{none}");
+    }
+    assert!(count(&summary, " notifications") >= 4);
+}
+
+#[test]
+fn who_could_not_be_attached_to_later_is_from_the_start() {
+    let ours = common::remainroot().display().to_string();
+    let script = format!(
+        "setpriv --bounding-set -sys_ptrace {ours} --store=memory -- sh -c '/bin/true; grep -c \"TracerPid:.0$\" /proc/self/status; \
+         setpriv --reuid 7 --clear-groups id -u'"
+    );
+    let output = Run::shell(How::Namespace, &script).output();
+    assert_eq!(output.stdout, "0\n7\n", "{output:?}");
+}
+
+#[test]
+fn a_debugger_of_the_guests_own_works() {
+    let script =
+        "strace -f -o trace sh -c 'chmod 600 f; /bin/true'; echo $?; grep -c '^[0-9 ]*fchmodat(.* = 0' trace";
+    let place = Scratch::new("debugger");
+    if !can_be_at_large() || !Path::new("/usr/bin/strace").exists() {
+        return;
+    }
+    let script = format!("echo > f; {script}; stat -c %a f");
+    let run = Run::shell(How::Remainroot, &script).directory(place.path());
+    assert_eq!(run.output().success(), "0\n1\n600\n");
+}
+
+/// A program that tells what it sees when it is told to, in the ways in which a process can be hard to find.
+const SEES: &str = "tell() { until test -e go; do sleep 0.01; done; echo $1 $(stat -c %u:%g f); }";
+
+#[test]
+fn whoever_is_at_large_sees_the_first_fact() {
+    if !can_be_at_large() {
+        return;
+    }
+    let place = Scratch::new("first");
+    // A child, an orphan, one in a session of its own, one that is stopped, one whose child has vfork'ed it to sleep, and
+    // one that execs all the time.
+    let script = format!(
+        "echo > f; {SEES}; tell child & (tell orphan &) ; setsid sh -c '{SEES}; tell session' & \
+         (tell stopped) & stopped=$!; kill -STOP $stopped; \
+         perl -e 'system(\"until test -e go; do sleep 0.01; done\"); print \"parent \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' & \
+         perl -e 'exec $^X, \"-e\", $ARGV[0], $ARGV[0] unless -e \"go\"; print \"exec \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' \
+           'exec $^X, \"-e\", $ARGV[0], $ARGV[0] unless -e \"go\"; print \"exec \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' & \
+         sleep 0.2; chown 5:6 f; echo > go; kill -CONT $stopped; wait; sleep 0.3"
+    );
+    for _ in 0..3 {
+        let run = Run::shell(How::Remainroot, &format!("rm -f go; {script}")).directory(place.path());
+        let said = run.output().success();
+        let mut lines: Vec<&str> = said.lines().collect();
+        lines.sort_unstable();
+        let expected =
+            ["child", "exec", "orphan", "parent", "session", "stopped"].map(|who| format!("{who} 5:6"));
+        assert_eq!(lines, expected);
+    }
+}
+
+#[test]
+fn births_at_any_moment_are_found_by_the_first_fact() {
+    if !can_be_at_large() {
+        return;
+    }
+    let scratch = Scratch::new("births");
+    let Some(program) = compile(&scratch, "demand/births.c", &[]) else { return };
+    for _ in 0..6 {
+        let place = Scratch::new("births-place");
+        let run = Run::new(How::Remainroot, [&program]).directory(place.path());
+        assert_eq!(run.output().success(), "wrong 0, seen many\n");
+    }
+}
+
+#[test]
+fn another_run_and_a_sandbox_are_left_alone() {
+    if !can_be_at_large() {
+        return;
+    }
+    let scratch = Scratch::new("foreign");
+    let Some(sandbox) = compile(&scratch, "demand/sandbox.c", &[]) else { return };
+    let ours = common::remainroot().display().to_string();
+    // All in one namespace: another run with a process at large, and one with as many filters that are its own and kill
+    // it for nearly everything.
+    let script = format!(
+        "{ours} --store=memory -- sh -c 'echo up > other; until test -e go; do sleep 0.01; done; grep TracerPid /proc/self/status; \
+           stat -c %u f; id -u' > said & other=$!; \
+         {sandbox} & sandbox=$!; until test -e other && test -e up; do sleep 0.01; done; echo > f; \
+         {ours} --store=memory -- sh -c 'sleep 0.1 & chown 5 f; stat -c %u f; wait'; \
+         sleep 0.1; echo > go; wait $sandbox; echo sandbox $?; wait $other; cat said"
+    );
+    let run = Run::shell(How::Namespace, &script).directory(scratch.path());
+    assert_eq!(run.output().success(), "5\nsandbox 7\nTracerPid:\t0\n0\n0\n");
+}
+
+#[test]
+fn who_is_inside_a_run_at_large_knows_it() {
+    let ours = common::remainroot().display().to_string();
+    let script = format!("{ours} -v id -u; setpriv --reuid 7 --clear-groups {ours} -v id -u");
+    let output = Run::shell(How::Remainroot, &script).output();
+    let inside = "remainroot: already inside remainroot: running the command as it is\n";
+    assert_eq!((output.stdout.as_str(), output.stderr), ("0\n7\n", inside.repeat(2)));
+}
+
+#[test]
+fn when_the_tracer_is_killed_who_asks_is_killed_and_nobody_is_answered_wrong() {
+    if !can_be_at_large() {
+        return;
+    }
+    let script = "sleep 1000 & echo up; until test -e go; do sleep 0.01; done; echo asks; \
+                  perl -e 'print syscall(105, 5) . \"\\n\"'; echo $?; perl -e '$) = \"5 5 6\"; print \"answered\\n\"'; echo $?";
+    let place = Scratch::new("killed");
+    let running = Run::shell(How::Remainroot, script).directory(place.path()).leaves_daemons().start();
+    running.until("up");
+    let [tracer, guardian] = ours(&running);
+    assert_eq!((tracer.len(), guardian.len()), (1, 1));
+    kill(Pid::from_raw(tracer[0] as i32), Signal::SIGKILL).expect("it lives");
+    let sleeper = named(&running, "sleep");
+    fs::write(place.path().join("go"), "").unwrap();
+    running.until("asks");
+    wait_until("who asks is not killed", || named(&running, "perl").is_empty());
+    let mark = running.mark().to_owned();
+    for pid in sleeper {
+        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL); // it may have ended
+    }
+    let said = running.finish();
+    assert_eq!(said.stdout, "up\nasks\n137\n137\n", "{said:?}");
+    wait_until("the guardian does not end", || common::living(&mark).is_empty());
+}
+
+#[test]
+fn a_tracer_killed_while_it_answers_leaves_nobody_waiting() {
+    if !can_be_at_large() {
+        return;
+    }
+    let scratch = Scratch::new("asker");
+    let Some(program) = compile(&scratch, "demand/asker.c", &[]) else { return };
+    for round in 0..30 {
+        let running = Run::new(How::Remainroot, [&program]).leaves_daemons().start();
+        running.until("up");
+        std::thread::sleep(Duration::from_millis(round % 7));
+        let [tracer, _] = ours(&running);
+        for pid in tracer {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL); // it may have ended
+        }
+        let mark = running.mark().to_owned();
+        assert_eq!(running.finish().status.to_string(), "signal: 9 (SIGKILL)");
+        wait_until("somebody waits still", || common::living(&mark).is_empty());
+    }
+}
+
+#[test]
+fn a_run_sees_what_another_leaves_first() {
+    if !can_be_at_large() || !needs_root() {
+        return;
+    }
+    let place = Scratch::new("evidence");
+    let ours = common::remainroot().display().to_string();
+    let store = place.file("facts");
+    let script = format!(
+        "echo > f; {ours} --store={store} -- sh -c '{SEES}; echo > up; tell one' & until test -e up; do sleep 0.01; done; \
+         {ours} --store={store} -- sh -c 'chown 5:6 f'; sleep 0.3; echo > go; wait"
+    );
+    let run = Run::shell(How::Namespace, &script).directory(place.path());
+    assert_eq!(run.output().success(), "one 5:6\n");
+}
+
+#[test]
+fn threads_are_attached_to_with_the_one_that_asks() {
+    if !needs_root() {
+        return;
+    }
+    let scratch = Scratch::new("threads");
+    let Some(program) = compile(&scratch, "demand/threads.c", &[]) else { return };
+    let [native, ours] = [How::Native, How::Remainroot].map(|how| Run::new(how, [&program]).output());
+    common::compare(&native, &ours);
+    assert!(native.stdout.ends_with("end\n"), "{native:?}");
+}

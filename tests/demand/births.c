@@ -1,0 +1,54 @@
+/* Processes that fork all the time while one of them makes the first fact: whoever begins to look when that is done sees
+ * it. */
+#include "../lifecycle/guest.h"
+#include <sys/mman.h>
+
+enum { MAKERS = 6 };
+
+struct shared {
+    volatile int done, stop, wrong, seen;
+};
+
+static void look(struct shared *all)
+{
+    struct stat f;
+    int done = all->done;
+    must(stat("f", &f) == 0);
+    if (done) {
+        __sync_fetch_and_add(&all->seen, 1);
+        if (f.st_uid != 5 || f.st_gid != 6)
+            __sync_fetch_and_add(&all->wrong, 1);
+    }
+}
+
+int main(void)
+{
+    struct shared *all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(all != MAP_FAILED);
+    must(close(creat("f", 0644)) == 0);
+    for (int i = 0; i < MAKERS; i++) {
+        if (fork() != 0)
+            continue;
+        while (!all->stop) {
+            pid_t child = i % 2 ? vfork() : fork();
+            if (child == 0) {
+                if (i % 2 == 0 && fork() == 0)
+                    look(all); /* an orphan */
+                look(all);
+                _exit(0);
+            }
+            must(waitpid(child, NULL, 0) == child);
+        }
+        _exit(0);
+    }
+    pause_ms(3 + getpid() % 5);
+    must(chown("f", 5, 6) == 0);
+    all->done = 1;
+    pause_ms(60);
+    all->stop = 1;
+    while (wait(NULL) > 0) {
+    }
+    pause_ms(20);
+    say("wrong %d, seen %s\n", all->wrong, all->seen > 20 ? "many" : "few");
+    return 0;
+}
