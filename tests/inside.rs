@@ -172,8 +172,8 @@ fn owners_as_tools_write_them_need_no_listener() {
 }
 
 /// Runs a program without a C library so often that its later images are answered inside from their start; what it says
-/// of each, and of one `last`.
-fn arrivals(last: &str) -> Option<String> {
+/// of each, and of one `last`; in a run whose processes are attached to from its start, or on demand.
+fn arrivals(last: &str, on_demand: bool) -> Option<String> {
     let built = Scratch::new("inside-program");
     // Its text has room behind it, as a loader's has.
     let flags = [
@@ -196,7 +196,7 @@ fn arrivals(last: &str) -> Option<String> {
     let run = Run::shell(How::Remainroot, &script)
         .directory(place.path())
         .option("--store=xattr")
-        .option("--adopt");
+        .option(if on_demand { "--attach=demand" } else { "--adopt" });
     let summary = built.file("summary");
     let said = run.option(&format!("--summary={summary}")).output().success();
     let summary = fs::read_to_string(summary).expect("a summary was asked for");
@@ -212,13 +212,17 @@ fn arrivals(last: &str) -> Option<String> {
 
 #[test]
 fn an_image_that_is_answered_from_its_start_begins_as_any() {
-    let Some(said) = arrivals("") else { return };
-    assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+    for on_demand in [false, true] {
+        let Some(said) = arrivals("", on_demand) else { return };
+        assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+    }
 }
 
 #[test]
 fn an_image_that_cannot_be_answered_begins_as_any_too() {
     // No room for the descriptor by which it would map the code.
-    let Some(said) = arrivals("ulimit -n 3;") else { return };
-    assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+    for on_demand in [false, true] {
+        let Some(said) = arrivals("ulimit -n 3;", on_demand) else { return };
+        assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+    }
 }

@@ -21,8 +21,6 @@ pub const IDS: u64 = 24;
 pub const MAGIC_AT: u64 = 16;
 /// That.
 pub const MAGIC: u64 = 0xB1F0_5EED_900D_C0DE;
-/// The number of capget(2), which always stops.
-pub const STOPPING: u32 = 125;
 /// Where in it there is room for thunks, up to its end.
 pub const THUNKS: usize = 64;
 /// Bytes of a page.
@@ -48,7 +46,7 @@ pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
 #[cfg(target_arch = "x86_64")]
 mod code {
-    use super::{Arrival, BITS, CODE, DEVICE_BITS, FACTOR, Inside, MAGIC, PAGE, STOPPING, WAYS};
+    use super::{Arrival, BITS, CODE, DEVICE_BITS, FACTOR, Inside, MAGIC, PAGE, WAYS};
 
     std::arch::global_asm!(
         include_str!("inside.s"),
@@ -60,7 +58,6 @@ mod code {
         code = const CODE,
         magic = const MAGIC as i64,
         bring = const crate::abi::BRING,
-        stopping = const STOPPING,
         length = const Inside::LENGTH,
         mark = const crate::abi::MARK,
     );
@@ -113,6 +110,8 @@ mod code {
     unsafe extern "C" {
         static remainroot_arrival_begin: [u8; 0];
         static remainroot_arrival_start: [u8; 0];
+        static remainroot_arrival_asks: [u8; 0];
+        static remainroot_arrival_says: [u8; 0];
         static remainroot_arrival_failed: [u8; 0];
         static remainroot_arrival_end: [u8; 0];
     }
@@ -124,21 +123,28 @@ mod code {
         unsafe { std::slice::from_raw_parts(begin.cast(), end.addr() - begin.addr()) }
     }
 
-    /// What a new image is to run that maps the file at `base` and goes on at `first`.
-    pub fn arrival(base: u64, first: u64) -> Arrival {
+    /// What a new image is to run that maps the file at `base` and goes on at `first`: by which call it asks for that, and
+    /// by which it says that it has failed.
+    pub fn arrival(base: u64, first: u64, asks: u32, says: u32) -> Arrival {
         let [begin, start, end] = [
             &raw const remainroot_arrival_begin,
             &raw const remainroot_arrival_start,
             &raw const remainroot_arrival_end,
         ];
-        let offset = |label: *const [u8; 0]| (label.addr() - begin.addr()) as u64;
+        let offset = |label: *const [u8; 0]| label.addr() - begin.addr();
         // SAFETY: as above.
         let code: &[u8] = unsafe { std::slice::from_raw_parts(start.cast(), end.addr() - start.addr()) };
-        Arrival {
-            bytes: [&base.to_le_bytes(), &first.to_le_bytes(), code].concat(),
-            start: offset(start),
-            failed: offset(&raw const remainroot_arrival_failed),
+        let mut bytes = [&base.to_le_bytes(), &first.to_le_bytes(), code].concat();
+        let numbers = [(&raw const remainroot_arrival_asks, asks), (&raw const remainroot_arrival_says, says)];
+        for (label, number) in numbers {
+            // Behind the first byte of `mov eax, NUMBER`.
+            let stands = offset(label) + 1..offset(label) + 5;
+            if let Some(stands) = bytes.get_mut(stands) {
+                stands.copy_from_slice(&number.to_le_bytes());
+            }
         }
+        let [start, failed] = [start, &raw const remainroot_arrival_failed].map(|label| offset(label) as u64);
+        Arrival { bytes, start, failed }
     }
 }
 
@@ -154,7 +160,7 @@ mod code {
         None
     }
 
-    pub fn arrival(_base: u64, _first: u64) -> Arrival {
+    pub fn arrival(_base: u64, _first: u64, _asks: u32, _says: u32) -> Arrival {
         Arrival { bytes: Vec::new(), start: 0, failed: 0 }
     }
 }

@@ -1088,7 +1088,8 @@ remainroot_inside_end:
 
 # What a new image runs before its own first instruction: it maps the file, at this address and no other, and leaves all
 # registers at zero, as exec does. Where that fails it makes a call that stops, so that the tracer knows.
-    .globl remainroot_arrival_begin, remainroot_arrival_start, remainroot_arrival_failed, remainroot_arrival_end
+    .globl remainroot_arrival_begin, remainroot_arrival_start, remainroot_arrival_asks, remainroot_arrival_says
+    .globl remainroot_arrival_failed, remainroot_arrival_end
     .set MAP_PRIVATE, 0x2
     .set MAP_FIXED_NOREPLACE, 0x100000
     .set PROT_READ, 1
@@ -1099,7 +1100,8 @@ base:
 first:
     .quad 0
 remainroot_arrival_start:
-    mov eax, 262
+remainroot_arrival_asks:
+    mov eax, 0                          # the numbers of both calls are written when it is known who is asked
     mov r9d, {bring}
     syscall
     test eax, eax
@@ -1120,7 +1122,8 @@ remainroot_arrival_start:
     test rdx, rdx
     jz 2f
 1:
-    mov eax, {stopping}
+remainroot_arrival_says:
+    mov eax, 0
     nop                                 # no site
 remainroot_arrival_failed:
     syscall

@@ -10,14 +10,13 @@ use crossbeam_channel::bounded;
 use super::listener::Listener;
 use super::notified::Notified;
 use super::pool::Message;
-use super::{Count, Guardian, Shared, Tally, demand, inside};
+use super::inside::{self, OFTEN};
+use super::{Count, Guardian, Shared, Tally, demand};
 use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
 use crate::sys::seccomp::{Notification, Response};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Operation, Verdict, table};
 
-/// A program that has looked so often is better off if it has answered itself from its start.
-const OFTEN: u32 = 4;
 /// The kernel's own result of a call that is made again after an interruption.
 const ERESTARTNOINTR: i64 = -513;
 

@@ -11,7 +11,7 @@ use crate::ownership::Inode;
 use crate::ptrace::{EventStop, Intercepted, Traced, memory};
 use crate::sys::inside::{self, PAGE};
 use crate::sys::{self, Tid};
-use crate::syscalls::Stage;
+use crate::syscalls::{Stage, Stages};
 
 /// Where the kernel puts libraries and loaders.
 const LIBRARIES: u64 = 0x7000_0000_0000;
@@ -23,8 +23,9 @@ const MOST: usize = 8;
 /// A task that has not arrived yet, as far as is known.
 #[derive(Debug)]
 pub struct Arriving {
-    /// Where it says that it cannot.
+    /// Where it says that it cannot, and by which call.
     failed: u64,
+    says: u32,
     /// What was rewritten.
     sites: Vec<Site>,
 }
@@ -46,9 +47,9 @@ impl Worker {
             return Ok(());
         };
         let quarters = Quarters::at((text.range.start - APART) & !(PAGE as u64 - 1));
-        let arrival = inside::arrival(quarters.base, first);
-        let sites: Vec<Site> =
-            self.shared.book.sites(tid, &text, inside::STOPPING).into_iter().take(MOST).collect();
+        let [asks, says] = self.calls(tid);
+        let arrival = inside::arrival(quarters.base, first, asks, says);
+        let sites: Vec<Site> = self.shared.book.sites(tid, &text, says).into_iter().take(MOST).collect();
         let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
         let place = text.range.end - length as u64;
         let mut stands = vec![1; length];
@@ -66,14 +67,26 @@ impl Worker {
         stop.go_to(place + arrival.start)?;
         self.set_quarters(tid, Some(quarters));
         if let Some(tracee) = self.tracees.get_mut(&tid) {
-            tracee.arriving = Some(Arriving { failed: place + arrival.failed, sites });
+            tracee.arriving = Some(Arriving { failed: place + arrival.failed, says, sites });
         }
         Ok(())
     }
 
+    /// By which call a task's listener is told that it is to be brought the file, and which always stops.
+    fn calls(&self, tid: Tid) -> [u32; 2] {
+        const NEWFSTATAT: u32 = 262;
+        const MUNMAP: u32 = 11;
+        const CAPGET: u32 = 125;
+        let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
+        // Where the listener is told of what stops else from the start, what it is told of else stops.
+        if stages.contains(Stage::NotifyBase) { [MUNMAP, NEWFSTATAT] } else { [NEWFSTATAT, CAPGET] }
+    }
+
     fn may_arrive(&self, tid: Tid) -> bool {
         let Some(tracee) = self.tracees.get(&tid) else { return false };
-        let looks = tracee.stages.contains(Stage::Notify) || tracee.stages.contains(Stage::NotifyIdentity);
+        let has = |stage| tracee.stages.contains(stage);
+        let is_told = has(Stage::NotifyBase) && has(Stage::Ownership);
+        let looks = has(Stage::Notify) || has(Stage::NotifyIdentity) || is_told;
         looks
             && self.groups.get(&tracee.tgid).is_some_and(|group| !group.sandboxed)
             && self.shared.ownership.open_slate(&self.shared.view).is_some()
@@ -84,8 +97,9 @@ impl Worker {
     pub(super) fn has_failed_to_arrive(&mut self, stop: &mut Intercepted) -> Traced<bool> {
         let tid = stop.tid();
         let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
-        let is_it = stop.call().number == inside::STOPPING;
-        let Some(Arriving { failed, sites }) = tracee.arriving.take_if(|_| is_it) else { return Ok(false) };
+        let number = stop.call().number;
+        let arriving = tracee.arriving.take_if(|arriving| arriving.says == number);
+        let Some(Arriving { failed, sites, .. }) = arriving else { return Ok(false) };
         if stop.entry_address()? != failed {
             return Ok(false);
         }

@@ -30,6 +30,8 @@ use crate::sys::memory::Mapping;
 use crate::sys::{self, Errno, Tid};
 use crate::syscalls::{Stage, Stages, kernel};
 
+/// A program that has looked so often is better off if it has answered itself from its start.
+pub(super) const OFTEN: u32 = 4;
 /// After so many calls that stopped or waited for a listener it pays to map the file, and to rewrite a site.
 pub(super) const MANY: u32 = 12;
 /// Bytes of a site: `mov eax, NUMBER; syscall`.
@@ -211,11 +213,17 @@ impl Worker {
         let mut counted = |tgid: Tid| {
             let group = self.groups.get_mut(&tgid)?;
             group.stays = group.stays.saturating_add(1);
-            Some((group.stays, group.known_inside().is_some()))
+            Some((group.stays, group.known_inside().is_some(), group.image))
         };
-        let parent = parent.filter(|&parent| counted(parent).is_some_and(|(stays, _)| is_due(stays)));
+        let parent = parent.filter(|&parent| counted(parent).is_some_and(|(stays, ..)| is_due(stays)));
+        let Some((stays, lives, image)) = counted(tgid) else { return Ok(()) };
+        if stays == OFTEN
+            && let Some(image) = image
+        {
+            self.shared.book.note_looker(image);
+        }
         // Where the file is mapped a site costs as much as a stop.
-        let own = counted(tgid).is_some_and(|(stays, lives)| is_due(stays) || lives && stays > 1);
+        let own = is_due(stays) || lives;
         if parent.is_none() && !own {
             return Ok(());
         }
