@@ -135,7 +135,8 @@ mod code {
         // SAFETY: as above.
         let code: &[u8] = unsafe { std::slice::from_raw_parts(start.cast(), end.addr() - start.addr()) };
         let mut bytes = [&base.to_le_bytes(), &first.to_le_bytes(), code].concat();
-        let numbers = [(&raw const remainroot_arrival_asks, asks), (&raw const remainroot_arrival_says, says)];
+        let numbers =
+            [(&raw const remainroot_arrival_asks, asks), (&raw const remainroot_arrival_says, says)];
         for (label, number) in numbers {
             // Behind the first byte of `mov eax, NUMBER`.
             let stands = offset(label) + 1..offset(label) + 5;

@@ -251,6 +251,10 @@ impl Guest for FakeGuest {
         None
     }
 
+    fn must_stop(&mut self) -> bool {
+        false
+    }
+
     fn wait_for_affinity(&mut self) {}
 
     fn moved(&mut self) {

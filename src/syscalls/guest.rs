@@ -70,6 +70,10 @@ pub trait Guest {
     /// place; `None` where the guest must make it itself.
     fn make(&mut self, place: Place, share: Share) -> Option<Result<(), Errno>>;
 
+    /// Whether the handler must leave it at what it has done, which is nothing, and will be called again when the task is
+    /// at a stop.
+    fn must_stop(&mut self) -> bool;
+
     /// Goes on when the task's affinity is its own, which it is at every stop.
     fn wait_for_affinity(&mut self);
 

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
+use super::inside::{self, OFTEN};
 use super::listener::Listener;
 use super::notified::Notified;
 use super::pool::Message;
-use super::inside::{self, OFTEN};
 use super::{Count, Guardian, Shared, Tally, demand};
 use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
 use crate::sys::seccomp::{Notification, Response};
@@ -83,8 +83,9 @@ impl<'a> Answering<'a> {
             Verdict::Amend(_) | Verdict::Replace(..) => None,
         };
         drop(guest);
-        // Whether a signal has a handler is asked as long as the task waits, so that its id is its own.
-        let is_exposed = at_large && response.is_some() && demand::catches_signals(tid);
+        // That is asked as long as the task waits, so that its id is its own.
+        let is_due =
+            at_large && response.is_some() && shared.demand.as_ref().is_some_and(|it| it.is_due(tid));
         if at_large {
             // Nobody says when it ends or has another root.
             shared.sights.forget(tid);
@@ -93,7 +94,7 @@ impl<'a> Answering<'a> {
         match response {
             Some(response) => {
                 shared.counters.add(Count::Notified);
-                if is_exposed {
+                if is_due {
                     let _ = demand::attach(shared, tid, true);
                 }
                 self.respond(response);

@@ -20,7 +20,7 @@
 //!
 //! When the tracer is killed the guardian kills who waits for an answer, and whoever asks from then on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -57,7 +57,14 @@ pub struct Demand {
     filters: Option<String>,
     /// Whether everybody is attached to.
     gathered: AtomicBool,
+    /// How often who is at large was answered; forgotten now and then.
+    answered: Mutex<HashMap<Tid, u32>>,
 }
+
+/// Who was answered so often asks on: of who is attached to it is known where its paths start and that it waits no signal.
+const OFTEN: u32 = 8;
+/// So many are counted at most.
+const MOST: usize = 1000;
 
 impl Demand {
     /// Of the run of this command, which has the filter.
@@ -67,7 +74,13 @@ impl Demand {
             name: RandomState::new().build_hasher().finish() as u32 >> 1 | 1,
             filters: status(command, "Seccomp_filters:"),
             gathered: AtomicBool::new(false),
+            answered: Mutex::default(),
         }
+    }
+
+    /// Whether nobody is at large any more.
+    pub(super) fn has_gathered(&self) -> bool {
+        self.gathered.load(Ordering::SeqCst)
     }
 
     /// What the listener says to who asks whose it is: the run's name to who names it, and who answers to who does not.
@@ -77,6 +90,23 @@ impl Demand {
             named if named == u64::from(self.name) => Ok(named),
             _ => Err(crate::abi::Errno::EINVAL),
         }
+    }
+
+    /// Whether a task at large that is being answered once more is to be attached to: it asks often, or a signal with a
+    /// handler might interrupt its next question.
+    pub(super) fn is_due(&self, tid: Tid) -> bool {
+        let mut answered = self.answered.lock();
+        if answered.len() >= MOST {
+            answered.clear();
+        }
+        let times = answered.entry(tid).or_default();
+        *times += 1;
+        let is_frequent = *times >= OFTEN;
+        if is_frequent {
+            answered.remove(&tid);
+        }
+        drop(answered);
+        is_frequent || catches_signals(tid)
     }
 
     /// Whether a process may be at large: it has the filters, and nobody traces it.
@@ -142,7 +172,7 @@ pub fn begin(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
 
 /// Whether a task catches signals. One that comes before a listener has taken a call interrupts that, which a tracer can
 /// put right: who catches any is attached to when it has made the first such call.
-pub(super) fn catches_signals(tid: Tid) -> bool {
+fn catches_signals(tid: Tid) -> bool {
     status(tid, "SigCgt:").is_none_or(|caught| caught.chars().any(|digit| digit != '0'))
 }
 
@@ -165,7 +195,7 @@ pub(super) fn attach(shared: &Arc<Shared>, tid: Tid, proven: bool) -> sys::Resul
 /// Attaches to everybody who is at large: nobody runs user code any more without the stages that every process must
 /// have. Whoever is born meanwhile is born to one who is attached to, or is found the next time round.
 pub(super) fn gather(shared: &Arc<Shared>) {
-    let Some(demand) = shared.demand.as_ref().filter(|it| !it.gathered.load(Ordering::SeqCst)) else {
+    let Some(demand) = shared.demand.as_ref().filter(|it| !it.has_gathered()) else {
         return;
     };
     let mut tried = HashSet::new();

@@ -185,6 +185,10 @@ impl Guest for Live<'_> {
         self.eyes.make(place, share)
     }
 
+    fn must_stop(&mut self) -> bool {
+        false
+    }
+
     fn wait_for_affinity(&mut self) {}
 
     fn moved(&mut self) {

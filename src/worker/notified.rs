@@ -9,8 +9,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use super::Shared;
 use super::eyes::Eyes;
+use super::{Demand, Shared};
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
@@ -122,6 +122,10 @@ impl Guest for Notified<'_> {
         self.eyes.make(place, share)
     }
 
+    fn must_stop(&mut self) -> bool {
+        self.beyond(true)
+    }
+
     /// A tracee's may be narrowed still.
     fn wait_for_affinity(&mut self) {
         if self.shared.listeners.serves(self.tid) {
@@ -194,8 +198,10 @@ impl Guest for Notified<'_> {
         self.raise(stage);
     }
 
+    /// A stage is about to be everybody's while who is at large is still looked for.
     fn raise(&mut self, stage: Stage) {
-        if !self.shared.common_stages().contains(stage) {
+        let is_everybodys = self.shared.demand.as_ref().is_none_or(Demand::has_gathered);
+        if !is_everybodys || !self.shared.common_stages().contains(stage) {
             self.beyond(());
         }
     }

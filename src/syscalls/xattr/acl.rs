@@ -38,6 +38,17 @@ pub(super) fn set<const FORM: u8>(guest: &mut dyn Guest, request: &Request, valu
     Verdict::Reply(follow(guest, request, &entries, result))
 }
 
+/// Whether the kernel knows everybody that is named in what is to be set.
+pub(super) fn is_plain(view: &View, request: &Request, value: &[u8]) -> bool {
+    match Class::of(&request.name) {
+        Class::User => true,
+        Class::Access | Class::Default => {
+            parse(value).unwrap_or_default().iter().all(|&entry| !is_strange(view, entry))
+        }
+        _ => false,
+    }
+}
+
 /// Whether an entry names somebody whom the kernel does not know, or knows as somebody else.
 fn is_strange(view: &View, entry: Entry) -> bool {
     let known = entry.user().is_none_or(|user| view.uids.contains(user))

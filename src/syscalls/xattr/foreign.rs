@@ -58,6 +58,19 @@ pub(super) fn is_frozen(guest: &mut dyn Guest, request: &Request) -> bool {
         })
 }
 
+/// Whether what the kernel says of a user's attribute or a list is right, whatever it is: nothing is known of any inode, this
+/// one is ours, and the guest may do as its owner. The guest is not made to look for that.
+pub(super) fn is_the_kernels(guest: &mut dyn Guest, request: &Request) -> bool {
+    let (who, ownership) = (guest.credentials(), guest.ownership());
+    let nothing_known = ownership.is_empty() && !ownership.records_all() && !ownership.may_have_extras();
+    let may = [Cap::FOWNER, Cap::FSETID].iter().all(|&cap| who.has(cap));
+    if !nothing_known || !may {
+        return false;
+    }
+    let seen = inode::sight(guest, request.place, 0, Statx::MASK);
+    seen.is_some_and(|seen| seen.is_ok_and(|bytes| inode::known(&Statx::parse(&bytes)).is_ours(guest.view())))
+}
+
 /// Whether the guest is the owner or may do as if (`inode_owner_or_capable`).
 pub(super) fn owns(guest: &dyn Guest, inode: Attributes) -> bool {
     let who = guest.credentials();

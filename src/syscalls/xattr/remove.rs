@@ -9,7 +9,13 @@ use crate::syscalls::{Guest, Verdict};
 /// The whole call.
 pub fn remove<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     let Some(request) = Request::read(guest, FORM, Kind::Remove) else { return Verdict::Run };
-    if hidden::is_hidden(guest, &request.name) {
+    let is_hidden = hidden::is_hidden(guest, &request.name);
+    let is_plain =
+        !is_hidden && matches!(Class::of(&request.name), Class::User | Class::Access | Class::Default);
+    if is_plain && foreign::is_the_kernels(guest, &request) || guest.must_stop() {
+        return Verdict::Run;
+    }
+    if is_hidden {
         return Verdict::Reply(hidden::absent(guest, &request, Kind::Remove));
     }
     if guest.sandboxed() {

@@ -14,10 +14,14 @@ pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     if guest.sandboxed() {
         return hidden.map_or(Verdict::Run, |errno| Verdict::Reply(Err(errno))); // it cannot be made to look
     }
+    let Some(value) = request.value(guest) else { return Verdict::Run };
+    let is_plain = hidden.is_none() && acl::is_plain(guest.view(), &request, &value);
+    if is_plain && foreign::is_the_kernels(guest, &request) || guest.must_stop() {
+        return Verdict::Run;
+    }
     if let Some(errno) = hidden {
         return Verdict::Reply(foreign::settable(guest, &request).and(Err(errno)));
     }
-    let Some(value) = request.value(guest) else { return Verdict::Run };
     if foreign::is_frozen(guest, &request) {
         return Verdict::Reply(foreign::settable(guest, &request).and(Err(Errno::EPERM)));
     }
