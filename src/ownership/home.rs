@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::kept::{Kept, Voice};
 use super::{
-    EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Sign, Table, Unusable,
+    EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Table, Unusable,
     listing::Entry, mark, reach, xattr,
 };
 use crate::abi::{Errno, stat::Ctime};
@@ -287,14 +287,6 @@ impl Lasting {
         }
         self.evidence.store(true, Ordering::Release);
         Ok(())
-    }
-
-    /// See [`Ownership::signs`](super::Ownership::signs).
-    pub(super) fn signs(&self) -> Vec<Sign> {
-        let directory = |file: &Path| file.parent().map(|directory| Sign::FileIn(directory.to_owned()));
-        let kept = if self.home.attributes { &self.home.note } else { &self.home.file };
-        let mark = self.home.attributes.then(|| Sign::Mark("/".into()));
-        mark.into_iter().chain(kept.as_deref().and_then(directory)).collect()
     }
 
     /// What other runs have left that there was no evidence of when this was last asked.

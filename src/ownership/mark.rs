@@ -1,7 +1,7 @@
 //! The mark on the container's root directory: it tells a run what earlier ones have left.
 
 use std::ffi::CStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
@@ -27,15 +27,6 @@ pub enum Evidence {
     Facts,
     /// Devices too.
     Devices,
-}
-
-/// Where something changes when another run leaves the first evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sign {
-    /// An attribute of this directory.
-    Mark(PathBuf),
-    /// A file in this one.
-    FileIn(PathBuf),
 }
 
 /// What the mark says. Where the root cannot bear it there may be facts, and devices where there is a `note` of

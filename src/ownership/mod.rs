@@ -51,7 +51,7 @@ pub use fact::{Device, Fact, Identity, Inode};
 pub use filesystem::Filesystem;
 pub use home::{Choice, Found, Home, Listing};
 pub use kept::Voice;
-pub use mark::{Evidence, MARK, Sign};
+pub use mark::{Evidence, MARK};
 pub use reading::Reading;
 pub use slate::Slate;
 pub use store::{Memory, Record, Store};
@@ -340,11 +340,6 @@ impl Ownership {
     /// As [`Ownership::leave_mark`].
     pub fn leave_mark_of_device(&self) -> Result<(), Errno> {
         self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark_of_device)
-    }
-
-    /// Where something changes when another run leaves the first evidence.
-    pub fn signs(&self) -> Vec<Sign> {
-        self.lasting.as_ref().map(Lasting::signs).unwrap_or_default()
     }
 
     /// What there is evidence of by now that another run has left meanwhile. Says so once.

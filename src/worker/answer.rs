@@ -20,6 +20,9 @@ use crate::syscalls::{Operation, Verdict, table};
 /// The kernel's own result of a call that is made again after an interruption.
 const ERESTARTNOINTR: i64 = -513;
 
+/// How long after another run has attached to a task it has interrupted it for certain: that is the next thing it does.
+const HELD: Duration = Duration::from_millis(50);
+
 /// A call that waits. A thread that panics over it kills its process: nobody else would answer.
 pub(super) struct Answering<'a> {
     listener: &'a Listener,
@@ -187,6 +190,11 @@ impl<'a> Answering<'a> {
                 }
                 None => match demand::attach(shared, tid, true) {
                     Ok(()) | Err(sys::Errno::ESRCH | sys::Errno::EAGAIN) => {}
+                    // Another run has interrupted it to have it say whose it is, which it does when it has an answer.
+                    Err(sys::Errno::EPERM) if demand::is_held(tid) && since.elapsed() > HELD => {
+                        return self.respond(Response::Result(ERESTARTNOINTR));
+                    }
+                    Err(sys::Errno::EPERM) if demand::may_be_let_go(tid) => {}
                     Err(errno) => {
                         tracing::error!(tid, ?errno, "a process cannot be attached to");
                         return self.respond(Response::Continue);

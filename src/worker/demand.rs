@@ -16,7 +16,8 @@
 //! - The first fact makes kernels' answers wrong for everybody. Before it is told, whoever is at large is looked for in
 //!   `/proc` and attached to: whoever has as many filters. As others may have as many, it is made to ask its listener
 //!   whose it is before anything else, and let go where that is another.
-//! - What another run leaves meanwhile is watched for with inotify(7), since births are not seen.
+//! - What another run leaves meanwhile is asked for now and then, since births are not seen. (inotify(7) would tell it, but one
+//!   watch of anybody's on a filesystem makes each open and close there 100 ns longer, for everybody.)
 //!
 //! When the tracer is killed the guardian kills who waits for an answer, and whoever asks from then on.
 
@@ -25,16 +26,16 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use parking_lot::Mutex;
 
 use super::guest::Live;
 use super::tracee::{Born, Group, Memory, Tracee};
 use super::{Message, Pool, Shared, Worker, listener, shared};
 use crate::abi::WHOSE;
-use crate::ownership::Sign;
+use crate::ownership::Evidence;
 use crate::ptrace::{self, Intercepted, Stop, Traced};
 use crate::sys::process::{field, status, tasks};
 use crate::sys::{self, Errno, Tid, sched};
@@ -42,6 +43,13 @@ use crate::syscalls::{Stage, Stages, kernel};
 
 /// The stages of a process at large.
 pub const STAGES: Stages = Stage::Base.only().union(Stage::NotifyBase.only());
+
+/// How long what another run leaves may stay unseen, in the first quarter of a second of a run, and in the end.
+const SOON: Duration = Duration::from_millis(5);
+const LATE: Duration = Duration::from_millis(200);
+
+/// How long another run may take to find out that a process is not its own.
+const HELD: Duration = Duration::from_millis(100);
 
 /// The first of the results that the kernel itself takes for an interruption.
 const ERESTARTSYS: i32 = 512;
@@ -61,7 +69,8 @@ pub struct Demand {
     answered: Mutex<HashMap<Tid, u32>>,
 }
 
-/// Who was answered so often asks on: of who is attached to it is known where its paths start and that it waits no signal.
+/// Who was answered so often asks on. Of who is attached to it is known where its paths start, and no signal interrupts what it
+/// asks.
 const OFTEN: u32 = 8;
 /// So many are counted at most.
 const MOST: usize = 1000;
@@ -110,17 +119,49 @@ impl Demand {
     }
 
     /// Whether a process may be at large: it has the filters, and nobody traces it.
-    fn may_be_at_large(&self, pid: Tid) -> bool {
-        let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    fn standing(&self, pid: Tid) -> Standing {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let field = |name| field(&status, name).unwrap_or_default();
         if field("State:").starts_with('Z') {
             // Its first thread may have ended before the others.
             let others = if field("Threads:") == "1" { Vec::new() } else { tasks(pid) };
-            return others.into_iter().any(|task| task != pid && self.may_be_at_large(task));
+            let other = others.into_iter().find(|&task| task != pid);
+            return other.map_or(Standing::No, |task| self.standing(task));
         }
         let filters = self.filters.as_deref().is_none_or(|filters| field("Seccomp_filters:") == filters);
-        field("Seccomp:") == "2" && filters && field("TracerPid:") == "0"
+        match field("TracerPid:") {
+            _ if field("Seccomp:") != "2" || !filters => Standing::No,
+            "0" => Standing::AtLarge,
+            tracer if is_another_runs(tracer) => Standing::Held,
+            _ => Standing::No,
+        }
     }
+}
+
+/// Whether a process is at large, as far as that can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    No,
+    AtLarge,
+    /// Another run traces it, perhaps only until it has found out whose it is.
+    Held,
+}
+
+/// Whether a tracer is one of another remainroot's threads.
+fn is_another_runs(tracer: &str) -> bool {
+    let own = format!("/proc/self/task/{tracer}");
+    let name = tracer.parse().map(sys::process::name_of).unwrap_or_default();
+    name == "remainroot" && !std::path::Path::new(&own).exists()
+}
+
+/// Whether another run traces a task, perhaps only until it has found out whose it is.
+pub(super) fn is_held(tid: Tid) -> bool {
+    status(tid, "TracerPid:").is_some_and(|tracer| is_another_runs(&tracer))
+}
+
+/// The same, or it has been let go by now.
+pub(super) fn may_be_let_go(tid: Tid) -> bool {
+    status(tid, "TracerPid:").is_some_and(|tracer| tracer == "0" || is_another_runs(&tracer))
 }
 
 impl Shared {
@@ -145,29 +186,20 @@ pub fn can_attach_on_demand() -> bool {
 /// `EAGAIN` where no thread can be made.
 pub fn begin(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
     listener::wait_for_run(shared, filter)?;
-    let signs = shared.ownership.signs();
-    let Ok(watch) = Inotify::init(InitFlags::IN_CLOEXEC) else { return Ok(()) };
-    let watches = |sign: &Sign| match sign {
-        Sign::Mark(directory) => watch.add_watch(directory.as_path(), AddWatchFlags::IN_ATTRIB).is_ok(),
-        Sign::FileIn(directory) => {
-            let changes = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MODIFY;
-            watch.add_watch(directory.as_path(), changes).is_ok()
-        }
-    };
-    let watched = signs.iter().filter(|sign| watches(sign)).count();
-    let mine = Arc::downgrade(shared);
+    let (mine, begun) = (Arc::downgrade(shared), Instant::now());
     let attend = move || {
-        while watch.read_events().is_ok() {
-            let Some(shared) = mine.upgrade() else { return };
-            if let Some(worker) = Pool::reserve(&shared, None) {
-                worker.assign(Message::Evidence);
+        while let Some(shared) = mine.upgrade().filter(|it| it.leaves_at_large()) {
+            let found = shared.ownership.finds_evidence();
+            if found != Evidence::Nothing
+                && let Some(worker) = Pool::reserve(&shared, None)
+            {
+                worker.assign(Message::Evidence(found));
             }
+            drop(shared);
+            std::thread::sleep(SOON.max(begun.elapsed() / 50).min(LATE));
         }
     };
-    if watched > 0 {
-        std::thread::Builder::new().stack_size(64 << 10).spawn(attend).map_err(|_| Errno::EAGAIN)?;
-    }
-    Ok(())
+    std::thread::Builder::new().stack_size(64 << 10).spawn(attend).map(drop).map_err(|_| Errno::EAGAIN)
 }
 
 /// Whether a task catches signals. One that comes before a listener has taken a call interrupts that, which a tracer can
@@ -198,21 +230,28 @@ pub(super) fn gather(shared: &Arc<Shared>) {
     let Some(demand) = shared.demand.as_ref().filter(|it| !it.has_gathered()) else {
         return;
     };
-    let mut tried = HashSet::new();
+    let (mut tried, begun) = (HashSet::new(), Instant::now());
     loop {
-        let mut found = false;
+        let (mut found, mut held) = (false, false);
         for pid in sys::process::listed().unwrap_or_default() {
-            if tried.contains(&pid) || !demand.may_be_at_large(pid) {
-                continue;
-            }
-            found = true;
-            tried.insert(pid);
-            if let Err(errno) = attach(shared, pid, false) {
-                tracing::debug!(pid, ?errno, "not attached to");
+            match demand.standing(pid) {
+                Standing::AtLarge if tried.insert(pid) => match attach(shared, pid, false) {
+                    // Another run may have been faster.
+                    Err(Errno::EPERM) => held |= tried.remove(&pid),
+                    outcome => {
+                        tracing::debug!(pid, ?outcome, "gathered");
+                        found = true;
+                    }
+                },
+                Standing::Held => held = true,
+                _ => {}
             }
         }
-        if !found {
+        if !found && (!held || begun.elapsed() > HELD) {
             break;
+        }
+        if held {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
     demand.gathered.store(true, Ordering::SeqCst);
@@ -240,6 +279,9 @@ impl Worker {
                 // What a seized one has made is this thread's already, and will say so.
                 match sys::ptrace::seize(tid, born.options) {
                     Ok(()) => {
+                        if !proven {
+                            ptrace::interrupt(tid);
+                        }
                         if let Some(group) = self.groups.get_mut(&tgid) {
                             group.threads += 1;
                         }

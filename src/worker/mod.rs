@@ -96,7 +96,7 @@ impl Worker {
                 let outcome = self.attach(tgid, cpu, proven);
                 let _ = reply.send(outcome);
             }
-            Message::Evidence => self.raise_by_evidence(0),
+            Message::Evidence(found) => self.raise_for_evidence(0, found),
             Message::Raise(done) => {
                 self.interrupt_all(None);
                 let _ = done.send(());

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::tracee::Born;
 use super::{Count, Shared, Worker};
+use crate::ownership::Evidence;
 use crate::ptrace::{self, Parked};
 use crate::sys::{self, Tid};
 
@@ -35,8 +36,8 @@ pub enum Message {
         /// How that went.
         reply: Sender<sys::Result<()>>,
     },
-    /// Another run may have left the first facts.
-    Evidence,
+    /// Another run has left the first facts.
+    Evidence(Evidence),
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),

@@ -75,6 +75,11 @@ impl Worker {
     /// can tell nobody, so this is asked whenever a process or thread is born, by a task that is stopped.
     pub(super) fn raise_by_evidence(&mut self, stopped: Tid) {
         let found = self.shared.ownership.finds_evidence();
+        self.raise_for_evidence(stopped, found);
+    }
+
+    /// The same of what was found.
+    pub(super) fn raise_for_evidence(&mut self, stopped: Tid, found: Evidence) {
         if found != Evidence::Nothing {
             self.raise_everywhere(stopped, Stage::Ownership);
         }
