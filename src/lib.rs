@@ -96,6 +96,8 @@
 //! afterwards, since a chain of filters has one listener, looks from sites that are not answered inside stop again.
 //! Such a chain is told of all calls of the base stage, so what they do to files is done from outside, in the listener's
 //! thread, where root does it: a chown to another takes 50 µs that way, 140 where the task was fetched to a stop for it.
+//! Who asks often is attached to, since of one that nobody follows it must be found out each time where its paths start: 15 µs
+//! a question instead of 50. To be told by inotify(7) what another run leaves costs each open and close on that filesystem 7 %.
 //!
 //! *Looks.* A stat that is corrected at its exit stop took 19.5 µs, and 40 where the inode's home had to be read by
 //! injected calls; answered at the first stop from outside 15.7, of which the stop is 9. By user notification with the
@@ -128,7 +130,10 @@
 //! is told of in an `apt-get install` of 128 packages from 56,000 to 10,000. On a filesystem in memory, where nothing waits for
 //! a disk, that took 15.2 s as real root, 20 s before and 18 s since (three turns of each). What is left is half the
 //! tracer's own time, 35 µs for each of 45,000 stops, and half what tracing costs the traced: birth, exec and exit of 6,700
-//! tasks, and filters.
+//! tasks, and filters. In a chain that began at large, where looks that nobody answers inside stop, arriving takes the stops at
+//! system calls from 62,800 to 21,700, and the time (18.6 s beside 13.9) stays what it was: of both CPUs 3.1 s more are idle and 1 s
+//! goes into wake-ups, as births, execs, ends and SIGCHLDs, 24,000 stops, wait for each other across them. Less takes
+//! leaving at large who has dropped nothing when there are facts, too.
 //!
 //! *Ids.* Who has dropped and asks goes by words in its own page, 7 ns where the kernel takes 128; by the listener it was
 //! 5 µs. Before a drop nothing is known of who asks, and the mere presence of a filter costs getuid 40 ns, strace's as well.
