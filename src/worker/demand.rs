@@ -51,6 +51,9 @@ const LATE: Duration = Duration::from_millis(200);
 /// How long another run may take to find out that a process is not its own.
 const HELD: Duration = Duration::from_millis(100);
 
+/// How long who was interrupted may take to stop, on a machine that has no time for it.
+const CALM: Duration = Duration::from_secs(2);
+
 /// The first of the results that the kernel itself takes for an interruption.
 const ERESTARTSYS: i32 = 512;
 
@@ -67,6 +70,8 @@ pub struct Demand {
     gathered: AtomicBool,
     /// How often who is at large was answered; forgotten now and then.
     answered: Mutex<HashMap<Tid, u32>>,
+    /// Who was interrupted while everybody is looked for, and has not stopped yet: it may be making a child.
+    moving: Mutex<HashSet<Tid>>,
 }
 
 /// Who was answered so often asks on. Of who is attached to it is known where its paths start, and no signal interrupts what it
@@ -84,12 +89,33 @@ impl Demand {
             filters: status(command, "Seccomp_filters:"),
             gathered: AtomicBool::new(false),
             answered: Mutex::default(),
+            moving: Mutex::default(),
         }
     }
 
     /// Whether nobody is at large any more.
     pub(super) fn has_gathered(&self) -> bool {
         self.gathered.load(Ordering::SeqCst)
+    }
+
+    /// A task was interrupted.
+    pub(super) fn note_moving(&self, tid: Tid) {
+        if !self.has_gathered() {
+            self.moving.lock().insert(tid);
+        }
+    }
+
+    /// It has stopped, or ended.
+    pub(super) fn note_stopped(&self, tid: Tid) {
+        if !self.has_gathered() {
+            self.moving.lock().remove(&tid);
+        }
+    }
+
+    /// Whether nobody who was interrupted runs on: a child that it is making would not be seen yet.
+    fn is_calm(&self) -> bool {
+        let moving: Vec<Tid> = self.moving.lock().iter().copied().collect();
+        !moving.into_iter().any(|tid| status(tid, "State:").is_some_and(|state| state.starts_with('R')))
     }
 
     /// What the listener says to who asks whose it is: the run's name to who names it, and who answers to who does not.
@@ -232,7 +258,7 @@ pub(super) fn gather(shared: &Arc<Shared>) {
     };
     let (mut tried, begun) = (HashSet::new(), Instant::now());
     loop {
-        let (mut found, mut held) = (false, false);
+        let (mut found, mut held, calm) = (false, false, demand.is_calm());
         for pid in sys::process::listed().unwrap_or_default() {
             match demand.standing(pid) {
                 Standing::AtLarge if tried.insert(pid) => match attach(shared, pid, false) {
@@ -247,10 +273,11 @@ pub(super) fn gather(shared: &Arc<Shared>) {
                 _ => {}
             }
         }
-        if !found && (!held || begun.elapsed() > HELD) {
+        let waits = held && begun.elapsed() < HELD || !calm && begun.elapsed() < CALM;
+        if !found && !waits {
             break;
         }
-        if held {
+        if waits {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -280,7 +307,7 @@ impl Worker {
                 match sys::ptrace::seize(tid, born.options) {
                     Ok(()) => {
                         if !proven {
-                            ptrace::interrupt(tid);
+                            self.interrupt(tid);
                         }
                         if let Some(group) = self.groups.get_mut(&tgid) {
                             group.threads += 1;
@@ -299,6 +326,14 @@ impl Worker {
         }
         self.interrupt_all(None);
         outcome
+    }
+
+    /// Interrupts a task, which may be making a child that nobody is told of.
+    pub(super) fn interrupt(&self, tid: Tid) {
+        ptrace::interrupt(tid);
+        if let Some(demand) = &self.shared.demand {
+            demand.note_moving(tid);
+        }
     }
 
     /// Whether several tasks may run in a process's address space, as far as that can be known from outside.

@@ -263,7 +263,9 @@ impl Worker {
         let unlimited = sys::process::may_map_without_limit(tid);
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         unlimited
-            && group.is_some_and(|group| group.threads == 1 && !group.sandboxed && group.has_own_memory())
+            && group.is_some_and(|group| {
+                group.threads == 1 && !group.sandboxed && group.has_own_memory() && !group.is_crowded()
+            })
     }
 
     /// Makes the task map the file.

@@ -229,5 +229,8 @@ impl Worker {
         self.shared.registry.forget(tid);
         self.shared.sights.forget(tid);
         self.shared.listeners.forget(tid);
+        if let Some(demand) = &self.shared.demand {
+            demand.note_stopped(tid);
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::guest::{Live, map_scratch};
 use super::{Message, Worker, demand};
 use crate::abi::Abi;
 use crate::ownership::Evidence;
-use crate::ptrace::{self, Intercepted, Traced, memory};
+use crate::ptrace::{Intercepted, Traced, memory};
 use crate::seccomp::{self, Instruction};
 use crate::sys::Tid;
 use crate::sys::seccomp::ALL_THREADS;
@@ -123,7 +123,7 @@ impl Worker {
             if self.missing(tid).is_empty() {
                 continue;
             }
-            ptrace::interrupt(tid);
+            self.interrupt(tid);
             if let Some(tracee) = self.tracees.get_mut(&tid) {
                 tracee.interrupted = true;
             }

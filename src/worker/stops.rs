@@ -30,6 +30,9 @@ impl Worker {
 
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
+        if let Some(demand) = &self.shared.demand {
+            demand.note_stopped(tid);
+        }
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         if group.is_some_and(|group| group.foreign) {
             return self.let_go_of_another(tid, stop);

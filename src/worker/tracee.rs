@@ -254,6 +254,11 @@ impl Group {
         self.shares_with.is_none() && Arc::strong_count(&self.memory) == 1
     }
 
+    /// Whether several tasks may run in its address space, or did.
+    pub fn is_crowded(&self) -> bool {
+        self.memory.is_crowded()
+    }
+
     /// A new image: a new address space and another program (exec).
     pub fn leave_image(&mut self) {
         self.release_slot();

@@ -63,6 +63,17 @@ fn children_of_children_inherit() {
 }
 
 #[test]
+fn what_answers_inside_is_not_shared_with_a_vfork_child() {
+    assert_same(
+        "t0 vfork t1
+         t1 setuid 0
+         t1 setreuid 1 0
+         t1 setuid 1
+         t1 fork t2",
+    );
+}
+
+#[test]
 fn a_vfork_child_that_changes_ids_leaves_its_parents_alone() {
     assert_same(
         "t0 vfork t1
