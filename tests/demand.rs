@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{How, Run, Running, Scratch, compile, kernel_is_at_least, needs_root};
+use common::{Guest, How, Run, Running, Scratch, kernel_is_at_least, needs_root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -135,11 +135,10 @@ fn births_at_any_moment_are_found_by_the_first_fact() {
     if !can_be_at_large() {
         return;
     }
-    let scratch = Scratch::new("births");
-    let Some(program) = compile(&scratch, "demand/births.c", &[]) else { return };
+    let Some(guest) = Guest::of("demand/births.c") else { return };
     for _ in 0..6 {
         let place = Scratch::new("births-place");
-        let run = Run::new(How::Remainroot, [&program]).directory(place.path());
+        let run = guest.run(How::Remainroot, &[]).directory(place.path());
         assert_eq!(run.output().success(), "wrong 0, seen many\n");
     }
 }
@@ -149,8 +148,8 @@ fn another_run_and_a_sandbox_are_left_alone() {
     if !can_be_at_large() {
         return;
     }
-    let scratch = Scratch::new("foreign");
-    let Some(sandbox) = compile(&scratch, "demand/sandbox.c", &[]) else { return };
+    let Some(guest) = Guest::of("demand/sandbox.c") else { return };
+    let (sandbox, place) = (&guest.program, Scratch::new("foreign"));
     let ours = common::remainroot().display().to_string();
     // All in one namespace: another run with a process at large, and one with as many filters that are its own and kill
     // it for nearly everything.
@@ -161,7 +160,7 @@ fn another_run_and_a_sandbox_are_left_alone() {
          {ours} --store=memory -- sh -c 'sleep 0.1 & chown 5 f; stat -c %u f; wait'; \
          sleep 0.1; echo > go; wait $sandbox; echo sandbox $?; wait $other; cat said"
     );
-    let run = Run::shell(How::Namespace, &script).directory(scratch.path());
+    let run = Run::shell(How::Namespace, &script).directory(place.path());
     assert_eq!(run.output().success(), "5\nsandbox 7\nTracerPid:\t0\n0\n0\n");
 }
 
@@ -205,10 +204,9 @@ fn a_tracer_killed_while_it_answers_leaves_nobody_waiting() {
     if !can_be_at_large() {
         return;
     }
-    let scratch = Scratch::new("asker");
-    let Some(program) = compile(&scratch, "demand/asker.c", &[]) else { return };
+    let Some(guest) = Guest::of("demand/asker.c") else { return };
     for round in 0..30 {
-        let running = Run::new(How::Remainroot, [&program]).leaves_daemons().start();
+        let running = guest.run(How::Remainroot, &[]).leaves_daemons().start();
         running.until("up");
         std::thread::sleep(Duration::from_millis(round % 7));
         let [tracer, _] = ours(&running);
@@ -223,7 +221,7 @@ fn a_tracer_killed_while_it_answers_leaves_nobody_waiting() {
 
 #[test]
 fn a_run_sees_what_another_leaves_first() {
-    if !can_be_at_large() || !needs_root() {
+    if !can_be_at_large() {
         return;
     }
     let place = Scratch::new("evidence");
@@ -246,9 +244,8 @@ fn threads_are_attached_to_with_the_one_that_asks() {
     if !needs_root() {
         return;
     }
-    let scratch = Scratch::new("threads");
-    let Some(program) = compile(&scratch, "demand/threads.c", &[]) else { return };
-    let [native, ours] = [How::Native, How::Remainroot].map(|how| Run::new(how, [&program]).output());
+    let Some(guest) = Guest::of("demand/threads.c") else { return };
+    let [native, ours] = [How::Native, How::Remainroot].map(|how| guest.run(how, &[]).output());
     common::compare(&native, &ours);
     assert!(native.stdout.ends_with("end\n"), "{native:?}");
 }

@@ -42,7 +42,11 @@ const NEEDS: &[Need] = &[
         "STATX_MNT_ID_UNIQUE",
         Some("which filesystem an inode is on is asked again whenever it is looked at"),
     ),
-    need((6, 11), "listeners of seccomp_unotify(2) that end", Some("what only looks at files stops")),
+    need(
+        (6, 11),
+        "listeners of seccomp_unotify(2) that end",
+        Some("every process is traced from its start, and what only looks at files stops"),
+    ),
     need(
         (6, 13),
         "getxattrat(2)",

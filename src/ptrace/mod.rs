@@ -38,6 +38,10 @@ pub const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
 /// Those of [`OPTIONS`] that have a process's children traced.
 pub const FORKS: i32 = libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK;
 
+/// What a tracee is seized with that may be none of ours: its births are not reported, and it lives on without its tracer.
+pub const BARE_OPTIONS: i32 =
+    libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_TRACEEXEC;
+
 /// [`OPTIONS`] with exec reported.
 pub const OPTIONS_WITH_EXEC: i32 = OPTIONS | libc::PTRACE_O_TRACEEXEC;
 

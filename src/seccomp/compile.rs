@@ -52,7 +52,7 @@ pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
 fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
     let stopping = |(index, operation): (usize, &Operation)| {
         let tests: Vec<Test> =
-            operation.stops.iter().filter(|stop| stage.holds(stop.0)).map(|stop| stop.1).collect();
+            operation.stops.iter().filter(|stop| stage.only().hold(stop.0)).map(|stop| stop.1).collect();
         let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;
         let stop = answer(match Stages::LISTENING.contains(stage) {
             true => RET_USER_NOTIF,

@@ -39,8 +39,9 @@ pub fn sizes() -> String {
 /// since a filter of the guest's own can forge it. In the stages of notifications it is `SECCOMP_RET_USER_NOTIF`, which
 /// outranks it: what such a stage holds does not stop any more.
 pub fn program(stage: Stage) -> &'static [Instruction] {
-    static PROGRAMS: [OnceLock<Vec<Instruction>>; 10] = [const { OnceLock::new() }; 10];
-    let slot = Stage::ALL.iter().position(|&other| other == stage).and_then(|index| PROGRAMS.get(index));
-    let program = || compile::program(TABLE, ABIS, stage);
-    slot.map_or(&[], |slot| slot.get_or_init(program))
+    static PROGRAMS: [OnceLock<Vec<Instruction>>; Stage::ALL.len()] =
+        [const { OnceLock::new() }; Stage::ALL.len()];
+    let [first, ..] = &PROGRAMS;
+    let slot = PROGRAMS.get(stage as usize).unwrap_or(first);
+    slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
 }

@@ -44,11 +44,6 @@ impl Stage {
         Stage::NotifyBase,
     ];
 
-    /// Whether the filter of this stage asks about a row of `row`'s.
-    pub fn holds(self, row: Stage) -> bool {
-        self == row || self == Stage::NotifyBase && row == Stage::Base
-    }
-
     /// Whether the filter of this stage refuses calls that no row can describe: one is on every process.
     pub fn refuses(self) -> bool {
         matches!(self, Stage::Base | Stage::NotifyBase)

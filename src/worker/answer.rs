@@ -97,8 +97,8 @@ impl<'a> Answering<'a> {
         match response {
             Some(response) => {
                 shared.counters.add(Count::Notified);
-                if is_due {
-                    let _ = demand::attach(shared, tid, true);
+                if is_due && let Err(errno) = demand::attach(shared, tid, true) {
+                    tracing::debug!(tid, ?errno, "not attached to"); // its next question may do it
                 }
                 self.respond(response);
                 if let (Some(tally), Some(since)) = (&shared.tally, since) {

@@ -166,10 +166,7 @@ impl Worker {
 /// A task's thread group and its parent process.
 fn family(tid: Tid) -> (Tid, Tid) {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok())
-    };
+    let field = |name: &str| sys::process::field(&status, name).and_then(|value| value.parse().ok());
     (field("Tgid:").unwrap_or(tid), field("PPid:").unwrap_or(0))
 }
 

@@ -11,11 +11,12 @@
 //!   Where it must not, a tracer sees to it; so who catches signals is attached to once it has made a first such call. In
 //!   that one call, in the two microseconds before it is taken, a handler without `SA_RESTART` gives `EINTR`.
 //! - For what takes more the worker of an idle thread attaches to the process, all its threads, and serves the call at a
-//!   stop. From then on it is traced as every process of an older run is. What it forks is left at large again as long as
-//!   its credentials are those of the start (`Worker::leaves_children`).
+//!   stop. From then on it is traced. What it forks is left at large again as long as its credentials are those of the
+//!   start (`Worker::leaves_children`).
 //! - The first fact makes kernels' answers wrong for everybody. Before it is told, whoever is at large is looked for in
 //!   `/proc` and attached to: whoever has as many filters. As others may have as many, it is made to ask its listener
-//!   whose it is before anything else, and let go where that is another.
+//!   whose it is before anything else, and let go where that is another; another run that does so at the same moment is
+//!   waited for. What somebody was making when he was interrupted is seen once he has stopped, so `/proc` is read again.
 //! - What another run leaves meanwhile is asked for now and then, since births are not seen. (inotify(7) would tell it, but one
 //!   watch of anybody's on a filesystem makes each open and close there 100 ns longer, for everybody.)
 //!
@@ -32,7 +33,7 @@ use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 
 use super::guest::Live;
-use super::tracee::{Born, Group, Memory, Tracee};
+use super::tracee::{Born, Group, Tracee};
 use super::{Message, Pool, Shared, Worker, listener, shared};
 use crate::abi::WHOSE;
 use crate::ownership::Evidence;
@@ -56,6 +57,9 @@ const CALM: Duration = Duration::from_secs(2);
 
 /// The first of the results that the kernel itself takes for an interruption.
 const ERESTARTSYS: i32 = 512;
+
+/// How often it may be interrupted in a row.
+const TRIES: usize = 100;
 
 /// A run whose processes are attached to on demand.
 #[derive(Debug)]
@@ -213,13 +217,15 @@ pub fn can_attach_on_demand() -> bool {
 pub fn begin(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
     listener::wait_for_run(shared, filter)?;
     let (mine, begun) = (Arc::downgrade(shared), Instant::now());
+    let mut found = Evidence::Nothing;
     let attend = move || {
         while let Some(shared) = mine.upgrade().filter(|it| it.leaves_at_large()) {
-            let found = shared.ownership.finds_evidence();
+            // It is found once.
+            found = found.max(shared.ownership.finds_evidence());
             if found != Evidence::Nothing
                 && let Some(worker) = Pool::reserve(&shared, None)
             {
-                worker.assign(Message::Evidence(found));
+                return worker.assign(Message::Evidence(found));
             }
             drop(shared);
             std::thread::sleep(SOON.max(begun.elapsed() / 50).min(LATE));
@@ -256,7 +262,7 @@ pub(super) fn gather(shared: &Arc<Shared>) {
     let Some(demand) = shared.demand.as_ref().filter(|it| !it.has_gathered()) else {
         return;
     };
-    let (mut tried, begun) = (HashSet::new(), Instant::now());
+    let (mut tried, mut since) = (HashSet::new(), Instant::now());
     loop {
         let (mut found, mut held, calm) = (false, false, demand.is_calm());
         for pid in sys::process::listed().unwrap_or_default() {
@@ -273,12 +279,12 @@ pub(super) fn gather(shared: &Arc<Shared>) {
                 _ => {}
             }
         }
-        let waits = held && begun.elapsed() < HELD || !calm && begun.elapsed() < CALM;
-        if !found && !waits {
-            break;
-        }
-        if waits {
+        if found {
+            since = Instant::now();
+        } else if held && since.elapsed() < HELD || !calm && since.elapsed() < CALM {
             std::thread::sleep(Duration::from_millis(1));
+        } else {
+            break;
         }
     }
     demand.gathered.store(true, Ordering::SeqCst);
@@ -290,13 +296,25 @@ impl Worker {
         if let Some(cpu) = cpu {
             ptrace::set_home(cpu);
         }
-        let memory = Arc::new(Memory::default());
-        let born = Born::at_large(&self.shared, Arc::clone(&memory));
+        let born = Born::at_large(&self.shared, Arc::default(), !proven);
         let mut group = Group::new(&born);
         (group.suspect, group.threads) = (!proven, 0);
         self.groups.insert(tgid, group);
-        let mut tried = HashSet::new();
-        let mut outcome = Err(Errno::ESRCH);
+        let outcome = self.seize_all(tgid, &born);
+        if outcome.is_err() {
+            self.groups.remove(&tgid);
+        } else if self.is_crowded(tgid) {
+            born.memory.crowd();
+        }
+        self.interrupt_all(None);
+        outcome
+    }
+
+    /// Attaches to every task of a process that this worker does not know. Where there are several, one may be making one
+    /// more that cannot be seen yet: each stops, and then its like is looked for again.
+    fn seize_all(&mut self, tgid: Tid, born: &Born) -> sys::Result<()> {
+        let mut tried: HashSet<Tid> = self.tracees.keys().copied().collect();
+        let (mut outcome, mut seized) = (Err(Errno::ESRCH), Vec::new());
         loop {
             let new: Vec<Tid> = tasks(tgid).into_iter().filter(|&task| tried.insert(task)).collect();
             if new.is_empty() {
@@ -306,33 +324,49 @@ impl Worker {
                 // What a seized one has made is this thread's already, and will say so.
                 match sys::ptrace::seize(tid, born.options) {
                     Ok(()) => {
-                        if !proven {
-                            self.interrupt(tid);
-                        }
                         if let Some(group) = self.groups.get_mut(&tgid) {
                             group.threads += 1;
                         }
-                        self.insert(tid, Tracee::new(tgid, &born));
+                        self.insert(tid, Tracee { fresh: true, ..Tracee::new(tgid, born) });
+                        seized.push(tid);
                         outcome = Ok(());
                     }
                     Err(errno) => outcome = outcome.or(Err(errno)),
                 }
+                let group = self.groups.get(&tgid);
+                if group.is_some_and(|group| group.suspect || group.threads > 1) {
+                    seized.drain(..).for_each(|tid| self.interrupt(tid));
+                }
             }
         }
-        match outcome {
-            Ok(()) if self.is_crowded(tgid) => memory.crowd(),
-            Ok(()) => {}
-            Err(_) => drop(self.groups.remove(&tgid)),
-        }
-        self.interrupt_all(None);
         outcome
     }
 
-    /// Interrupts a task, which may be making a child that nobody is told of.
-    pub(super) fn interrupt(&self, tid: Tid) {
+    /// Interrupts a task.
+    pub(super) fn interrupt(&mut self, tid: Tid) {
         ptrace::interrupt(tid);
         if let Some(demand) = &self.shared.demand {
             demand.note_moving(tid);
+        }
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.interrupted = true;
+        }
+    }
+
+    /// A task has stopped: what it was making can be seen by now.
+    pub(super) fn settle_down(&mut self, tid: Tid) {
+        let Some(demand) = &self.shared.demand else { return };
+        demand.note_stopped(tid);
+        let Some(tracee) = self.tracees.get_mut(&tid).filter(|tracee| tracee.fresh) else { return };
+        tracee.fresh = false;
+        let tgid = tracee.tgid;
+        let Some(group) = self.groups.get(&tgid).filter(|group| !group.foreign) else { return };
+        let suspect = group.suspect;
+        let born = Born::at_large(&self.shared, Arc::default(), suspect);
+        if self.seize_all(tgid, &born).is_ok()
+            && let Some(group) = self.groups.get_mut(&tgid)
+        {
+            group.memory(tgid).crowd();
         }
     }
 
@@ -366,12 +400,14 @@ impl Worker {
         let name = self.shared.demand.as_ref().map_or(0, |demand| u64::from(demand.name));
         let args = [0, 0, 0, name, 0, WHOSE.into()];
         // A signal that is on its way interrupts what no listener has taken yet; from the second time on only SIGSTOP can.
-        let ours = loop {
-            match Live::new(self, stop).execute_told(&kernel::MUNMAP, args)? {
-                Err(errno) if errno.0 >= ERESTARTSYS => {}
-                answer => break answer == Ok(name),
+        let mut answer = Live::new(self, stop).execute_told(&kernel::MUNMAP, args)?;
+        for _ in 0..TRIES {
+            if answer.is_ok() || answer.is_err_and(|errno| errno.0 < ERESTARTSYS) {
+                break;
             }
-        };
+            answer = Live::new(self, stop).execute_told(&kernel::MUNMAP, args)?;
+        }
+        let ours = answer == Ok(name);
         if let Some(group) = self.groups.get_mut(&tgid) {
             (group.suspect, group.foreign) = (false, !ours);
         }

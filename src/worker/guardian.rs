@@ -94,6 +94,7 @@ fn wait_and_kill(listen: &OwnedFd, listener: Option<&OwnedFd>, parked: SharedIds
 /// Kills whoever waits for an answer of the tracer's, and whoever asks what nobody answers any more, until nobody is left
 /// who might.
 fn kill_who_asks(listener: &OwnedFd) {
+    // Else who waits would wait for ever: when this ends he gets ENOSYS.
     let Some(waiting) = waiting() else { return };
     std::thread::sleep(STUCK);
     for (pid, _) in self::waiting().unwrap_or_default().intersection(&waiting) {

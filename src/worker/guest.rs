@@ -282,8 +282,7 @@ impl Guest for Live<'_> {
 
 /// A task's ids in the pid namespaces that it is in, from remainroot's own inwards.
 fn ids_of(tid: Tid) -> Vec<Tid> {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let line = sys::process::status(tid, "NSpid:").unwrap_or_default();
     line.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 

@@ -1,4 +1,5 @@
-//! Listeners: calls that only look at an inode, answered without a stop.
+//! Listeners: calls that only look at an inode, answered without a stop; and, as long as nobody is traced, all that would
+//! stop (`demand`).
 //!
 //! A process that has looked often is made to load a filter whose verdict on such calls is `SECCOMP_RET_USER_NOTIF`
 //! (seccomp_unotify(2)); that outranks the stops of the other stages, and its children inherit it. A thread of the tracer's

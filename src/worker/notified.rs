@@ -2,7 +2,8 @@
 //! written, but it cannot be made to do anything.
 //!
 //! A handler that needs more goes *beyond*: nothing of what it says counts then, and it is called again once the task
-//! is at a stop (`listener`). So only handlers that change nothing but the memory they fill may be called with it.
+//! is at a stop (`answer`). So only handlers may be called with it that change nothing until then but the memory they fill,
+//! or what comes to the same when it is done once more ([`Tried`](crate::syscalls::Tried)).
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};

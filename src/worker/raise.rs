@@ -124,9 +124,6 @@ impl Worker {
                 continue;
             }
             self.interrupt(tid);
-            if let Some(tracee) = self.tracees.get_mut(&tid) {
-                tracee.interrupted = true;
-            }
         }
     }
 

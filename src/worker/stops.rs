@@ -30,9 +30,7 @@ impl Worker {
 
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
-        if let Some(demand) = &self.shared.demand {
-            demand.note_stopped(tid);
-        }
+        self.settle_down(tid);
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         if group.is_some_and(|group| group.foreign) {
             return self.let_go_of_another(tid, stop);
@@ -101,7 +99,10 @@ impl Worker {
         let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
         let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { 0 };
         let forks = if leaves_children { ptrace::FORKS } else { 0 };
-        let options = ptrace::OPTIONS & !forks | exec | exit;
+        let options = match group.is_some_and(|group| group.suspect) {
+            true => ptrace::BARE_OPTIONS,
+            false => ptrace::OPTIONS & !forks | exec | exit,
+        };
         if options != tracee.options {
             ptrace::set_options(tid, options)?;
             tracee.options = options;

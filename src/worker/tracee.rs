@@ -37,6 +37,8 @@ pub struct Tracee {
     pub heritage: Heritage,
     /// Whether it was asked to stop, so that a call may have been cut short by us.
     pub interrupted: bool,
+    /// Whether it was attached to while it ran and has not stopped since, so that it may be making a thread.
+    pub fresh: bool,
     /// Whether a listener could not answer it, so that the call is served at its entry.
     pub fetched: bool,
     /// By which instruction it makes calls that it is to answer inside.
@@ -133,8 +135,8 @@ impl Born {
 
 impl Born {
     /// That of a task at large.
-    pub fn at_large(shared: &Shared, memory: Arc<Memory>) -> Born {
-        let options = ptrace::OPTIONS_WITH_EXEC;
+    pub fn at_large(shared: &Shared, memory: Arc<Memory>, suspect: bool) -> Born {
+        let options = if suspect { ptrace::BARE_OPTIONS } else { ptrace::OPTIONS_WITH_EXEC };
         Born { stages: demand::STAGES, memory, options, ..Born::first(shared) }
     }
 }
@@ -152,6 +154,7 @@ impl Tracee {
             watched: false,
             heritage: Heritage { stages: born.stages, scratch: None, inside: None },
             interrupted: false,
+            fresh: false,
             fetched: false,
             moves_in: None,
             arriving: None,

@@ -40,6 +40,11 @@ fn main() {
             _ => only = argument,
         }
     }
+    let is_side = |name: &&str| Side::ALL.iter().any(|side| side.name() == *name);
+    if let Some(unknown) = without.split(',').find(|name| !name.is_empty() && !is_side(name)) {
+        eprintln!("no side is named {unknown:?}; there are {}", Side::ALL.map(Side::name).join(", "));
+        std::process::exit(2);
+    }
     let is_asked = |side: &Side| !without.split(',').any(|name| name == side.name());
     let sides: Vec<Side> =
         Side::ALL.into_iter().filter(is_asked).filter(|side| side.absent().is_none()).collect();

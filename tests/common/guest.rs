@@ -13,8 +13,13 @@ pub struct Guest {
 impl Guest {
     /// Compiles `tests/lifecycle/NAME.c`; `None`, said on stderr, where that cannot be.
     pub fn new(name: &str) -> Option<Guest> {
-        let scratch = Scratch::new(name);
-        let program = compile(&scratch, &format!("lifecycle/{name}.c"), &[])?;
+        Guest::of(&format!("lifecycle/{name}.c"))
+    }
+
+    /// The same of another source below `tests`.
+    pub fn of(source: &str) -> Option<Guest> {
+        let scratch = Scratch::new("guest");
+        let program = compile(&scratch, source, &[])?;
         Some(Guest { scratch, program })
     }
 

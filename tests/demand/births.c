@@ -1,5 +1,5 @@
-/* Processes that fork all the time while one of them makes the first fact: whoever begins to look when that is done sees
- * it. */
+/* Processes that fork and make threads all the time while one of them makes the first fact: whoever begins to look when that
+ * is done sees it, and nobody's calls fail. */
 #include "../lifecycle/guest.h"
 #include <sys/mman.h>
 
@@ -21,6 +21,25 @@ static void look(struct shared *all)
     }
 }
 
+static void *thread(void *all)
+{
+    for (int i = 0; i < 20; i++) {
+        look(all);
+        must(syscall(SYS_getuid) == 0);
+    }
+    return NULL;
+}
+
+/* Two threads at a time, so that one makes calls while another is made. */
+static void make_threads(struct shared *all)
+{
+    pthread_t two[2];
+    for (int i = 0; i < 2; i++)
+        must(pthread_create(&two[i], NULL, thread, all) == 0);
+    for (int i = 0; i < 2; i++)
+        must(pthread_join(two[i], NULL) == 0);
+}
+
 int main(void)
 {
     struct shared *all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -30,6 +49,10 @@ int main(void)
         if (fork() != 0)
             continue;
         while (!all->stop) {
+            if (i % 3 == 2) {
+                make_threads(all);
+                continue;
+            }
             pid_t child = i % 2 ? vfork() : fork();
             if (child == 0) {
                 if (i % 2 == 0 && fork() == 0)
