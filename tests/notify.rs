@@ -57,6 +57,11 @@ fn a_signal_interrupts_no_look() {
 }
 
 #[test]
+fn a_signal_ends_what_waits_in_the_kernel() {
+    same("waiting", "wrong 0, signals 40");
+}
+
+#[test]
 fn threads_look_at_once() {
     same("threads", "wrong 0 0 0 0");
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::failure::{Traced, traced};
 use super::placement::here;
 use super::registers;
-use crate::abi::Abi;
+use crate::abi::{Abi, Call};
 use crate::sys::{Tid, ptrace};
 
 /// A tracee that is stopped: consumed by what resumes it.
@@ -66,7 +66,7 @@ stops! {
 impl SignalStop {
     /// A call that was made while it waited for a listener is made again, whatever handler the signal has, if it is one
     /// that `restarts`: the kernel itself cannot be interrupted in it.
-    pub fn restart_where(&self, restarts: impl FnOnce(Abi, u32) -> bool) -> Traced<()> {
+    pub fn restart_where(&self, restarts: impl FnOnce(&Call) -> bool) -> Traced<()> {
         let tid = self.0.tid;
         let now = traced("reading the registers", tid, ptrace::registers(tid))?;
         if !registers::was_put_off(&now) {
@@ -74,7 +74,8 @@ impl SignalStop {
         }
         let word = ptrace::peek(tid, registers::entry_address(&now)).unwrap_or(0);
         let abi = registers::entry_abi(word).unwrap_or(Abi::X86_64);
-        if restarts(abi, now.orig_rax as u32) {
+        let args = registers::arguments(&now, abi);
+        if restarts(&Call { abi, number: now.orig_rax as u32, args }) {
             let again = registers::again(&now);
             traced("writing the registers", tid, ptrace::set_registers(tid, &again))?;
         }

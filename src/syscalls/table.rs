@@ -50,12 +50,6 @@ impl Operation {
         self.stops_in(stages.common(Stages::LISTENING), args)
     }
 
-    /// Whether it is told of some.
-    pub fn may_be_told(&self, stages: Stages) -> bool {
-        let listening = stages.common(Stages::LISTENING);
-        self.stops.iter().any(|(stage, _)| listening.hold(*stage))
-    }
-
     /// Whether a listener may have the handler try a call of somebody who has dropped something, or has not.
     pub fn may_be_tried(&self, args: &[u64; 6], has_dropped: bool) -> bool {
         self.tried == Tried::Always

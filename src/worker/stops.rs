@@ -53,8 +53,9 @@ impl Worker {
             Stop::Signal(stop, signal) => {
                 let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
                 if stages.listens() {
-                    stop.restart_where(|abi, number| {
-                        table::lookup(abi, number).is_some_and(|it| it.may_be_told(stages))
+                    stop.restart_where(|call| {
+                        let row = table::lookup(call.abi, call.number);
+                        row.is_some_and(|it| it.is_told(stages, &call.args))
                     })?;
                 }
                 let to_syscall = self.settle(tid)?;

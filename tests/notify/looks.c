@@ -1,6 +1,7 @@
 // Looks so often that a listener answers, in circumstances that a listener could get wrong. `looks NAME` prints what
 // every kernel prints where root may give files away.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -74,6 +75,22 @@ static void interrupted(void) {
     while ((signals < 300 || rounds < 5) && rounds < 1000) wrong += looks(500), rounds++;
     setitimer(ITIMER_REAL, &never, NULL);
     printf("wrong %d, signals %s\n", wrong, signals >= 300 ? "many" : "few");
+}
+
+// But what waits in the kernel, though by a call of which others wait for a listener, a signal ends.
+static void waiting(void) {
+    struct sigaction action = {.sa_handler = count_signal};
+    struct itimerval soon = {{0, 0}, {0, 20000}};
+    int wrong = looks(500);
+    check(mkfifo("fifo", 0666) == 0, "mkfifo");
+    sigaction(SIGALRM, &action, NULL);
+    for (int i = 0; i < 20; i++) {
+        setitimer(ITIMER_REAL, &soon, NULL);
+        wrong += open("fifo", O_RDONLY) != -1 || errno != EINTR;
+        setitimer(ITIMER_REAL, &soon, NULL);
+        wrong += open("fifo", O_WRONLY | O_CREAT, 0666) != -1 || errno != EINTR;
+    }
+    printf("wrong %d, signals %d\n", wrong, (int)signals);
 }
 
 static void *thread(void *result) {
@@ -219,7 +236,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ALL[] = {
-    {"interrupted", interrupted}, {"threads", threads}, {"own", own},         {"registers", registers}, {"killed", killed},       {"children", children},
+    {"interrupted", interrupted}, {"waiting", waiting}, {"threads", threads}, {"own", own},         {"registers", registers}, {"killed", killed},       {"children", children},
     {"dropped", dropped},         {"raised", raised},   {"sandboxed", sandboxed},
 };
 
