@@ -100,10 +100,11 @@ impl<'a> Answering<'a> {
                 if is_due && let Err(errno) = demand::attach(shared, tid, true) {
                     tracing::debug!(tid, ?errno, "not attached to"); // its next question may do it
                 }
-                self.respond(response);
+                // Who is answered goes on at once, on this CPU.
                 if let (Some(tally), Some(since)) = (&shared.tally, since) {
                     tell(tally, tid, operation, since, matches!(verdict, Verdict::Reply(Err(_))));
                 }
+                self.respond(response);
             }
             None => self.fetch(shared, tid, None),
         }
@@ -212,6 +213,7 @@ impl<'a> Answering<'a> {
 
 /// Counts an answer for the summary.
 fn tell(tally: &Tally, tid: Tid, operation: &Operation, since: Instant, failed: bool) {
+    let taken = since.elapsed();
     let program = sys::process::name_of(tid).into();
-    tally.add_call(&program, operation.name, since.elapsed(), failed);
+    tally.add_call(&program, operation.name, taken, failed);
 }
