@@ -37,8 +37,7 @@ pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
     // vma_offset, inode, dev_major and dev_minor; the rest is about names.
     const WORDS: usize = 13;
     const QUERY: libc::c_ulong = 0xC068_6611;
-    let maps = File::open(format!("/proc/{tid}/maps"))
-        .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let maps = File::open(format!("/proc/{tid}/maps")).map_err(errno)?;
     let mut query = [0_u64; WORDS];
     query[0] = (WORDS * 8) as u64;
     query[2] = address;
@@ -53,11 +52,33 @@ pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
 /// # Errors
 /// What open(2) and pwrite(2) gave; some of it may be written then.
 pub fn patch<B: AsRef<[u8]>>(tid: Tid, writes: &[(u64, B)]) -> Result<()> {
-    let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-    let memory = File::options().write(true).open(format!("/proc/{tid}/mem")).map_err(failed)?;
-    writes
-        .iter()
-        .try_for_each(|(address, bytes)| memory.write_all_at(bytes.as_ref(), *address).map_err(failed))
+    Patches::of(tid)?.make(writes)
+}
+
+/// A process's memory, open to be [patched](patch).
+#[derive(Debug)]
+pub struct Patches(File);
+
+impl Patches {
+    /// # Errors
+    /// What open(2) gave.
+    pub fn of(tid: Tid) -> Result<Patches> {
+        File::options().write(true).open(format!("/proc/{tid}/mem")).map(Patches).map_err(errno)
+    }
+
+    /// See [`patch`].
+    ///
+    /// # Errors
+    /// What pwrite(2) gave.
+    pub fn make<B: AsRef<[u8]>>(&self, writes: &[(u64, B)]) -> Result<()> {
+        writes
+            .iter()
+            .try_for_each(|(address, bytes)| self.0.write_all_at(bytes.as_ref(), *address).map_err(errno))
+    }
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// process_vm_readv(2) of one range; gives how many bytes were read.

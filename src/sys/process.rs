@@ -1,6 +1,8 @@
 //! Processes: making them, naming them, signalling one thread.
 
 use std::ffi::CStr;
+use std::fs::File;
+use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
@@ -189,7 +191,32 @@ pub fn answerer() -> Option<Tid> {
 
 /// A line of `/proc/TID/status`, by its name with the colon.
 pub fn status(tid: Tid, name: &str) -> Option<String> {
-    field(&std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?, name).map(str::to_owned)
+    field(&status_text(tid)?, name).map(str::to_owned)
+}
+
+/// All of it, by as few calls as can be.
+pub fn status_text(tid: Tid) -> Option<String> {
+    read_whole(&format!("/proc/{tid}/status"))
+}
+
+/// The children that a process's first thread has made or adopted.
+pub fn children(pid: Tid) -> Option<Vec<Tid>> {
+    let text = read_whole(&format!("/proc/{pid}/task/{pid}/children"))?;
+    Some(text.split_whitespace().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// A file of `/proc`, most of which one read(2) gives whole.
+fn read_whole(path: &str) -> Option<String> {
+    const SIZE: usize = 4096;
+    let mut file = File::open(path).ok()?;
+    let mut bytes = vec![0; SIZE];
+    let count = file.read(&mut bytes).ok()?;
+    bytes.truncate(count);
+    // seq_file(9) gives no line in part as long as it fits.
+    if count > SIZE / 2 {
+        file.read_to_end(&mut bytes).ok()?;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The same of all its lines.

@@ -165,7 +165,7 @@ impl Worker {
 
 /// A task's thread group and its parent process.
 fn family(tid: Tid) -> (Tid, Tid) {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let status = sys::process::status_text(tid).unwrap_or_default();
     let field = |name: &str| sys::process::field(&status, name).and_then(|value| value.parse().ok());
     (field("Tgid:").unwrap_or(tid), field("PPid:").unwrap_or(0))
 }

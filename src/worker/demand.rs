@@ -38,7 +38,7 @@ use super::{Message, Pool, Shared, Worker, listener, shared};
 use crate::abi::WHOSE;
 use crate::ownership::Evidence;
 use crate::ptrace::{self, Intercepted, Stop, Traced};
-use crate::sys::process::{field, status, tasks};
+use crate::sys::process::{field, status, status_text, tasks};
 use crate::sys::{self, Errno, Tid, sched};
 use crate::syscalls::{Stage, Stages, kernel};
 
@@ -150,7 +150,7 @@ impl Demand {
 
     /// Whether a process may be at large: it has the filters, and nobody traces it.
     fn standing(&self, pid: Tid) -> Standing {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let status = status_text(pid).unwrap_or_default();
         let field = |name| field(&status, name).unwrap_or_default();
         if field("State:").starts_with('Z') {
             // Its first thread may have ended before the others.
@@ -373,9 +373,8 @@ impl Worker {
     /// Whether several tasks may run in a process's address space, as far as that can be known from outside.
     fn is_crowded(&self, tgid: Tid) -> bool {
         let parent = status(tgid, "PPid:").and_then(|id| id.parse().ok());
-        let children = std::fs::read_to_string(format!("/proc/{tgid}/task/{tgid}/children"));
-        let Ok(children) = children else { return true };
-        let others = children.split_whitespace().filter_map(|id| id.parse().ok()).chain(parent);
+        let Some(children) = sys::process::children(tgid) else { return true };
+        let others = children.into_iter().chain(parent);
         self.groups.get(&tgid).is_none_or(|group| group.threads != 1)
             || others.into_iter().any(|other| sys::process::share_memory(tgid, other))
     }

@@ -89,13 +89,30 @@ impl FirstPage {
         bytes.map_or(0, |&bytes| u64::from_le_bytes(bytes))
     }
 
-    /// What has a site jump to a thunk of its own: what is to be written where. `None` where there is no room, or it is
-    /// too far.
-    fn lead(&mut self, site: Site) -> Option<[(u64, Vec<u8>); 2]> {
-        let at = (THUNKS..=PAGE - THUNK).step_by(THUNK).find(|&at| self.word(at as u64) == 0)?;
-        let [thunk, there] = site.lead(Quarters { base: self.base }, self.base + at as u64)?;
-        self.bytes.get_mut(at..at + thunk.1.len())?.copy_from_slice(&thunk.1);
-        Some([thunk, there])
+    fn set_word(&mut self, at: u64, value: u64) {
+        if let Some(bytes) = self.bytes.get_mut(at as usize..).and_then(<[u8]>::first_chunk_mut) {
+            *bytes = value.to_le_bytes();
+        }
+    }
+
+    /// Where a thunk can stand, if there is room.
+    fn free(&self) -> Option<usize> {
+        (THUNKS..=PAGE - THUNK).step_by(THUNK).find(|&at| self.word(at as u64) == 0)
+    }
+
+    /// Puts down a thunk of a site's own: what is to be written where to have that jump there. `None` where there is no room,
+    /// or it is too far.
+    fn lead(&mut self, site: Site) -> Option<(u64, Vec<u8>)> {
+        let at = self.free()?;
+        let [(_, thunk), there] = site.lead(Quarters { base: self.base }, self.base + at as u64)?;
+        self.bytes.get_mut(at..at + thunk.len())?.copy_from_slice(&thunk);
+        Some(there)
+    }
+
+    /// What is to be written where of it: all but what says that it is closed.
+    fn changed(&self) -> (u64, &[u8]) {
+        let words = inside::OTHERS as usize..self.free().unwrap_or(PAGE);
+        (self.base + inside::OTHERS, self.bytes.get(words).unwrap_or_default())
     }
 }
 
@@ -175,23 +192,21 @@ pub(super) fn furnish(
     let credentials = shared.registry.get(tid);
     let credentials = credentials.as_deref().unwrap_or(&shared.view.initial);
     let other = shared.needs_identity(credentials);
-    let mut writes = vec![
-        (quarters.base + inside::OTHERS, u64::from(other).to_le_bytes().to_vec()),
-        (
-            quarters.base + inside::IDS,
-            ids(Some(credentials)).iter().flat_map(|id| id.to_le_bytes()).collect(),
-        ),
-    ];
-    shared.book.learn(&text, site);
-    for site in shared.book.sites(tid, &text, site.number) {
-        writes.extend(page.lead(site).into_iter().flatten());
+    page.set_word(inside::OTHERS, u64::from(other));
+    for (at, id) in (inside::IDS..).step_by(8).zip(ids(Some(credentials))) {
+        page.set_word(at, id);
     }
+    shared.book.learn(&text, site);
+    let sites = shared.book.sites(tid, &text, site.number);
+    let jumps: Vec<(u64, Vec<u8>)> = sites.into_iter().filter_map(|site| page.lead(site)).collect();
     if !stays() {
         return Err(Errno::ESRCH);
     }
-    sys::memory::patch(tid, &writes)?;
+    let patches = sys::memory::Patches::of(tid)?;
+    patches.make(&[page.changed()])?;
+    patches.make(&jumps)?;
     drop(inside);
-    Ok((writes.len() / 2 - 1) as u64)
+    Ok(jumps.len() as u64)
 }
 
 /// The words that tell the code whose ids it may answer with, if they are anybody's.
