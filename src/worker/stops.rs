@@ -86,7 +86,8 @@ impl Worker {
     pub(super) fn settle(&mut self, tid: Tid) -> Traced<bool> {
         let missing = !self.missing(tid).is_empty();
         let leaves_children = self.leaves_children(tid);
-        ptrace::set_places(!leaves_children);
+        // Two that run at once are better off on two CPUs.
+        ptrace::set_places(!leaves_children && self.groups.len() <= 2);
         let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
         let group = self.groups.get(&tracee.tgid);
         let scratch = group.and_then(Group::known_scratch);
