@@ -160,11 +160,14 @@ pub fn probed() -> Vec<Tid> {
     (1..=last.unwrap_or(1 << 15)).filter(|&pid| tgkill(pid, pid, 0) != Err(Errno::ESRCH)).collect()
 }
 
-/// kcmp(2): whether two processes share their address space.
-pub fn share_memory(one: Tid, other: Tid) -> bool {
+/// kcmp(2): whether a task has the address space of a process, whose first thread may have ended before others.
+pub fn share_memory(task: Tid, process: Tid) -> bool {
     const KCMP_VM: i32 = 1;
-    // SAFETY: all arguments are values.
-    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0 }
+    let shares = |other: Tid| {
+        // SAFETY: all arguments are values.
+        unsafe { libc::syscall(libc::SYS_kcmp, task, other, KCMP_VM, 0, 0) == 0 }
+    };
+    shares(process) || tasks(process).into_iter().any(|other| other != process && shares(other))
 }
 
 /// Whether a process may map as much as it likes (`RLIMIT_AS`).

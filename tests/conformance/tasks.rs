@@ -94,6 +94,27 @@ fn a_vfork_child_that_changes_ids_leaves_its_parents_alone() {
 }
 
 #[test]
+fn a_vfork_child_of_a_thread_shares_its_memory_though_the_first_thread_has_ended() {
+    assert_same(
+        "t0 copy ./probe64 ./large
+         t0 chown path:./large 4294967294 65536
+         t0 chmod path:./large 0xded
+         t0 stat ./large
+         t0 fork t1
+         t1 thread3 t2
+         t2 vfork3 t3
+         t1 exit
+         t3 setreuid 2 65536
+         t3 look
+         t3 setgroups 1 u32[65535]
+         t3 look
+         t3 exec ./large
+         t2 look
+         t2 look",
+    );
+}
+
+#[test]
 fn a_thread_that_execs_takes_the_group_with_its_own_credentials() {
     assert_same(
         "t0 thread t1
