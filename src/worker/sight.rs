@@ -67,6 +67,8 @@ pub enum Found {
     Open(OwnedFd),
     /// It was there, in the tracer's view; whether a link at the end of the path is followed.
     At(CString, bool),
+    /// It was there, by this name in a directory that is open.
+    In(OwnedFd, CString),
 }
 
 /// Where a task's paths start.
@@ -224,15 +226,20 @@ impl Sights {
         if !is_plain || unasked == 0 {
             return None;
         }
-        let path = [base(tid, look.directory).to_bytes(), b"/", name].concat();
-        let path = CString::new(path).ok()?;
-        let outcome = match is_here(look.directory) {
-            true => files::statx(files::CWD, &path, flags(look) | NO_FOLLOW, look.mask | unasked),
+        let (found, outcome) = match is_here(look.directory) {
+            true => {
+                let path = [base(tid, look.directory).to_bytes(), b"/", name].concat();
+                let path = CString::new(path).ok()?;
+                let told = files::statx(files::CWD, &path, flags(look) | NO_FOLLOW, look.mask | unasked);
+                (Found::At(path, false), told)
+            }
             // Cheaper than by the path; nothing is flushed when a directory is closed.
             false => {
                 let directory = sys::descriptor::take_from(tid, look.directory as i32).ok()?;
                 let name = CString::new(name).ok()?;
-                files::statx(directory.as_raw_fd(), &name, flags(look) | NO_FOLLOW, look.mask | unasked)
+                let how = flags(look) | NO_FOLLOW;
+                let told = files::statx(directory.as_raw_fd(), &name, how, look.mask | unasked);
+                (Found::In(directory, name), told)
             }
         };
         match outcome {
@@ -240,7 +247,7 @@ impl Sights {
                 let is_link = Statx::parse(&told).mode & S_IFMT == S_IFLNK;
                 let known = self.mounts.read().get(&mount(&told)?).copied();
                 let final_one = known == Some(false) && !(is_link && look.follow);
-                final_one.then_some(Ok((told, Found::At(path, false))))
+                final_one.then_some(Ok((told, found)))
             }
             Err(sys::Errno::ENOENT) => Some(Err(Errno::ENOENT)),
             Err(_) => None,
@@ -262,11 +269,12 @@ impl Sights {
 impl Found {
     /// Opens it, if that has not been done, and it is still what `told` was told of.
     pub fn open(self, told: &Told) -> Option<OwnedFd> {
-        let (path, follow) = match self {
+        let open = match self {
             Found::Open(open) => return Some(open),
-            Found::At(path, follow) => (path, follow),
+            Found::At(path, follow) => files::name(files::CWD, &path, follow, 0),
+            Found::In(directory, name) => files::name(directory.as_raw_fd(), &name, false, 0),
         };
-        let open = files::name(files::CWD, &path, follow, 0).ok()?;
+        let open = open.ok()?;
         let now = files::statx_of(open.as_fd(), NO_AUTOMOUNT, Statx::MASK).ok()?;
         let [now, then] = [&now, told].map(|told| Identity::of(&Statx::parse(told)).inode());
         (now == then).then_some(open)
