@@ -109,12 +109,14 @@ fn whoever_is_at_large_sees_the_first_fact() {
         return;
     }
     let place = Scratch::new("first");
-    // A child, an orphan, one in a session of its own, one that is stopped, one whose child has vfork'ed it to sleep, and
-    // one that execs all the time.
+    // A child, an orphan, one in a session of its own, one that is stopped, one whose child has vfork'ed it to sleep, one
+    // whose name is no text, and one that execs all the time.
     let script = format!(
         "echo > f; {SEES}; tell child & (tell orphan &) ; setsid sh -c '{SEES}; tell session' & \
          (tell stopped) & stopped=$!; kill -STOP $stopped; \
          perl -e 'system(\"until test -e go; do sleep 0.01; done\"); print \"parent \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' & \
+         perl -e '$0 = \"\\xff\\xfe\"; select undef, undef, undef, 0.01 until -e \"go\"; \
+           print \"named \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' & \
          perl -e 'exec $^X, \"-e\", $ARGV[0], $ARGV[0] unless -e \"go\"; print \"exec \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' \
            'exec $^X, \"-e\", $ARGV[0], $ARGV[0] unless -e \"go\"; print \"exec \", join(\":\", (stat \"f\")[4, 5]), \"\\n\"' & \
          sleep 0.2; chown 5:6 f; echo > go; kill -CONT $stopped; wait; sleep 0.3"
@@ -124,8 +126,8 @@ fn whoever_is_at_large_sees_the_first_fact() {
         let said = run.output().success();
         let mut lines: Vec<&str> = said.lines().collect();
         lines.sort_unstable();
-        let expected =
-            ["child", "exec", "orphan", "parent", "session", "stopped"].map(|who| format!("{who} 5:6"));
+        let expected = ["child", "exec", "named", "orphan", "parent", "session", "stopped"]
+            .map(|who| format!("{who} 5:6"));
         assert_eq!(lines, expected);
     }
 }

@@ -126,10 +126,10 @@ pub fn tkill(tid: Tid, signal: i32) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_tkill, tid, signal) }).map(drop)
 }
 
-/// The name of a task (`/proc/TID/comm`); `?` once it is gone.
+/// The name of a task (`/proc/TID/comm`), which may be any bytes; `?` once it is gone.
 pub fn name_of(tid: Tid) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{tid}/comm"));
-    name.map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned())
+    let name = text(&format!("/proc/{tid}/comm"));
+    name.map_or_else(|| "?".to_owned(), |name| name.trim_end().to_owned())
 }
 
 /// Major and minor of the kernel that runs; `None` where there is no `/proc`.
@@ -199,17 +199,17 @@ pub fn status(tid: Tid, name: &str) -> Option<String> {
 
 /// All of it, by as few calls as can be.
 pub fn status_text(tid: Tid) -> Option<String> {
-    read_whole(&format!("/proc/{tid}/status"))
+    text(&format!("/proc/{tid}/status"))
 }
 
 /// The children that a process's first thread has made or adopted.
 pub fn children(pid: Tid) -> Option<Vec<Tid>> {
-    let text = read_whole(&format!("/proc/{pid}/task/{pid}/children"))?;
+    let text = text(&format!("/proc/{pid}/task/{pid}/children"))?;
     Some(text.split_whitespace().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// A file of `/proc`, most of which one read(2) gives whole.
-fn read_whole(path: &str) -> Option<String> {
+/// A file of `/proc`, most of which one read(2) gives whole; what is no text in it is replaced.
+pub fn text(path: &str) -> Option<String> {
     const SIZE: usize = 4096;
     let mut file = File::open(path).ok()?;
     let mut bytes = vec![0; SIZE];
@@ -219,7 +219,7 @@ fn read_whole(path: &str) -> Option<String> {
     if count > SIZE / 2 {
         file.read_to_end(&mut bytes).ok()?;
     }
-    String::from_utf8(bytes).ok()
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The same of all its lines.

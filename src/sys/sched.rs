@@ -50,7 +50,7 @@ pub fn current_cpu() -> usize {
 
 /// The CPU a task last ran on (field 39 of `/proc/TID/stat`).
 pub fn last_cpu(tid: Tid) -> Option<usize> {
-    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
+    let stat = super::process::text(&format!("/proc/{tid}/stat"))?;
     // The name in parentheses may hold anything; what follows it starts with field 3.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(36)?.parse().ok()

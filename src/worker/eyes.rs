@@ -210,7 +210,7 @@ impl Eyes {
 
     /// See [`Guest::is_proc`](crate::syscalls::Guest::is_proc).
     pub fn is_proc(&self, dev: u64) -> bool {
-        let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", self.tid));
+        let mounts = sys::process::text(&format!("/proc/{}/mountinfo", self.tid));
         let number = DeviceNumber::decode(dev as u32);
         let number = format!("{}:{}", number.major, number.minor);
         mounts.unwrap_or_default().lines().any(|line| {

@@ -115,7 +115,7 @@ fn kill_who_asks(listener: &OwnedFd) {
 /// Tasks that nobody traces and that wait for a listener, and how often each has gone to sleep. `None` where the kernel does
 /// not tell who waits for what.
 fn waiting() -> Option<HashSet<(Tid, String)>> {
-    let place = |tid| std::fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
+    let place = |tid| sys::process::text(&format!("/proc/{tid}/wchan")).unwrap_or_default();
     let waits = |tid: &Tid| place(*tid).starts_with("seccomp_do_user_notification");
     let is_free = |tid: &Tid| status(*tid, "TracerPid:").as_deref() == Some("0");
     let switches = |tid| Some((tid, status(tid, "voluntary_ctxt_switches:")?));
