@@ -52,29 +52,10 @@ pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
 /// # Errors
 /// What open(2) and pwrite(2) gave; some of it may be written then.
 pub fn patch<B: AsRef<[u8]>>(tid: Tid, writes: &[(u64, B)]) -> Result<()> {
-    Patches::of(tid)?.make(writes)
-}
-
-/// A process's memory, open to be [patched](patch).
-#[derive(Debug)]
-pub struct Patches(File);
-
-impl Patches {
-    /// # Errors
-    /// What open(2) gave.
-    pub fn of(tid: Tid) -> Result<Patches> {
-        File::options().write(true).open(format!("/proc/{tid}/mem")).map(Patches).map_err(errno)
-    }
-
-    /// See [`patch`].
-    ///
-    /// # Errors
-    /// What pwrite(2) gave.
-    pub fn make<B: AsRef<[u8]>>(&self, writes: &[(u64, B)]) -> Result<()> {
-        writes
-            .iter()
-            .try_for_each(|(address, bytes)| self.0.write_all_at(bytes.as_ref(), *address).map_err(errno))
-    }
+    let memory = File::options().write(true).open(format!("/proc/{tid}/mem")).map_err(errno)?;
+    writes
+        .iter()
+        .try_for_each(|(address, bytes)| memory.write_all_at(bytes.as_ref(), *address).map_err(errno))
 }
 
 fn errno(error: std::io::Error) -> Errno {

@@ -197,9 +197,14 @@ pub fn status(tid: Tid, name: &str) -> Option<String> {
     field(&status_text(tid)?, name).map(str::to_owned)
 }
 
-/// All of it, by as few calls as can be.
+/// All of it.
 pub fn status_text(tid: Tid) -> Option<String> {
     text(&format!("/proc/{tid}/status"))
+}
+
+/// The same line of all of it.
+pub fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// The children that a process's first thread has made or adopted.
@@ -208,23 +213,13 @@ pub fn children(pid: Tid) -> Option<Vec<Tid>> {
     Some(text.split_whitespace().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// A file of `/proc`, most of which one read(2) gives whole; what is no text in it is replaced.
+/// A file of `/proc`, by as few calls as can be; what is no text in it is replaced.
 pub fn text(path: &str) -> Option<String> {
-    const SIZE: usize = 4096;
-    let mut file = File::open(path).ok()?;
-    let mut bytes = vec![0; SIZE];
-    let count = file.read(&mut bytes).ok()?;
-    bytes.truncate(count);
-    // seq_file(9) gives no line in part as long as it fits.
-    if count > SIZE / 2 {
-        file.read_to_end(&mut bytes).ok()?;
-    }
+    // Most fit in one read(2). One that gave less may still have more: records that did not fit.
+    let mut bytes = Vec::with_capacity(4096);
+    // Nobody is asked for the size, which is not known.
+    File::open(path).ok()?.take(u64::MAX).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The same of all its lines.
-pub fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// The tasks of a process, as `/proc` lists them.

@@ -98,11 +98,11 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     // What is known need not be known before where none of it stays.
     let blindly = is_almighty(&who) && owner.uid.is_some() && owner.gid.is_some();
     let judged = if blindly { None } else { Some(judge(guest, place, owner)?) };
-    if blindly {
+    let first = guest.ownership().lasts().then(|| inode::look(guest, place)).transpose()?;
+    if blindly && first.is_none() {
         // What is seen from outside can be touched from there.
         inode::sight(guest, place, 0, Statx::MASK).transpose()?;
     }
-    let first = guest.ownership().lasts().then(|| inode::look(guest, place)).transpose()?;
     let touched = inode::touch(guest, place);
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)

@@ -2,7 +2,7 @@
 //!
 //! It is the same whether the task is stopped or waits for a listener: nothing here makes it do anything.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -30,8 +30,6 @@ pub struct Eyes {
     fetched: RefCell<Vec<OwnedFd>>,
     /// What was observed last.
     held: RefCell<Option<(u64, OwnedFd)>>,
-    /// What was looked at just now, and how, as long as nothing else was done.
-    just: Cell<Option<(Place, u32, u32)>>,
     /// Where a device is open, and the placeholder was seen by which it was opened.
     stand_ins: Vec<Place>,
 }
@@ -53,18 +51,15 @@ impl Eyes {
             seen: RefCell::default(),
             fetched: RefCell::default(),
             held: RefCell::default(),
-            just: Cell::default(),
             stand_ins: Vec::new(),
         }
     }
 
     /// See [`Guest::sight`](crate::syscalls::Guest::sight).
     pub fn sight(&mut self, shared: &Shared, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
-        let how = Some((look.place, look.flags, look.mask));
-        if let Some(again) = self.again(look, self.just.get() == how) {
-            return Some(again);
+        if let Some(told) = self.opened(look) {
+            return Some(Ok(told));
         }
-        self.just.set(how);
         let outcome = shared.sights.look(self.tid, look)?;
         Some(outcome.map(|(bytes, inode)| {
             let by_placeholder = shared.labels.read(self.tid, look, &bytes);
@@ -84,21 +79,17 @@ impl Eyes {
         }))
     }
 
-    /// The same of what was seen before: what is open is asked, and what was seen `just` now is the same still.
-    fn again(&mut self, look: &Look<'_>, just: bool) -> Option<Result<[u8; Statx::SIZE], Errno>> {
-        if self.stands_in(look.place) {
-            return None;
-        }
-        match self.seen.get_mut().iter().find(|(place, _)| *place == look.place)? {
-            (_, Sighted::Open(open)) => sight::of(open.as_fd(), look).map(Ok),
-            (_, Sighted::Found(told, _)) if just => Some(Ok(**told)),
+    /// The same of what was opened for this call: that is asked itself.
+    fn opened(&mut self, look: &Look<'_>) -> Option<[u8; Statx::SIZE]> {
+        let is_it = |(place, _): &&(Place, Sighted)| *place == look.place;
+        match self.seen.get_mut().iter().find(is_it)? {
+            (place, Sighted::Open(open)) if !self.stand_ins.contains(place) => sight::of(open.as_fd(), look),
             _ => None,
         }
     }
 
     /// See [`Guest::seen`](crate::syscalls::Guest::seen).
     pub fn seen(&self, place: Place) -> Option<CString> {
-        self.just.take();
         let mut all = self.seen.borrow_mut();
         let index = all.iter().position(|(seen, _)| *seen == place)?;
         let open = match all.swap_remove(index).1 {
@@ -133,13 +124,11 @@ impl Eyes {
 
     /// The places may mean other inodes from now on.
     pub fn close(&mut self) {
-        self.just.take();
         self.seen.get_mut().clear();
     }
 
     /// So many bytes of the task's memory are written: a path may have stood there.
     pub fn overwritten(&mut self, address: u64, length: usize) {
-        self.just.take();
         self.seen.get_mut().retain(|(place, _)| match *place {
             Place::Descriptor(_) => true,
             Place::Path { path, .. } | Place::Parent { path, .. } => {
@@ -150,7 +139,6 @@ impl Eyes {
 
     /// See [`Guest::open_file`](crate::syscalls::Guest::open_file).
     pub fn open_file(&self, shared: &Shared, descriptor: u64) -> Option<CString> {
-        self.just.take();
         let path = match shared.has_proc {
             true => format!("/proc/{}/fd/{}", self.tid, descriptor as i32),
             false => format!("/proc/self/fd/{}", self.fetch(descriptor)?),

@@ -110,9 +110,9 @@ impl FirstPage {
     }
 
     /// What is to be written where of it: all but what says that it is closed.
-    fn changed(&self) -> (u64, &[u8]) {
+    fn changed(&self) -> (u64, Vec<u8>) {
         let words = inside::OTHERS as usize..self.free().unwrap_or(PAGE);
-        (self.base + inside::OTHERS, self.bytes.get(words).unwrap_or_default())
+        (self.base + inside::OTHERS, self.bytes.get(words).unwrap_or_default().to_vec())
     }
 }
 
@@ -202,11 +202,11 @@ pub(super) fn furnish(
     if !stays() {
         return Err(Errno::ESRCH);
     }
-    let patches = sys::memory::Patches::of(tid)?;
-    patches.make(&[page.changed()])?;
-    patches.make(&jumps)?;
+    let count = jumps.len() as u64;
+    let writes: Vec<(u64, Vec<u8>)> = std::iter::once(page.changed()).chain(jumps).collect();
+    sys::memory::patch(tid, &writes)?;
     drop(inside);
-    Ok(jumps.len() as u64)
+    Ok(count)
 }
 
 /// The words that tell the code whose ids it may answer with, if they are anybody's.

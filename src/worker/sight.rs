@@ -164,7 +164,8 @@ impl Sights {
         {
             return start;
         }
-        let start = match (link(tid, "ns/user"), link(tid, "root")) {
+        let link = |name| spot(&CString::new(format!("/proc/{tid}/{name}")).ok()?);
+        let start = match (link("ns/user"), link("root")) {
             (Some(its), Some(there)) if its == user && there == root => Start::Shared,
             (Some(its), Some(_)) if its == user => Start::Own(open_root(tid).map(Arc::new)),
             _ => Start::Hidden,
@@ -176,19 +177,10 @@ impl Sights {
         start
     }
 
-    /// Whether a task is in the tracer's user namespace.
-    fn names_ids_alike(&self, tid: Tid) -> bool {
-        let Some([_, user]) = self.own else { return false };
-        let moves = self.moves.load(Ordering::SeqCst);
-        match self.standings.read().get(&tid) {
-            Some(Standing(then, start)) if *then == moves => !matches!(start, Start::Hidden),
-            _ => link(tid, "ns/user") == Some(user),
-        }
-    }
-
     /// What statx(2) with the flags and mask of `look` tells `tid` of the inode that it names.
     pub fn look(&self, tid: Tid, look: &Look<'_>) -> Option<Result<Seen, Errno>> {
-        if look.path.is_none() && !is_here(look.directory) && !self.names_ids_alike(tid) {
+        let start = self.start(tid);
+        if matches!(start, Start::Hidden) {
             return None;
         }
         let Some(name) = look.path else {
@@ -198,16 +190,9 @@ impl Sights {
                 return Some(Ok((told, Found::Open(open))));
             }
             let there = base(tid, look.directory);
-            if matches!(self.start(tid), Start::Hidden) {
-                return None;
-            }
             let told = files::statx(files::CWD, &there, flags(look), look.mask).ok()?;
             return Some(Ok((told, Found::At(there, true))));
         };
-        let start = self.start(tid);
-        if matches!(start, Start::Hidden) {
-            return None;
-        }
         if let Some(seen) = self.in_directory(tid, look, name) {
             return Some(seen);
         }
@@ -346,11 +331,6 @@ fn unasked(look: &Look<'_>) -> u32 {
 fn mount(told: &Told) -> Option<u64> {
     let id = told.get(MOUNT_AT..)?.first_chunk()?;
     (Statx::parse(told).mask & UNIQUE_MOUNT != 0).then_some(u64::from_le_bytes(*id))
-}
-
-/// What a link of a task's in `/proc` leads to.
-fn link(tid: Tid, name: &str) -> Option<Spot> {
-    spot(&CString::new(format!("/proc/{tid}/{name}")).ok()?)
 }
 
 fn spot(path: &CStr) -> Option<Spot> {

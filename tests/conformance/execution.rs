@@ -107,7 +107,7 @@ fn inheritable_capabilities_widen_what_root_gains() {
 }
 
 /// Makes a copy of the probe with this owner, group and mode.
-fn made(name: &str, owner: &str, mode: &str) -> String {
+pub fn made(name: &str, owner: &str, mode: &str) -> String {
     format!(
         "t0 copy ./probe64 ./{name}
          t0 chown path:./{name} {owner}

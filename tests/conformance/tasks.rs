@@ -1,5 +1,6 @@
 //! Credentials belong to a task: threads, children, and what becomes of them.
 
+use crate::execution::made;
 use crate::oracle::assert_same;
 
 #[test]
@@ -95,11 +96,8 @@ fn a_vfork_child_that_changes_ids_leaves_its_parents_alone() {
 
 #[test]
 fn a_vfork_child_of_a_thread_shares_its_memory_though_the_first_thread_has_ended() {
-    assert_same(
-        "t0 copy ./probe64 ./large
-         t0 chown path:./large 4294967294 65536
-         t0 chmod path:./large 0xded
-         t0 stat ./large
+    assert_same(&format!(
+        "{}
          t0 fork t1
          t1 thread3 t2
          t2 vfork3 t3
@@ -111,7 +109,8 @@ fn a_vfork_child_of_a_thread_shares_its_memory_though_the_first_thread_has_ended
          t3 exec ./large
          t2 look
          t2 look",
-    );
+        made("large", "4294967294 65536", "0xded"),
+    ));
 }
 
 #[test]
