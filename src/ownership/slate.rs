@@ -7,7 +7,8 @@
 //! a whole one. What is written beside inodes another run may change without a trace on the inode: an entry about what
 //! can bear nothing, or is not ours to write to, says so, and counts only as long as the slate is *quiet*: nothing is
 //! known that stands elsewhere than on its inode. Then no inode needs an entry: what its attributes say is all, but while
-//! somebody has changed what memory says, and not what stands on the inode.
+//! somebody has changed what memory says, and not what stands on the inode. Most have none: a bit says of an inode's number
+//! whether there may be one, so that a process that has just begun does not fault in a page of entries for each look.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -16,7 +17,10 @@ use parking_lot::Mutex;
 use super::{Attributes, Fact, Inode, Kernel, Times};
 use crate::abi::stat::{Ctime, PERMISSIONS};
 use crate::cred::View;
-use crate::sys::inside::{BITS, DEVICE_BITS, DEVICE_WORDS, ENTRY_WORDS, FACTOR, HEAD_WORDS, Inside, WAYS};
+use crate::sys::inside::{
+    BITS, DEVICE_BITS, DEVICE_WORDS, ENTRY_WORDS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
+    LIBRARY_BITS, LIBRARY_SITES, LIBRARY_WORDS, WAYS,
+};
 
 /// Where in the head the number of changes stands, the state, and how many inodes' homes are being written.
 const SEQUENCE: usize = 0;
@@ -118,9 +122,7 @@ impl Slate {
 
     /// An inode with this number may stand for a device.
     pub(super) fn note_device(&self, ino: u64) {
-        let bit = ino.wrapping_mul(FACTOR) >> (u64::BITS - DEVICE_BITS);
-        let word = DEVICE_WORDS.start + (bit / u64::from(u64::BITS)) as usize;
-        self.word(word).fetch_or(1 << (bit % u64::from(u64::BITS)), Ordering::SeqCst);
+        self.set_bit(DEVICE_WORDS.start, DEVICE_BITS, ino);
     }
 
     /// Every inode may.
@@ -128,6 +130,32 @@ impl Slate {
         for word in DEVICE_WORDS {
             self.word(word).store(u64::MAX, Ordering::SeqCst);
         }
+    }
+
+    /// In the file with this inode number there is a site at this place. Of a file that has another's number readers find no
+    /// site there, or one as good.
+    pub fn note_library(&self, ino: u64, at: u32) {
+        let _writing = self.writing.lock();
+        let nth = ino.wrapping_mul(FACTOR) >> (u64::BITS - LIBRARY_BITS);
+        let first = LIBRARY_WORDS.start + nth as usize * ENTRY_WORDS;
+        let words = first + 1..first + ENTRY_WORDS;
+        let own = self.word(first);
+        if own.load(Ordering::Relaxed) != ino {
+            own.store(0, Ordering::Relaxed);
+            words.clone().for_each(|word| self.word(word).store(0, Ordering::Relaxed));
+        }
+        for half in 0..LIBRARY_SITES {
+            let (word, shift) = (self.word(words.start + half / 2), u32::BITS * (half as u32 % 2));
+            match (word.load(Ordering::Relaxed) >> shift) as u32 {
+                0 => {
+                    word.fetch_or(u64::from(at) << shift, Ordering::Relaxed);
+                    break;
+                }
+                known if known == at => break,
+                _ => {}
+            }
+        }
+        own.store(ino, Ordering::Release);
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -149,6 +177,7 @@ impl Slate {
         *next = (*next + 1) % WAYS;
         let Some(place) = own.or_else(free).or(places.get(*next).copied()) else { return };
         let [what, ids] = [[dev, what], ids].map(|[low, high]| u64::from(low) | u64::from(high) << 32);
+        self.set_bit(HINT_WORDS.start, HINT_BITS, inode.ino);
         self.change(|| {
             for (word, value) in (place..).zip([inode.ino, ctime.0, what, ids]) {
                 self.word(word).store(value, Ordering::Relaxed);
@@ -176,12 +205,22 @@ impl Slate {
                     self.word(place).store(0, Ordering::Relaxed);
                 }
             }
+            for word in HINT_WORDS {
+                self.word(word).store(0, Ordering::Relaxed);
+            }
         });
     }
 
     fn holds(&self, place: usize, inode: Inode) -> bool {
         let [ino, dev] = [place, place + 2].map(|word| self.word(word).load(Ordering::Relaxed));
         ino == inode.ino && u64::from(dev as u32) == inode.dev
+    }
+
+    /// Sets an inode's bit of two to the power of `bits` that stand from this word on.
+    fn set_bit(&self, words: usize, bits: u32, ino: u64) {
+        let bit = ino.wrapping_mul(FACTOR) >> (u64::BITS - bits);
+        let word = words + (bit / u64::from(u64::BITS)) as usize;
+        self.word(word).fetch_or(1 << (bit % u64::from(u64::BITS)), Ordering::SeqCst);
     }
 
     fn set(&self, state: impl FnOnce(u64) -> u64) {

@@ -1,8 +1,9 @@
 //! What runs inside tracees, and the memory they read it and what they may know from.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::AtomicU64;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -27,26 +28,48 @@ pub const THUNKS: usize = 64;
 pub const PAGE: usize = 4096;
 /// Bytes that are executed: that page, and two of code.
 pub const CODE: usize = 3 * PAGE;
-/// Words before the entries of the slate: a page of them.
-pub const HEAD_WORDS: usize = PAGE / 8;
-/// Words of the head where bits stand of inode numbers that may stand for devices: its second half.
-pub const DEVICE_WORDS: std::ops::Range<usize> = HEAD_WORDS / 2..HEAD_WORDS;
+const PAGE_WORDS: usize = PAGE / 8;
+/// Words of the slate where bits stand of inode numbers that may stand for devices: the second half of its first page.
+pub const DEVICE_WORDS: Range<usize> = PAGE_WORDS / 2..PAGE_WORDS;
 /// There are two to the power of so many.
-pub const DEVICE_BITS: u32 = (DEVICE_WORDS.end - DEVICE_WORDS.start).ilog2() + u64::BITS.ilog2();
+pub const DEVICE_BITS: u32 = bits_of(DEVICE_WORDS);
+/// Words where it stands where in libraries there are sites: a page.
+pub const LIBRARY_WORDS: Range<usize> = DEVICE_WORDS.end..DEVICE_WORDS.end + PAGE_WORDS;
+/// A library has as many words as an entry, its inode number and then, in half a word each, where in the file. There are two
+/// to the power of so many.
+pub const LIBRARY_BITS: u32 = ((LIBRARY_WORDS.end - LIBRARY_WORDS.start) / ENTRY_WORDS).ilog2();
+/// So many sites of a library.
+pub const LIBRARY_SITES: usize = (ENTRY_WORDS - 1) * 2;
+/// Words where bits stand of inode numbers that may have an entry: eight pages. With all that stands before them they are
+/// mapped by one page fault (`fault_around_bytes`), while a look at the entries takes one of its own nearly each time.
+pub const HINT_WORDS: Range<usize> = LIBRARY_WORDS.end..LIBRARY_WORDS.end + 8 * PAGE_WORDS;
+/// There are two to the power of so many.
+pub const HINT_BITS: u32 = bits_of(HINT_WORDS);
+/// Words before the entries of the slate.
+pub const HEAD_WORDS: usize = HINT_WORDS.end;
 /// The slate has two to the power of so many places for entries.
-pub const BITS: u32 = 17;
+pub const BITS: u32 = 16;
 /// An inode's entry is in one of so many places that follow each other.
 pub const WAYS: usize = 4;
 /// Words of an entry.
 pub const ENTRY_WORDS: usize = 4;
 /// By what an inode number is multiplied; the first [`BITS`] bits are its first place.
 pub const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+const fn bits_of(words: Range<usize>) -> u32 {
+    (words.end - words.start).ilog2() + u64::BITS.ilog2()
+}
+
 /// Words of the slate.
 pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
 #[cfg(target_arch = "x86_64")]
 mod code {
-    use super::{Arrival, BITS, CODE, DEVICE_BITS, FACTOR, Inside, MAGIC, PAGE, WAYS};
+    use std::os::fd::AsRawFd;
+
+    use super::{
+        Arrival, BITS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside, LIBRARY_BITS,
+        LIBRARY_SITES, LIBRARY_WORDS, MAGIC, PAGE, THUNKS, WAYS,
+    };
 
     std::arch::global_asm!(
         include_str!("inside.s"),
@@ -54,10 +77,16 @@ mod code {
         ways = const WAYS,
         factor = const FACTOR as i64,
         device_bits = const DEVICE_BITS,
+        hint_bits = const HINT_BITS,
+        hints = const HINT_WORDS.start * 8,
+        libraries = const LIBRARY_WORDS.start * 8,
+        library_bits = const LIBRARY_BITS,
+        library_sites = const LIBRARY_SITES,
+        thunks = const THUNKS,
+        entries = const HEAD_WORDS * 8,
         page = const PAGE,
         code = const CODE,
         magic = const MAGIC as i64,
-        bring = const crate::abi::BRING,
         length = const Inside::LENGTH,
         mark = const crate::abi::MARK,
     );
@@ -84,6 +113,7 @@ mod code {
     entries! {
         2 => remainroot_inside_open,
         4..=6 => remainroot_inside_stat,
+        9 => remainroot_inside_mmap,
         83 => remainroot_inside_mkdir,
         88 => remainroot_inside_symlink,
         90 => remainroot_inside_chmod,
@@ -110,7 +140,8 @@ mod code {
     unsafe extern "C" {
         static remainroot_arrival_begin: [u8; 0];
         static remainroot_arrival_start: [u8; 0];
-        static remainroot_arrival_asks: [u8; 0];
+        static remainroot_arrival_process: [u8; 0];
+        static remainroot_arrival_descriptor: [u8; 0];
         static remainroot_arrival_says: [u8; 0];
         static remainroot_arrival_failed: [u8; 0];
         static remainroot_arrival_end: [u8; 0];
@@ -123,9 +154,9 @@ mod code {
         unsafe { std::slice::from_raw_parts(begin.cast(), end.addr() - begin.addr()) }
     }
 
-    /// What a new image is to run that maps the file at `base` and goes on at `first`: by which call it asks for that, and
-    /// by which it says that it has failed.
-    pub fn arrival(base: u64, first: u64, asks: u32, says: u32) -> Arrival {
+    /// What a new image is to run that maps the file at `base` and goes on at `first`; by the call of the number `says` it
+    /// says that it has failed.
+    pub fn arrival(inside: &Inside, base: u64, first: u64, says: u32) -> Arrival {
         let [begin, start, end] = [
             &raw const remainroot_arrival_begin,
             &raw const remainroot_arrival_start,
@@ -134,11 +165,16 @@ mod code {
         let offset = |label: *const [u8; 0]| label.addr() - begin.addr();
         // SAFETY: as above.
         let code: &[u8] = unsafe { std::slice::from_raw_parts(start.cast(), end.addr() - start.addr()) };
-        let mut bytes = [&base.to_le_bytes(), &first.to_le_bytes(), code].concat();
-        let numbers =
-            [(&raw const remainroot_arrival_asks, asks), (&raw const remainroot_arrival_says, says)];
+        let [device, inode] = inside.identity;
+        let words = [base, first, device, inode].map(u64::to_le_bytes);
+        let mut bytes = [words.as_flattened(), code].concat();
+        let numbers = [
+            (&raw const remainroot_arrival_process, std::process::id()),
+            (&raw const remainroot_arrival_descriptor, inside.file.as_raw_fd() as u32),
+            (&raw const remainroot_arrival_says, says),
+        ];
         for (label, number) in numbers {
-            // Behind the first byte of `mov eax, NUMBER`.
+            // Behind the first byte of a `mov REGISTER, NUMBER`.
             let stands = offset(label) + 1..offset(label) + 5;
             if let Some(stands) = bytes.get_mut(stands) {
                 stands.copy_from_slice(&number.to_le_bytes());
@@ -151,7 +187,7 @@ mod code {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod code {
-    use super::Arrival;
+    use super::{Arrival, Inside};
 
     pub fn bytes() -> &'static [u8] {
         &[]
@@ -161,7 +197,7 @@ mod code {
         None
     }
 
-    pub fn arrival(_base: u64, _first: u64, _asks: u32, _says: u32) -> Arrival {
+    pub fn arrival(_inside: &Inside, _base: u64, _first: u64, _says: u32) -> Arrival {
         Arrival { bytes: Vec::new(), start: 0, failed: 0 }
     }
 }
@@ -171,7 +207,7 @@ pub use code::{arrival, entry};
 /// A few instructions, and where in them they begin and where the call is made by which they say that they have failed.
 #[derive(Debug)]
 pub struct Arrival {
-    /// They, behind two words.
+    /// They, behind some words.
     pub bytes: Vec<u8>,
     /// Offset of the first.
     pub start: u64,
@@ -183,6 +219,8 @@ pub struct Arrival {
 #[derive(Debug)]
 pub struct Inside {
     file: File,
+    /// Its device and inode number.
+    identity: [u64; 2],
     words: &'static [AtomicU64],
 }
 
@@ -213,7 +251,8 @@ impl Inside {
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals | SealFlag::F_SEAL_SEAL))?;
         // SAFETY: the mapping is page-aligned, as long as the slice, and never unmapped, nor does the file shrink.
         let words = unsafe { std::slice::from_raw_parts(page.cast::<AtomicU64>(), WORDS) };
-        Ok(Inside { file, words })
+        let found = file.metadata().map_err(failed)?;
+        Ok(Inside { file, identity: [found.dev(), found.ino()], words })
     }
 
     /// Bytes of the file.

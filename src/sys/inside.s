@@ -17,6 +17,7 @@
     .globl remainroot_inside_fchown, remainroot_inside_fchownat, remainroot_inside_chmod, remainroot_inside_fchmod
     .globl remainroot_inside_fchmodat, remainroot_inside_utimensat, remainroot_inside_getdents64
     .globl remainroot_inside_xattr
+    .globl remainroot_inside_mmap
     .globl remainroot_inside_getuid, remainroot_inside_getgid, remainroot_inside_geteuid, remainroot_inside_getegid
 remainroot_inside_begin:
 closed:
@@ -47,7 +48,9 @@ others_names:
     .set STATE, 8
     .set WRITERS, 16
     .set DEVICES, 2048
-    .set ENTRIES, 4096
+    .set LIBRARIES, {libraries}
+    .set HINTS, {hints}
+    .set ENTRIES, {entries}
     .set ENABLED, 1
     .set QUIET, 2
     .set ALMIGHTY, 4
@@ -63,6 +66,7 @@ others_names:
     .set OF_RDX, 16
     .set OF_RSI, 24
     .set OF_RDI, 32
+    .set OF_R9, 40
     .set OF_SITE, 104
     # Room below them: a struct stat, and a path before that.
     .set ROOM, 512
@@ -102,6 +106,17 @@ others_names:
     .set O_NOFOLLOW, 0x20000
     .set CHANGES, 0x400243              # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE
     .set BEYOND, 0x600000               # O_PATH, O_TMPFILE
+    .set PROT_READ, 1
+    .set PROT_WRITE, 2
+    .set PROT_EXEC, 4
+    .set MAP_SHARED, 0x1
+    .set MAP_PRIVATE, 0x2
+    .set MAP_FIXED, 0x10
+    .set MAP_ANONYMOUS, 0x20
+    .set MAP_FIXED_NOREPLACE, 0x100000
+    # A site's bytes, and where a thunk's words stand.
+    .set SITE_SIZE, 7
+    .set THUNK_SIZE, 32
 
     .macro enter
     lea rsp, [rsp - 128]
@@ -199,21 +214,26 @@ others_names:
     jnz slow
     movabs rax, {factor}
     imul rax, r13
+    mov rcx, rax
+    shr rcx, 64 - {hint_bits}
+    bt [rdi + HINTS], rcx
+    jnc 3f
     shr rax, 64 - {bits}
     shl rax, 5
     lea rsi, [rdi + rax + ENTRIES]
     mov ecx, {ways}
-2:
+1:
     cmp [rsi], r13
-    jne 3f
+    jne 2f
     cmp [rsi + 8], r14
-    jne 3f
+    jne 2f
     cmp [rsi + 16], r15d
     je 4f
-3:
+2:
     add rsi, 32
     dec ecx
-    jnz 2b
+    jnz 1b
+3:
 
     # No entry: what it bears says all, and root's is what it does not say, whose id is the only one that there is, if
     # nothing is known of any inode that stands elsewhere, or is just being changed, and the kernel says the same of it
@@ -1064,6 +1084,153 @@ remainroot_inside_getdents64:
     mov [r13 + 18], al
     jmp 2b
 
+# mmap(address, size, protection, flags, descriptor, offset) by a loader: rewrites the sites of a library as soon as its text
+# is there, where nobody can run it yet.
+remainroot_inside_mmap:
+    enter
+    mov eax, 9
+    nop                                 # no site
+    syscall
+    mov r12, rax
+    cmp rax, -4095
+    jae done
+    mov eax, [rbp + OF_RDX]
+    and eax, PROT_WRITE | PROT_EXEC
+    cmp eax, PROT_EXEC
+    jne 8f
+    mov eax, [rbp + OF_R10]
+    and eax, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS
+    cmp eax, MAP_PRIVATE
+    jne 8f
+    sub rsp, ROOM
+    lea rbx, [rbp - 160]
+    mov rdi, [rbp + OF_R8]
+    lea rsi, [rip + nothing]
+    mov r10d, EMPTY_PATH
+    call describe
+    test eax, eax
+    jnz 8f
+    mov r13, [rbx + 8]
+    movabs rax, {factor}
+    imul rax, r13
+    shr rax, 64 - {library_bits}
+    shl eax, 5
+    lea r14, [rip + SLATE + LIBRARIES]
+    add r14, rax
+    cmp [r14], r13
+    jne 8f
+    mov rax, [rbx + SIZE]
+    mov [rsp], rax
+    xor ebx, ebx                        # whether the text may be written
+    xor r15d, r15d
+1:
+    mov eax, [r14 + 8 + r15 * 4]        # where in the file
+    test eax, eax
+    jz 6f
+    lea rcx, [rax + SITE_SIZE]
+    cmp rcx, [rsp]
+    ja 6f
+    sub rax, [rbp + OF_R9]
+    jb 6f
+    lea rcx, [rax + SITE_SIZE]
+    cmp rcx, [rbp + OF_RSI]
+    ja 6f
+    lea r13, [r12 + rax]
+    cmp byte ptr [r13], 0xb8
+    jne 6f
+    cmp word ptr [r13 + 5], 0x050f
+    jne 6f
+    mov eax, [r13 + 1]
+    lea r9, [rip + remainroot_inside_newfstatat]
+    cmp eax, 262
+    je 2f
+    lea r9, [rip + remainroot_inside_statx]
+    cmp eax, 332
+    je 2f
+    lea r9, [rip + remainroot_inside_stat]
+    sub eax, 4
+    cmp eax, 2
+    ja 6f
+2:
+    test ebx, ebx
+    jnz 3f
+    # Another thread may run by this page, or write to it, now or later.
+    lea rdi, [rip + remainroot_inside_begin]
+    mov esi, {page}
+    mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
+    call protect
+    test eax, eax
+    jnz 8f
+    mov rdi, r12
+    mov rsi, [rbp + OF_RSI]
+    mov edx, PROT_READ | PROT_WRITE
+    call protect
+    test eax, eax
+    jnz 8f
+    inc ebx
+3:
+    # lea rcx, [rip + 5]; jmp entry; where the syscall stands; its number.
+    movabs rdx, 0xe9000000050d8d48
+    lea rdi, [rip + remainroot_inside_begin + {thunks}]
+    lea rcx, [rip + remainroot_inside_begin + {page}]
+4:
+    xor eax, eax
+    lock cmpxchg [rdi], rdx
+    je 5f
+    add rdi, THUNK_SIZE
+    cmp rdi, rcx
+    jb 4b
+    jmp 7f
+5:
+    sub r9, rdi
+    sub r9, 12
+    mov [rdi + 8], r9d
+    lea rcx, [r13 + 5]
+    mov [rdi + 12], rcx
+    mov ecx, [r13 + 1]
+    mov [rdi + 20], ecx
+    sub rdi, r13
+    sub rdi, 5
+    movsxd rcx, edi
+    cmp rcx, rdi
+    jne 6f                              # too far
+    mov byte ptr [r13], 0xe9
+    mov [r13 + 1], edi
+6:
+    inc r15d
+    cmp r15d, {library_sites}
+    jb 1b
+7:
+    test ebx, ebx
+    jz 8f
+    mov rdi, r12
+    mov rsi, [rbp + OF_RSI]
+    mov edx, [rbp + OF_RDX]
+    call protect
+    test eax, eax
+    jz 8f
+    # What was written may not be executed here.
+    mov rdi, r12
+    mov rsi, [rbp + OF_RSI]
+    mov edx, [rbp + OF_RDX]
+    mov r10, [rbp + OF_R10]
+    or r10, MAP_FIXED
+    mov r8, [rbp + OF_R8]
+    mov r9, [rbp + OF_R9]
+    mov eax, 9
+    nop
+    syscall
+    mov r12, rax
+8:
+    mov rax, r12
+    jmp done
+
+# mprotect(rdi, rsi, edx)
+protect:
+    mov eax, 10
+    syscall
+    ret
+
 slow:
     restore
     popfq
@@ -1086,27 +1253,57 @@ done:
     .org remainroot_inside_begin + {code}
 remainroot_inside_end:
 
-# What a new image runs before its own first instruction: it maps the file, at this address and no other, and leaves all
-# registers at zero, as exec does. Where that fails it makes a call that stops, so that the tracer knows.
-    .globl remainroot_arrival_begin, remainroot_arrival_start, remainroot_arrival_asks, remainroot_arrival_says
-    .globl remainroot_arrival_failed, remainroot_arrival_end
-    .set MAP_PRIVATE, 0x2
-    .set MAP_FIXED_NOREPLACE, 0x100000
-    .set PROT_READ, 1
-    .set PROT_EXEC, 4
+# What a new image runs before its own first instruction: it takes the file from the tracer, maps it, at this address and no
+# other, and leaves all registers at zero, as exec does. Nobody need wake up for it. Where that fails it makes a call that
+# stops, so that the tracer knows.
+    .globl remainroot_arrival_begin, remainroot_arrival_start, remainroot_arrival_process
+    .globl remainroot_arrival_descriptor, remainroot_arrival_says, remainroot_arrival_failed, remainroot_arrival_end
 remainroot_arrival_begin:
 base:
-    .quad 0
+    .quad 0                             # an address: its last byte is 0
 first:
     .quad 0
+device:
+    .quad 0
+inode:
+    .quad 0
 remainroot_arrival_start:
-remainroot_arrival_asks:
-    mov eax, 0                          # the numbers of both calls are written when it is known who is asked
-    mov r9d, {bring}
+remainroot_arrival_process:
+    mov edi, 0                          # the tracer; this and other numbers are written when they are known
+    mov eax, 434                        # pidfd_open
     syscall
     test eax, eax
-    js 1f
+    js 2f
+    mov ebx, eax
+    mov edi, eax
+remainroot_arrival_descriptor:
+    mov esi, 0
+    mov eax, 438                        # pidfd_getfd
+    syscall
     mov r8d, eax
+    mov edi, ebx
+    mov eax, 3                          # close
+    syscall
+    test r8d, r8d
+    js 2f
+    # In another pid namespace that is another process.
+    mov edi, r8d
+    lea rsi, [rip + base + 7]
+    lea rdx, [rsp - 256]
+    mov r10d, EMPTY_PATH
+    mov r9d, MARK
+    mov eax, 262                        # newfstatat
+    syscall
+    mov r9, rdx
+    mov rdx, -1
+    test eax, eax
+    jnz 1f
+    mov rax, [r9]
+    cmp rax, [rip + device]
+    jne 1f
+    mov rax, [r9 + 8]
+    cmp rax, [rip + inode]
+    jne 1f
     xor r9d, r9d
     mov r10d, MAP_PRIVATE | MAP_FIXED_NOREPLACE
     mov edx, PROT_READ | PROT_EXEC
@@ -1116,18 +1313,20 @@ remainroot_arrival_asks:
     syscall
     mov rdx, rax
     sub rdx, rdi
+1:
     mov edi, r8d
     mov eax, 3                          # close
     syscall
     test rdx, rdx
-    jz 2f
-1:
+    jz 3f
+2:
 remainroot_arrival_says:
     mov eax, 0
     nop                                 # no site
 remainroot_arrival_failed:
     syscall
-2:
+3:
+    xor ebx, ebx
     xor eax, eax
     xor ecx, ecx
     xor edx, edx

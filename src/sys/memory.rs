@@ -22,6 +22,11 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Where in its file an address of it is.
+    pub fn offset_of(&self, address: u64) -> u64 {
+        address.wrapping_sub(self.range.start).wrapping_add(self.offset)
+    }
+
     /// Whether it is of a file, private, to be executed and not written.
     pub fn is_text(&self) -> bool {
         const WRITABLE: u64 = 2;

@@ -1,22 +1,27 @@
 //! A new image of a program that looks often maps what answers it before anything else.
 //!
 //! Most programs look a dozen times before they do anything, most of that in their loader, and end soon after. At its exec
-//! stop, which is there anyway, such a task is sent to a few instructions in the zeros behind its loader's text, which map
-//! the file and go on where the image begins (`sys/inside.s`); the loader's sites are rewritten at once, by thunks there.
-//! Where there is no room it begins as it would have; where it cannot map the file, it stops, and all is undone.
+//! stop, which is there anyway, such a task is sent to a few instructions in the zeros behind its loader's text, which take
+//! the file from the tracer, map it and go on where the image begins (`sys/inside.s`); the loader's sites are rewritten at
+//! once, by thunks there. A listener is not asked for the file: that wakes the task on another CPU, which costs more than all
+//! the rest. Where there is no room it begins as it would have; where it cannot map the file, as in another pid namespace,
+//! it stops, all is undone, and neither it nor what it makes tries again.
 
 use super::Worker;
 use super::inside::{Quarters, Site, THUNK};
 use crate::ownership::Inode;
 use crate::ptrace::{EventStop, Intercepted, Traced, memory};
-use crate::sys::inside::{self, PAGE};
+use crate::sys::inside;
 use crate::sys::{self, Tid};
 use crate::syscalls::{Stage, Stages};
 
 /// Where the kernel puts libraries and loaders.
 const LIBRARIES: u64 = 0x7000_0000_0000;
-/// How far from the loader the file is mapped: beyond what it loads, and within the reach of a jump.
-const APART: u64 = 1 << 30;
+/// How far from the loader the file is mapped: beyond what most load, within the reach of a jump, and often below the same
+/// page of page tables.
+const APART: u64 = 256 << 20;
+/// The file's first pages are mapped by one page fault where they are aligned to this (`fault_around_bytes`).
+const ALIGNED: u64 = 64 << 10;
 /// So many thunks stand behind the loader's text at most.
 const MOST: usize = 8;
 
@@ -46,9 +51,11 @@ impl Worker {
         let Some(text) = text.filter(|text| text.is_text() && text.range.start >= LIBRARIES) else {
             return Ok(());
         };
-        let quarters = Quarters::at((text.range.start - APART) & !(PAGE as u64 - 1));
-        let [asks, says] = self.calls(tid);
-        let arrival = inside::arrival(quarters.base, first, asks, says);
+        let quarters = Quarters::at((text.range.start - APART) & !(ALIGNED - 1));
+        let Some(slate) = self.shared.ownership.slate() else { return Ok(()) };
+        let says = self.says(tid);
+        self.shared.book.search(tid, &text);
+        let arrival = inside::arrival(slate.inside(), quarters.base, first, says);
         let sites: Vec<Site> = self.shared.book.sites(tid, &text, says).into_iter().take(MOST).collect();
         let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
         let place = text.range.end - length as u64;
@@ -72,23 +79,20 @@ impl Worker {
         Ok(())
     }
 
-    /// By which call a task's listener is told that it is to be brought the file, and which always stops.
-    fn calls(&self, tid: Tid) -> [u32; 2] {
+    /// A call that always stops such a task. Where the listener is told of what stops else from the start, what it is told
+    /// of else stops.
+    fn says(&self, tid: Tid) -> u32 {
         const NEWFSTATAT: u32 = 262;
-        const MUNMAP: u32 = 11;
         const CAPGET: u32 = 125;
         let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
-        // Where the listener is told of what stops else from the start, what it is told of else stops.
-        if stages.contains(Stage::NotifyBase) { [MUNMAP, NEWFSTATAT] } else { [NEWFSTATAT, CAPGET] }
+        if stages.contains(Stage::NotifyBase) { NEWFSTATAT } else { CAPGET }
     }
 
     fn may_arrive(&self, tid: Tid) -> bool {
         let Some(tracee) = self.tracees.get(&tid) else { return false };
-        let has = |stage| tracee.stages.contains(stage);
-        let is_told = has(Stage::NotifyBase) && has(Stage::Ownership);
-        let looks = has(Stage::Notify) || has(Stage::NotifyIdentity) || is_told;
+        let looks = tracee.stages.contains(Stage::Ownership);
         looks
-            && self.groups.get(&tracee.tgid).is_some_and(|group| !group.sandboxed)
+            && self.groups.get(&tracee.tgid).is_some_and(|group| !group.sandboxed && !group.secluded)
             && self.shared.ownership.open_slate(&self.shared.view).is_some()
             && sys::process::may_map_without_limit(tid)
     }
@@ -105,6 +109,10 @@ impl Worker {
         }
         self.leave_sites(tid, &sites);
         self.set_quarters(tid, None);
+        let tgid = self.tracees.get(&tid).map(|tracee| tracee.tgid);
+        if let Some(group) = tgid.and_then(|tgid| self.groups.get_mut(&tgid)) {
+            group.secluded = true;
+        }
         Ok(true)
     }
 

@@ -65,7 +65,8 @@ impl Worker {
             Arc::new(Memory::copied(&parent.heritage))
         };
         let shares_with = shares.then_some(parent.tgid);
-        Ok(Some(Born { shares_with, ..inherit(parent, memory, joins, group.sandboxed) }))
+        let secluded = group.secluded;
+        Ok(Some(Born { shares_with, secluded, ..inherit(parent, memory, joins, group.sandboxed) }))
     }
 
     /// The child's side.
@@ -183,6 +184,7 @@ fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: 
         parent: Some(parent.tgid),
         joins,
         sandboxed,
+        secluded: false,
         options: parent.options,
     }
 }

@@ -7,26 +7,39 @@ use parking_lot::RwLock;
 
 use super::inside::Site;
 use crate::ownership::Inode;
-use crate::sys::Tid;
 use crate::sys::memory::Mapping;
+use crate::sys::{self, Tid};
 
 /// So many files are known at most.
 const MOST: usize = 1000;
 /// stat, fstat, lstat, newfstatat, statx: what nearly every program does, if only because its loader does.
 const LOOKS: [u32; 5] = [4, 5, 6, 262, 332];
+/// By what a loader maps libraries.
+const MMAP: u32 = 9;
+/// A loader's text is no longer than this.
+const LONGEST: u64 = 1 << 20;
+
+impl Site {
+    /// Whether it is one of calls that only look.
+    pub(super) fn looks(self) -> bool {
+        LOOKS.contains(&self.number)
+    }
+}
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Book {
     /// By device and inode number: where in the file.
     sites: RwLock<HashMap<(u64, u64), Vec<u64>>>,
+    /// Loaders that were searched for where they map libraries.
+    loaders: RwLock<HashSet<(u64, u64)>>,
     programs: RwLock<HashSet<Inode>>,
 }
 
 impl Book {
     /// There is a site in this text.
     pub(super) fn learn(&self, text: &Mapping, site: Site) {
-        let offset = site.address.wrapping_sub(text.range.start).wrapping_add(text.offset);
+        let offset = text.offset_of(site.address);
         let knows = |sites: &Vec<u64>| sites.contains(&offset);
         if !self.sites.read().get(&text.file).is_some_and(knows) {
             let mut files = self.sites.write();
@@ -37,14 +50,36 @@ impl Book {
         }
     }
 
-    /// The sites of this text that look, or make this call. What was learnt of another file that once had its number is no
+    /// Learns where the text of a loader maps libraries.
+    pub(super) fn search(&self, tid: Tid, text: &Mapping) {
+        const BYTES: [u8; 7] = [0xB8, MMAP as u8, 0, 0, 0, 0x0F, 0x05];
+        const REX: std::ops::RangeInclusive<u8> = 0x40..=0x4F;
+        let length = text.range.end - text.range.start;
+        if length > LONGEST || self.loaders.read().contains(&text.file) {
+            return;
+        }
+        let mut bytes = vec![0; length as usize];
+        let read = sys::memory::read(tid, text.range.start, &mut bytes).unwrap_or(0);
+        bytes.truncate(read);
+        for (before, stands) in bytes.windows(BYTES.len() + 1).enumerate() {
+            if let [first, stands @ ..] = stands
+                && *stands == BYTES
+                && !REX.contains(first)
+            {
+                self.learn(text, Site { address: text.range.start + before as u64 + 1, number: MMAP });
+            }
+        }
+        self.loaders.write().insert(text.file);
+    }
+
+    /// The sites of this text that look, map, or make this call. What was learnt of another file that once had its number is no
     /// site any more, or one as good as any.
     pub(super) fn sites(&self, tid: Tid, text: &Mapping, number: u32) -> Vec<Site> {
         let known = self.sites.read().get(&text.file).cloned().unwrap_or_default();
         let address = |offset: u64| offset.checked_sub(text.offset)?.checked_add(text.range.start);
         let there = known.into_iter().filter_map(address).filter(|address| text.range.contains(address));
         let mut sites = Site::all(tid, there);
-        sites.retain(|site| site.number == number || LOOKS.contains(&site.number));
+        sites.retain(|site| site.number == number || site.number == MMAP || site.looks());
         sites
     }
 

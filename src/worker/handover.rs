@@ -68,6 +68,7 @@ impl Worker {
             parent: group.parent,
             joins: None,
             sandboxed: group.sandboxed,
+            secluded: group.secluded,
             options: ptrace::OPTIONS,
         })
     }

@@ -13,7 +13,8 @@
 //! - Only text of a file is rewritten, mapped to be executed and not written, of a process with one thread, in which
 //!   nobody can be in the middle of the site: by its worker at a stop, or by the listener that it waits for. A task that
 //!   returns from the site's call, or makes it again after a signal, finds what it left.
-//! - Which sites a file has is remembered: the first look from one has all that look rewritten there (`book`).
+//! - Which sites a file has is remembered: the first look from one has all that look rewritten there (`book`). Where such
+//!   code was mapped before the loader began, that maps libraries by the code, which rewrites those sites itself.
 //! - fork(2) copies all of it, exec leaves it behind. A process that gives itself a seccomp filter makes its own calls
 //!   from then on: a word in the code page says so.
 
@@ -198,6 +199,11 @@ pub(super) fn furnish(
     }
     shared.book.learn(&text, site);
     let sites = shared.book.sites(tid, &text, site.number);
+    if let Some(slate) = shared.ownership.slate() {
+        let looking = sites.iter().filter(|site| site.looks());
+        let places = looking.filter_map(|site| u32::try_from(text.offset_of(site.address)).ok());
+        places.for_each(|place| slate.note_library(text.file.1, place));
+    }
     let jumps: Vec<(u64, Vec<u8>)> = sites.into_iter().filter_map(|site| page.lead(site)).collect();
     if !stays() {
         return Err(Errno::ESRCH);

@@ -112,6 +112,8 @@ pub struct Born {
     pub joins: Option<Tid>,
     /// Whether it has a seccomp filter of the guest's.
     pub sandboxed: bool,
+    /// See [`Group::secluded`].
+    pub secluded: bool,
     /// The `PTRACE_O_*` that it has: those of the task that made it.
     pub options: i32,
 }
@@ -128,6 +130,7 @@ impl Born {
             parent: None,
             joins: None,
             sandboxed: false,
+            secluded: false,
             options: shared.options_of_the_first(),
         }
     }
@@ -175,6 +178,8 @@ pub struct Group {
     pub slot: Option<u8>,
     /// Whether it has a seccomp filter of its own.
     pub sandboxed: bool,
+    /// Whether it, or one that it descends from, could not take from the tracer what answers it inside.
+    pub secluded: bool,
     /// Whether it may be another run's.
     pub suspect: bool,
     /// Whether it is.
@@ -208,6 +213,7 @@ impl Group {
             shares_with: born.shares_with,
             slot: None,
             sandboxed: born.sandboxed,
+            secluded: born.secluded,
             suspect: false,
             foreign: false,
             threads: 1,
