@@ -79,6 +79,16 @@ impl Credentials {
         Ok(Execed { credentials: new, secure })
     }
 
+    /// Whether it matters what capabilities a file with these permission bits gives: root, who has all that the bounding set
+    /// leaves, becomes root again.
+    pub fn heeds_file_caps(&self, mode: u16) -> bool {
+        let is_root = self.uid == Uid::ROOT && self.euid == Uid::ROOT;
+        !is_root
+            || mode & (S_ISUID | S_ISGID) != 0
+            || self.securebits.has(Securebits::NOROOT)
+            || self.ambient != CapSet::EMPTY
+    }
+
     /// `bprm_fill_uid`: the ids that the set-id bits give.
     fn fill_ids(&self, file: &ExecFile) -> Credentials {
         let mut new = self.clone();

@@ -119,6 +119,15 @@ fn run(from: Credentials, steps: &[Step]) -> Credentials {
 
 proptest! {
     #[test]
+    fn who_does_not_heed_file_capabilities_becomes_the_same_without(all in steps(20), file in program(false)) {
+        let task = run(Credentials::root(), &all);
+        let without = ExecFile { caps: None, ..file };
+        if !task.heeds_file_caps(file.mode) && let Ok(execed) = task.exec(&file) {
+            prop_assert_eq!(Ok(execed), task.exec(&without));
+        }
+    }
+
+    #[test]
     fn effective_stays_within_permitted_and_ambient_within_permitted_and_inheritable(all in steps(40)) {
         let mut task = Credentials::root();
         for step in all {

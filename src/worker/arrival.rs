@@ -65,8 +65,14 @@ impl Worker {
             return Ok(());
         }
         let thunks = (place + (length - sites.len() * THUNK) as u64..).step_by(THUNK);
-        let leads = sites.iter().zip(thunks).filter_map(|(site, thunk)| site.lead(quarters, thunk)).flatten();
-        let writes: Vec<(u64, Vec<u8>)> = leads.chain([(place, arrival.bytes)]).collect();
+        let leads = sites.iter().zip(thunks).filter_map(|(site, thunk)| site.lead(quarters, thunk));
+        let (mut bytes, mut writes) = (arrival.bytes, Vec::new());
+        for [(thunk, leads_on), there] in leads {
+            bytes.resize((thunk - place) as usize, 0);
+            bytes.extend(leads_on);
+            writes.push(there);
+        }
+        writes.insert(0, (place, bytes));
         if sys::memory::patch(tid, &writes).is_err() {
             self.leave_sites(tid, &sites);
             return Ok(());

@@ -27,7 +27,8 @@ impl Worker {
     /// A task has a new image; its id is now that of its thread group.
     pub(super) fn exec(&mut self, stop: EventStop) -> Traced<()> {
         let tgid = stop.tid();
-        let former = stop.message()? as Tid;
+        let is_alone = self.groups.get(&tgid).is_some_and(|group| group.threads == 1);
+        let former = if is_alone && self.tracees.contains_key(&tgid) { tgid } else { stop.message()? as Tid };
         self.outlive_threads(tgid, former);
         let Some(old) = self.tracees.get(&tgid).map(|tracee| Arc::clone(&tracee.credentials)) else {
             return stop.resume(false);
@@ -96,7 +97,8 @@ impl Worker {
         ownership.recall(&path, identity, file.ctime, kernel);
         let fact = ownership.confirm(identity, file.ctime);
         let seen = Attributes::seen(kernel, &self.shared.view, fact);
-        let caps = ownership.file_caps_at(&path, identity);
+        let heeds_caps = old.heeds_file_caps(seen.mode & 0o7777);
+        let caps = if heeds_caps { ownership.file_caps_at(&path, identity) } else { None };
         let privileged = seen.mode & 0o6000 != 0 || caps.is_some();
         let nosuid = privileged && sys::process::is_nosuid(&path).unwrap_or(false);
         let file = ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps };
