@@ -51,6 +51,7 @@ pub fn run(
     let watch_first = outputs.summary.is_some() || outputs.speak();
     let Outputs { home, mut summary, mut save, verbosity, stderr, say } = outputs;
     log(verbosity);
+    ptrace::be_prompt();
     let guardian = match Guardian::start(listener.as_ref()) {
         Ok(guardian) => guardian,
         Err(errno) => return attached(Err(errno)),

@@ -226,3 +226,34 @@ fn an_image_that_cannot_be_answered_begins_as_any_too() {
         assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
     }
 }
+
+#[test]
+fn an_image_in_another_pid_namespace_begins_as_any_too() {
+    // There the tracer is not found by its number, or is another.
+    for on_demand in [false, true] {
+        let Some(said) = arrivals("unshare -pf", on_demand) else { return };
+        assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+    }
+}
+
+#[test]
+fn libraries_need_no_listener_once_they_are_known() {
+    const RUNS: usize = 60;
+    if !can_be_answered() {
+        return;
+    }
+    let place = Scratch::new("inside");
+    // Perl loads more of its libraries long after it has begun.
+    let each = "stat -c %u:%g f; perl -MPOSIX -MFcntl -e 'print join(q(:), (stat q(f))[4, 5]), qq(\\n)'";
+    let script = format!("touch f && chown 7:8 f && for i in $(seq {RUNS}); do {each}; done");
+    let summary = place.file("summary");
+    let run = Run::shell(How::Remainroot, &script).directory(place.path()).option("--store=xattr");
+    let said = run.option(&format!("--summary={summary}")).seconds(60).output().success();
+    assert_eq!(said, "7:8\n".repeat(2 * RUNS));
+    let summary = fs::read_to_string(summary).expect("a summary was asked for");
+    let asked =
+        |line: &&str| line.contains("stat") && ["stat", "perl"].iter().any(|name| line.ends_with(name));
+    let count = |line: &str| line.split_whitespace().nth(3)?.parse::<usize>().ok();
+    let looks: usize = summary.lines().filter(asked).filter_map(count).sum();
+    assert!(looks < RUNS, "{summary}");
+}

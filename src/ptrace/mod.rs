@@ -19,7 +19,7 @@ mod waiting;
 pub use failure::{Lost, Traced, TracerError};
 pub use intercepted::{Entry, Intercepted, Suspended};
 pub use parked::{Parked, park};
-pub use placement::{follow, home, set_home, set_places, widen_born};
+pub use placement::{be_prompt, follow, home, set_home, set_places, widen_born};
 pub use registers::stack_pointer;
 pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};
 pub use waiting::{next, poll};

@@ -19,6 +19,18 @@ thread_local! {
     static PLACES: Cell<bool> = const { Cell::new(true) };
 }
 
+/// Nanoseconds, the least that can be asked for.
+const SLICE: u64 = 100_000;
+
+/// Has the calling thread, and those that it makes, run before tracees on the same CPU, and be interrupted by none that it
+/// resumes: the scheduler goes by who is to end a slice first, and these are short. Else a worker waits behind whom it has
+/// just resumed, with that one's affinity narrowed meanwhile, and with the stops of others.
+pub fn be_prompt() {
+    if let Err(errno) = sched::set_slice(SLICE) {
+        tracing::debug!(?errno, "no short slices");
+    }
+}
+
 /// Whether what is resumed next is placed: not a task whose children are nobody's, since they would inherit the narrowed
 /// affinity.
 pub fn set_places(places: bool) {

@@ -22,6 +22,12 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// The same of another process, where it lies so much higher.
+    pub fn shifted(&self, by: u64) -> Mapping {
+        let Range { start, end } = self.range;
+        Mapping { range: start.wrapping_add(by)..end.wrapping_add(by), ..self.clone() }
+    }
+
     /// Where in its file an address of it is.
     pub fn offset_of(&self, address: u64) -> u64 {
         address.wrapping_sub(self.range.start).wrapping_add(self.offset)
@@ -74,6 +80,20 @@ pub fn read(tid: Tid, address: u64, into: &mut [u8]) -> Result<usize> {
     // SAFETY: `local` describes exactly `into`; the remote range is checked by the kernel.
     let count = unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
     Errno::result(count).map(|count| count as usize)
+}
+
+/// The same of two ranges in one call; whether all of both could be read.
+pub fn read_both(tid: Tid, addresses: [u64; 2], into: [&mut [u8]; 2]) -> bool {
+    let length: usize = into.iter().map(|range| range.len()).sum();
+    let [first, second] = into;
+    let local = [&mut *first, &mut *second]
+        .map(|range| iovec { iov_base: range.as_mut_ptr().cast::<c_void>(), iov_len: range.len() });
+    let [mut first, mut second] = local;
+    (first.iov_base, second.iov_base) = (addresses[0] as *mut c_void, addresses[1] as *mut c_void);
+    let remote = [first, second];
+    // SAFETY: `local` describes exactly `into`; the remote ranges are checked by the kernel.
+    let count = unsafe { libc::process_vm_readv(tid, local.as_ptr(), 2, remote.as_ptr(), 2, 0) };
+    usize::try_from(count).is_ok_and(|count| count == length)
 }
 
 /// The same of several ranges of one length in one call: what was read of each, up to the first that could not be.

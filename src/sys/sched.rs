@@ -42,6 +42,21 @@ pub fn holds(set: &CpuSet, cpu: usize) -> bool {
     cpu < MOST_CPUS && unsafe { libc::CPU_ISSET(cpu, set) }
 }
 
+/// sched_setattr(2): the calling thread, and those that it makes, ask for slices of this many nanoseconds (`sched_runtime` of
+/// `SCHED_OTHER`, Linux 6.12).
+pub fn set_slice(nanoseconds: u64) -> Result<()> {
+    // struct sched_attr (linux/sched/types.h) in its first version: size, policy; flags; nice, priority; runtime; two more.
+    const WORDS: usize = 6;
+    const SIZE: usize = WORDS * size_of::<u64>();
+    const RUNTIME: usize = 3;
+    let mut attributes = [0_u64; WORDS];
+    // SAFETY: the kernel fills at most as many bytes as it is told.
+    Errno::result(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attributes.as_mut_ptr(), SIZE, 0) })?;
+    attributes[RUNTIME] = nanoseconds;
+    // SAFETY: the kernel reads one structure, whose first word says its size.
+    Errno::result(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, attributes.as_ptr(), 0) }).map(drop)
+}
+
 /// The CPU the calling thread runs on.
 pub fn current_cpu() -> usize {
     // SAFETY: takes no arguments.

@@ -11,6 +11,7 @@ use super::inside::{self, OFTEN};
 use super::listener::Listener;
 use super::notified::Notified;
 use super::pool::Message;
+use super::tracee::Memory;
 use super::{Count, Guardian, Shared, Tally, demand};
 use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
 use crate::sys::seccomp::{Notification, Response};
@@ -144,7 +145,9 @@ impl<'a> Answering<'a> {
             return false;
         }
         let waits = || sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id);
-        let memory = task.memory.upgrade().filter(|memory| !memory.is_crowded());
+        // The one that is held here, and its group's: a child that vfork has made may be somebody else.
+        let is_own = |memory: &Arc<Memory>| !memory.is_crowded() && Arc::strong_count(memory) <= 2;
+        let memory = task.memory.upgrade().filter(is_own);
         match memory.map(|memory| inside::furnish(shared, tid, &memory, entry, waits)) {
             Some(Ok(count)) => {
                 shared.counters.add_some(Count::Site, count);

@@ -7,11 +7,14 @@
 //! the rest. Where there is no room it begins as it would have; where it cannot map the file, as in another pid namespace,
 //! it stops, all is undone, and neither it nor what it makes tries again.
 
+use std::sync::Arc;
+
 use super::Worker;
+use super::book::{HEAD, Loader};
 use super::inside::{Quarters, Site, THUNK};
 use crate::ownership::Inode;
-use crate::ptrace::{EventStop, Intercepted, Traced, memory};
-use crate::sys::inside;
+use crate::ptrace::{EventStop, Intercepted, Traced};
+use crate::sys::inside::{self, Arrival, PAGE};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Stage, Stages};
 
@@ -35,63 +38,98 @@ pub struct Arriving {
     sites: Vec<Site>,
 }
 
+/// A call that always stops a task with these stages. Where the listener is told of what stops else from the start, what it
+/// is told of else stops.
+fn stopping(stages: Stages) -> u32 {
+    const NEWFSTATAT: u32 = 262;
+    const CAPGET: u32 = 125;
+    if stages.contains(Stage::NotifyBase) { NEWFSTATAT } else { CAPGET }
+}
+
+/// What is to be written where.
+struct Landing {
+    quarters: Quarters,
+    /// Where the instructions stand, with thunks behind them.
+    place: u64,
+    arrival: Arrival,
+    sites: Vec<Site>,
+}
+
+impl Landing {
+    /// All that is to be written, what is jumped to first.
+    fn writes(&self) -> Vec<(u64, Vec<u8>)> {
+        let thunks = self.place + self.arrival.bytes.len().next_multiple_of(THUNK) as u64;
+        let leads = self.sites.iter().zip((thunks..).step_by(THUNK));
+        let leads = leads.filter_map(|(site, thunk)| site.lead(self.quarters, thunk));
+        let (mut bytes, mut writes) = (self.arrival.bytes.clone(), Vec::new());
+        for [(thunk, leads_on), there] in leads {
+            bytes.resize((thunk - self.place) as usize, 0);
+            bytes.extend(leads_on);
+            writes.push(there);
+        }
+        writes.insert(0, (self.place, bytes));
+        writes
+    }
+}
+
 impl Worker {
     /// Has the task at its exec stop, of a new image of this program, map the file, if it is to answer itself.
     pub(super) fn arrive(&mut self, stop: &EventStop, program: Option<Inode>) -> Traced<()> {
         let tid = stop.tid();
-        if !program.is_some_and(|program| self.shared.book.is_looker(program)) || !self.may_arrive(tid) {
-            return Ok(());
-        }
+        let program = program.filter(|&program| self.shared.book.is_looker(program));
+        let Some(program) = program.filter(|_| self.may_arrive(tid)) else { return Ok(()) };
         let registers = stop.registers()?;
         if registers.cs != 0x33 {
             return Ok(()); // a 32-bit program
         }
-        let first = registers.rip;
-        let text = sys::memory::mapping(tid, first).ok();
-        let Some(text) = text.filter(|text| text.is_text() && text.range.start >= LIBRARIES) else {
-            return Ok(());
-        };
-        let quarters = Quarters::at((text.range.start - APART) & !(ALIGNED - 1));
-        let Some(slate) = self.shared.ownership.slate() else { return Ok(()) };
-        let says = self.says(tid);
-        self.shared.book.search(tid, &text);
-        let arrival = inside::arrival(slate.inside(), quarters.base, first, says);
-        let sites: Vec<Site> = self.shared.book.sites(tid, &text, says).into_iter().take(MOST).collect();
-        let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
-        let place = text.range.end - length as u64;
-        let mut stands = vec![1; length];
-        let is_free = memory::read(tid, place, &mut stands) && stands.iter().all(|&byte| byte == 0);
-        if !is_free || first >= place {
+        let Some(landing) = self.landing(tid, program, registers.rip) else { return Ok(()) };
+        if sys::memory::patch(tid, &landing.writes()).is_err() {
+            self.leave_sites(tid, &landing.sites);
             return Ok(());
         }
-        let thunks = (place + (length - sites.len() * THUNK) as u64..).step_by(THUNK);
-        let leads = sites.iter().zip(thunks).filter_map(|(site, thunk)| site.lead(quarters, thunk));
-        let (mut bytes, mut writes) = (arrival.bytes, Vec::new());
-        for [(thunk, leads_on), there] in leads {
-            bytes.resize((thunk - place) as usize, 0);
-            bytes.extend(leads_on);
-            writes.push(there);
-        }
-        writes.insert(0, (place, bytes));
-        if sys::memory::patch(tid, &writes).is_err() {
-            self.leave_sites(tid, &sites);
-            return Ok(());
-        }
+        let Landing { quarters, place, arrival, sites } = landing;
         stop.go_to(place + arrival.start)?;
         self.set_quarters(tid, Some(quarters));
         if let Some(tracee) = self.tracees.get_mut(&tid) {
+            let says = stopping(tracee.stages);
             tracee.arriving = Some(Arriving { failed: place + arrival.failed, says, sites });
         }
         Ok(())
     }
 
-    /// A call that always stops such a task. Where the listener is told of what stops else from the start, what it is told
-    /// of else stops.
-    fn says(&self, tid: Tid) -> u32 {
-        const NEWFSTATAT: u32 = 262;
-        const CAPGET: u32 = 125;
-        let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
-        if stages.contains(Stage::NotifyBase) { NEWFSTATAT } else { CAPGET }
+    /// What is to be written to have a program arrive whose image begins at `first`, if there is room for it. What its
+    /// loader was when it last did holds as long as that begins with the same head, and saves a look at its mappings.
+    fn landing(&self, tid: Tid, program: Inode, first: u64) -> Option<Landing> {
+        let (shared, book) = (&self.shared, &self.shared.book);
+        let lies_alike = |known: &Arc<Loader>| first.wrapping_sub(known.first).is_multiple_of(PAGE as u64);
+        let known = book.loader(program).filter(lies_alike);
+        let text = match &known {
+            Some(known) => known.text.shifted(first.wrapping_sub(known.first)),
+            None => sys::memory::mapping(tid, first).ok()?,
+        };
+        if !text.is_text() || text.range.start < LIBRARIES {
+            return None;
+        }
+        book.search(tid, &text);
+        let says = stopping(self.tracees.get(&tid)?.stages);
+        let quarters = Quarters::at((text.range.start - APART) & !(ALIGNED - 1));
+        let arrival = inside::arrival(shared.ownership.slate()?.inside(), quarters.base, first, says);
+        let sites: Vec<Site> = book.sites(tid, &text, says).into_iter().take(MOST).collect();
+        let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
+        let place = text.range.end - length as u64;
+        let (mut head, mut stands) = ([0; HEAD], vec![1; length]);
+        let begins = text.range.start.wrapping_sub(text.offset);
+        let is_read = sys::memory::read_both(tid, [begins, place], [&mut head, &mut stands]);
+        match known {
+            Some(known) if !is_read || known.head != head => {
+                book.forget_loader(program);
+                return None;
+            }
+            Some(_) => {}
+            None => book.note_loader(program, Loader { text, first, head }),
+        }
+        let is_free = is_read && first < place && stands.iter().all(|&byte| byte == 0);
+        is_free.then_some(Landing { quarters, place, arrival, sites })
     }
 
     fn may_arrive(&self, tid: Tid) -> bool {

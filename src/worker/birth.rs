@@ -56,7 +56,8 @@ impl Worker {
             self.shared.sights.inherit(stop.tid(), child);
         }
         let shares = joins.is_none() && flags & CLONE_VM != 0;
-        if joins.is_some() || shares {
+        // Who has called vfork sleeps as long as its child is there.
+        if joins.is_some() || shares && event != Event::Vfork {
             group.memory(parent.tgid).crowd();
         }
         let memory = if shares {

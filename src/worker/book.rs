@@ -2,6 +2,7 @@
 //! programs look often.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
@@ -33,8 +34,23 @@ pub struct Book {
     sites: RwLock<HashMap<(u64, u64), Vec<u64>>>,
     /// Loaders that were searched for where they map libraries.
     loaders: RwLock<HashSet<(u64, u64)>>,
-    programs: RwLock<HashSet<Inode>>,
+    /// Those that look often, and their loaders, where these were looked at.
+    programs: RwLock<HashMap<Inode, Option<Arc<Loader>>>>,
 }
+
+/// A program's loader, as it was last mapped.
+#[derive(Debug)]
+pub(super) struct Loader {
+    /// Its text.
+    pub text: Mapping,
+    /// Its first instruction.
+    pub first: u64,
+    /// How its file begins: what loads this has the same layout.
+    pub head: [u8; HEAD],
+}
+
+/// Bytes of an ELF header and a dozen program headers.
+pub(super) const HEAD: usize = 64 + 12 * 56;
 
 impl Book {
     /// There is a site in this text.
@@ -90,12 +106,31 @@ impl Book {
             if programs.len() >= MOST {
                 programs.clear();
             }
-            programs.insert(program);
+            programs.insert(program, None);
         }
+    }
+
+    /// Its loader is this now.
+    pub(super) fn note_loader(&self, program: Inode, loader: Loader) {
+        if let Some(known) = self.programs.write().get_mut(&program) {
+            *known = Some(Arc::new(loader));
+        }
+    }
+
+    /// It has another one.
+    pub(super) fn forget_loader(&self, program: Inode) {
+        if let Some(known) = self.programs.write().get_mut(&program) {
+            *known = None;
+        }
+    }
+
+    /// Its loader, if that is known.
+    pub(super) fn loader(&self, program: Inode) -> Option<Arc<Loader>> {
+        self.programs.read().get(&program)?.clone()
     }
 
     /// Whether it does.
     pub(super) fn is_looker(&self, program: Inode) -> bool {
-        self.programs.read().contains(&program)
+        self.programs.read().contains_key(&program)
     }
 }

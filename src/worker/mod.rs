@@ -49,8 +49,11 @@ use tracee::{Born, Group, Tracee};
 
 /// A tracee that ran longer than this without a stop may have been moved to another CPU by the
 /// scheduler; its worker then goes after it, also after one that has ended: exec moves a child to an idle CPU, and so
-/// two storms that began on one CPU part. A look costs two microseconds, and ten at those that tell only `/proc`.
+/// two storms that began on one CPU part. A look costs two microseconds, and twenty at those of which only `/proc` tells: so
+/// those that have ended are looked at once in so long.
 const LONG: Duration = Duration::from_millis(1);
+/// See [`LONG`].
+const RARELY: Duration = Duration::from_millis(20);
 
 /// One worker thread's state.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub(crate) struct Worker {
     expected: HashMap<Tid, Born>,
     /// Tasks adopted before their birth was reported, in case it still is.
     adopted_early: HashSet<Tid>,
+    /// When it was last looked where one had run that has ended.
+    followed: Option<Instant>,
 }
 
 impl Worker {
@@ -81,6 +86,7 @@ impl Worker {
             last_dead: None,
             expected: HashMap::new(),
             adopted_early: HashSet::new(),
+            followed: None,
         }
     }
 
@@ -114,7 +120,7 @@ impl Worker {
             match self.next() {
                 Ok((tid, status)) => {
                     if since.elapsed() > LONG {
-                        ptrace::follow(tid);
+                        self.follow(tid, status);
                     }
                     self.report(tid, status);
                 }
@@ -128,6 +134,17 @@ impl Worker {
         self.last_dead = None;
         self.expected.clear();
         self.adopted_early.clear();
+    }
+
+    /// Goes after a tracee that ran for long.
+    fn follow(&mut self, tid: Tid, status: i32) {
+        if !libc::WIFSTOPPED(status) {
+            if self.followed.is_some_and(|since| since.elapsed() < RARELY) {
+                return;
+            }
+            self.followed = Some(Instant::now());
+        }
+        ptrace::follow(tid);
     }
 
     /// The next report. While there is a child that perhaps nobody will announce, because the one who
