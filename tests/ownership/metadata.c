@@ -65,6 +65,13 @@ static void after(void) {
 	look(&now, target);
 	line("statx", now.stx_uid, now.stx_gid, now.stx_mode, now.stx_atime.tv_sec, now.stx_atime.tv_nsec,
 		now.stx_mtime.tv_sec, now.stx_mtime.tv_nsec, 0);
+	/* Who asks for the owner alone need not be told the times. */
+	struct statx owner;
+	if (!SYS(statx, AT_FDCWD, target, AT_SYMLINK_NOFOLLOW, STATX_UID, &owner)) {
+		text("  statx of the owner "), decimal(owner.stx_uid), put(':'), decimal(owner.stx_gid), put(' ');
+		number(owner.stx_mode, 8), text(" mask "), number(owner.stx_mask & STATX_BASIC_STATS, 8);
+		text(owner.stx_ctime.tv_sec ? " ctime\n" : "\n");
+	}
 	int moved = now.stx_ctime.tv_sec != before.stx_ctime.tv_sec || now.stx_ctime.tv_nsec != before.stx_ctime.tv_nsec;
 	/* Set-id bits of an inode that is not ours keep the kernel from moving its ctime; of a sysctl it moves too often. */
 	if (is("hosts-set-id") || is("/proc/sys")) return;
