@@ -123,33 +123,40 @@
 //! kernel looks at.
 //!
 //! *Arriving.* Where there are facts, `true` looks twice before it begins, `sed` 28 times, an average exec of an
-//! `apt-get install` 13 times, 25 to 40 µs each, cold as it is then. A program that was seen to look five times maps the
-//! code at its exec stop: 35 µs for reading where its loader stands and writing behind it (`/proc/PID/maps` 9,
-//! `/proc/PID/mem` 21; a poke takes 1.3 µs, so sixteen are no cheaper), 20 for the descriptor and the mapping; the first
-//! look from a library costs 45 more, for all its sites. To do so for all made `true` slower (1.14 ms instead of 0.98, of
-//! 0.72 natively), for those that look often `sed` goes from 2.10 to 1.70 ms (1.15 natively), and the looks that a listener
-//! is told of in an `apt-get install` of 128 packages from 56,000 to 10,000. On a filesystem in memory, where nothing waits for
-//! a disk, that took 15.2 s as real root, 20 s before and 18 s since (three turns of each). What is left is half the
-//! tracer's own time, 35 µs for each of 45,000 stops, and half what tracing costs the traced: birth, exec and exit of 6,700
-//! tasks, and filters. In a chain that began at large, where looks that nobody answers inside stop, arriving takes the stops at
-//! system calls from 62,800 to 21,700, and the time (18.6 s beside 13.9) stays what it was: of both CPUs 3.1 s more are idle and 1 s
-//! goes into wake-ups, as births, execs, ends and SIGCHLDs, 24,000 stops, wait for each other across them.
+//! `apt-get install` 13 times, 25 to 40 µs each, cold as it is then. So a program that was seen to look five times maps the
+//! code at its exec stop, which takes 45 µs there and ten calls of its own; for one that looks but twice that is too much
+//! (`true` 1.18 instead of 1.14 times native). What was dear about it is whom it wakes. To have a listener put the file into
+//! the task (`SECCOMP_ADDFD_FLAG_SEND`) wakes that on another CPU, whatever is asked of it: 30 µs for each of two interrupts,
+//! cold caches, and when it ends a shootdown of the other CPU's TLB, 30 more: 200 µs in all, more than everything else that a
+//! fact costs it. So the task takes the file itself, by pidfd_getfd(2). The first look from a library was one more stop, 65 to
+//! 80 µs, in nearly every program: the loader's mmap(2) is led to code that rewrites what is known of a library, in 12. `sed`
+//! took 1.30 times as long as natively before, 1.18 with the first of these and 1.14 with both, where 1.07 is what birth,
+//! exec, SIGCHLD and the end take with nothing said about looks. Of the ten page faults that the slate's hints spare, of 120,
+//! nothing can be measured. The looks that stop or are told in an `apt-get install` went from 56,000 to 10,000 when programs
+//! began to arrive, and are less than 3,000 now.
 //!
-//! *At large with facts.* With nothing said about looks the same installation takes 14.4 s beside 15.1 as real root: all that
-//! is missing is what facts cost. So to leave everybody at large then, too, was built and measured: a filter that is told of
-//! looks and of exec, loaders' sites rewritten by the listener at their first look, without a stop, and processes let go again
-//! once they were served. Of 6,660 births and first stops 320 were left, and the time stayed where it was: 19.0 to 20.8 s
-//! beside 18.5 to 19.8 traced (interleaved; real root 14.3 to 15.8), an exec storm of `true` 1.07 to 1.12 ms beside 1.05 to 1.13
-//! (0.76 natively), a pipeline of two 2.5 to 2.7 ms beside 2.4 (1.26). To be told of an exec takes 45 µs, and as the listener's
-//! thread is still on the CPU when the task goes on, exec takes that for busy and moves the program to the other; a first look
-//! takes 65 to 85 µs, of which the calls that read `/proc` and write text are most. It is stops no more than it is these:
-//! each time that anybody has to see to a new process costs 50 to 100 µs here. So it was dropped. One thread that waits for a
-//! listener instead of three, which all wake for each call, gained nothing either (15 µs a look in both cases).
+//! *At large with facts.* With nothing said about looks the same installation took 14.4 s beside 15.1 as real root: all that
+//! was missing was what facts cost. So to leave everybody at large then, too, was built and measured, before the above: a filter
+//! that is told of looks and of exec, loaders' sites rewritten by the listener at their first look, without a stop, and
+//! processes let go again once they were served. Of 6,660 births and first stops 320 were left, and the time stayed where it
+//! was. To be told of an exec takes 45 µs, and as the listener's thread is still on the CPU when the task goes on, exec takes
+//! that for busy and moves the program to the other; a first look takes 65 to 85 µs, of which the calls that read `/proc` and
+//! write text are most. It is stops no more than it is these: each time that anybody has to see to a new process costs 50 to
+//! 100 µs here. So it was dropped. One thread that waits for a listener instead of three, which all wake for each call, gained
+//! nothing either (15 µs a look in both cases).
 //!
-//! *Where an installation's time goes.* Line by line of what apt prints: not into unpacking (1.1 to 1.4 times as long) but into
-//! scripts that start short programs in pipelines: `update-ca-certificates` (five processes for each of 140 certificates, 0.55 s
-//! and 1.17), locales, update-alternatives. A pipeline's two processes run at once natively; so nobody is placed on his worker's
-//! CPU where two children of it run: 2.16 ms a pipeline instead of 2.39.
+//! *Behind whom a worker waits.* A worker that resumes its tracee on its own CPU is preempted by it there: it has run for
+//! longer. Then that one's affinity stays narrowed, and what else has stopped waits for its slice to end, with the other CPU
+//! idle. Slices of 100 µs for the tracer's threads (sched_setattr(2), Linux 6.12) have it run to its wait: 3 % of a pipeline.
+//! Nobody is placed on his worker's CPU where two children of it run, since a pipeline's two processes run at once natively
+//! (1.4 times native, 1.8 with all on one CPU).
+//!
+//! *Where an installation's time goes.* An `apt-get install` of 128 packages took 1.22 times as long as for real root before, and
+//! takes 1.11 now. On a filesystem in memory (15.5 s as real root, 17.2) the tracer takes 0.85 s of CPU for 40,000 stops, ends and
+//! notifications, of which no kind stands out, and the traced 1.1 s more than natively: 0.3 in user mode, with caches that a
+//! worker has used meanwhile, 0.35 in stops and births, 0.2 in dpkg's own looks, each of which asks for attributes. All
+//! that is in series, as natively hardly anything is parallel there, and the other CPU is idle for as long. What is left to
+//! take away are the five times that a worker runs for each short program: birth, first stop, exec, end and SIGCHLD.
 //!
 //! *Ids.* Who has dropped and asks goes by words in its own page, 7 ns where the kernel takes 128; by the listener it was
 //! 5 µs. Before a drop nothing is known of who asks, and the mere presence of a filter costs getuid 40 ns, strace's as well.

@@ -228,6 +228,16 @@ fn an_image_that_cannot_be_answered_begins_as_any_too() {
 }
 
 #[test]
+fn an_image_that_goes_to_another_worker_meanwhile_begins_as_any_too() {
+    // It has lived for long when it calls exec, and is handed over at the next call.
+    let lives = "sh -c 'ulimit -n 3; i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done; exec \"$0\" \"$@\"'";
+    for on_demand in [false, true] {
+        let Some(said) = arrivals(lives, on_demand) else { return };
+        assert_eq!(said, "registers are zero, 3 is closed, right\n".repeat(7));
+    }
+}
+
+#[test]
 fn an_image_in_another_pid_namespace_begins_as_any_too() {
     // There the tracer is not found by its number, or is another.
     for on_demand in [false, true] {

@@ -294,6 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn a_library_has_its_sites_until_another_takes_its_place() {
+        let Some(slate) = Slate::make() else { return };
+        let sites = |ino: u64| -> Option<Vec<u32>> {
+            let first = (LIBRARY_WORDS.step_by(ENTRY_WORDS))
+                .find(|&first| slate.word(first).load(Ordering::Relaxed) == ino)?;
+            let words = (first + 1..first + ENTRY_WORDS).map(|word| slate.word(word).load(Ordering::Relaxed));
+            Some(words.flat_map(|word| [word as u32, (word >> 32) as u32]).filter(|&at| at != 0).collect())
+        };
+        for at in [30, 10, 30, 20] {
+            slate.note_library(7, at);
+        }
+        assert_eq!(sites(7), Some(vec![30, 10, 20]));
+        (1..20).for_each(|at| slate.note_library(8, at));
+        assert_eq!(sites(8), Some((1..=LIBRARY_SITES as u32).collect()));
+        let others = 9..9 + (4 << LIBRARY_BITS);
+        others.for_each(|ino| slate.note_library(ino, 5));
+        assert_eq!(sites(7), None);
+    }
+
+    #[test]
     fn there_is_room_for_every_inode_that_comes() {
         let Some(slate) = Slate::make() else { return };
         for ino in 1..1 << (BITS + 1) {

@@ -55,12 +55,13 @@ pub const WAYS: usize = 4;
 pub const ENTRY_WORDS: usize = 4;
 /// By what an inode number is multiplied; the first [`BITS`] bits are its first place.
 pub const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Words of the slate.
+pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
+
+/// How many bits stand in these words, as a power of two.
 const fn bits_of(words: Range<usize>) -> u32 {
     (words.end - words.start).ilog2() + u64::BITS.ilog2()
 }
-
-/// Words of the slate.
-pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
 #[cfg(target_arch = "x86_64")]
 mod code {

@@ -29,7 +29,7 @@ const ALIGNED: u64 = 64 << 10;
 const MOST: usize = 8;
 
 /// A task that has not arrived yet, as far as is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Arriving {
     /// Where it says that it cannot, and by which call.
     failed: u64,

@@ -186,6 +186,7 @@ fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: 
         joins,
         sandboxed,
         secluded: false,
+        arriving: None,
         options: parent.options,
     }
 }

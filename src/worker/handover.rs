@@ -69,6 +69,7 @@ impl Worker {
             joins: None,
             sandboxed: group.sandboxed,
             secluded: group.secluded,
+            arriving: tracee.arriving.clone(),
             options: ptrace::OPTIONS,
         })
     }

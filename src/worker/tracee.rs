@@ -114,6 +114,8 @@ pub struct Born {
     pub sandboxed: bool,
     /// See [`Group::secluded`].
     pub secluded: bool,
+    /// See [`Tracee::arriving`].
+    pub arriving: Option<Arriving>,
     /// The `PTRACE_O_*` that it has: those of the task that made it.
     pub options: i32,
 }
@@ -131,6 +133,7 @@ impl Born {
             joins: None,
             sandboxed: false,
             secluded: false,
+            arriving: None,
             options: shared.options_of_the_first(),
         }
     }
@@ -160,7 +163,7 @@ impl Tracee {
             fresh: false,
             fetched: false,
             moves_in: None,
-            arriving: None,
+            arriving: born.arriving.clone(),
             trial: None,
         }
     }
