@@ -251,3 +251,13 @@ fn threads_are_attached_to_with_the_one_that_asks() {
     common::compare(&native, &ours);
     assert!(native.stdout.ends_with("end\n"), "{native:?}");
 }
+
+#[test]
+fn a_process_of_which_all_threads_have_ended_is_looked_past() {
+    let Some(guest) = Guest::of("demand/ended.c") else { return };
+    let file = guest.scratch.file("given");
+    fs::write(&file, "").unwrap();
+    std::os::unix::fs::chown(&file, needs_root().then_some(common::NOBODY), None).unwrap();
+    let output = guest.run(How::Remainroot, &[&file]).output();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("owner 5:6\n", ""), "{output:?}");
+}

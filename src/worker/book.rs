@@ -61,6 +61,7 @@ impl Book {
             let mut files = self.sites.write();
             if files.len() >= MOST {
                 files.clear();
+                self.loaders.write().clear();
             }
             files.entry(text.file).or_default().push(offset);
         }
@@ -85,7 +86,11 @@ impl Book {
                 self.learn(text, Site { address: text.range.start + before as u64 + 1, number: MMAP });
             }
         }
-        self.loaders.write().insert(text.file);
+        let mut loaders = self.loaders.write();
+        if loaders.len() >= MOST {
+            loaders.clear();
+        }
+        loaders.insert(text.file);
     }
 
     /// The sites of this text that look, map, or make this call. What was learnt of another file that once had its number is no

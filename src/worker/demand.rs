@@ -150,14 +150,17 @@ impl Demand {
 
     /// Whether a process may be at large: it has the filters, and nobody traces it.
     fn standing(&self, pid: Tid) -> Standing {
-        let status = status_text(pid).unwrap_or_default();
-        let field = |name| field(&status, name).unwrap_or_default();
-        if field("State:").starts_with('Z') {
-            // Its first thread may have ended before the others.
-            let others = if field("Threads:") == "1" { Vec::new() } else { tasks(pid) };
-            let other = others.into_iter().find(|&task| task != pid);
-            return other.map_or(Standing::No, |task| self.standing(task));
+        let is_dead = |status: &String| field(status, "State:").is_none_or(|state| state.starts_with('Z'));
+        let mut status = status_text(pid).unwrap_or_default();
+        if is_dead(&status) && field(&status, "Threads:") != Some("1") {
+            // Its first thread may have ended before the others; all of them where it is being killed.
+            let mut others = tasks(pid).into_iter().filter_map(status_text);
+            status = others.find(|other| !is_dead(other)).unwrap_or_default();
         }
+        if is_dead(&status) {
+            return Standing::No;
+        }
+        let field = |name| field(&status, name).unwrap_or_default();
         let filters = self.filters.as_deref().is_none_or(|filters| field("Seccomp_filters:") == filters);
         match field("TracerPid:") {
             _ if field("Seccomp:") != "2" || !filters => Standing::No,

@@ -42,9 +42,8 @@ const SINCE: (u32, u32) = (6, 11);
 const MANY: u32 = 24;
 /// More threads than this do not wait for the same listener: one for each CPU of a small machine, and one to spare.
 const MOST_WAITING: usize = 3;
-/// Stack of a thread, in bytes, of which what is not used costs nothing: a quarter was too little where many were born
-/// while everybody was looked for.
-const STACK: usize = 1024 * 1024;
+/// Stack of a thread, in bytes.
+const STACK: usize = 256 * 1024;
 
 /// All listeners of a run.
 #[derive(Debug)]

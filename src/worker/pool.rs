@@ -12,9 +12,8 @@ use crate::ownership::Evidence;
 use crate::ptrace::{self, Parked};
 use crate::sys::{self, Tid};
 
-/// Stack of a worker thread, in bytes, of which what is not used costs nothing: a quarter was too little where many were born
-/// while everybody was looked for.
-const STACK: usize = 1024 * 1024;
+/// Stack of a worker thread, in bytes.
+const STACK: usize = 256 * 1024;
 
 /// Under which slot the guardian watches a parked task.
 pub type Watched = usize;
