@@ -238,6 +238,11 @@ fn a_task_keeps_the_processors_it_chose() {
 }
 
 #[test]
+fn a_new_process_may_run_wherever_its_maker_may() {
+    same_as_root_with_a_file("placed");
+}
+
+#[test]
 fn a_process_that_may_not_be_looked_at_is_answered() {
     same_as_root_with_a_file("hidden");
 }

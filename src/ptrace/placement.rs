@@ -2,8 +2,9 @@
 //!
 //! A wake-up that crosses to another CPU costs ten times the stop itself, so a worker stays on one
 //! CPU, its *home*, and resumes its tracee there: the tracee's affinity is narrowed to that CPU for
-//! the moment of the wake-up and given back at once. A tracee that asks for its affinity stops first
-//! (`sched_getaffinity` is in the base stage), so it never sees the narrowed set.
+//! the moment of the wake-up and given back at once; that of a new process at its next stop, which is its
+//! exec as a rule ([`Kept`](super::Kept)). A tracee that asks for an affinity stops first
+//! (`sched_getaffinity` is in the base stage), and all are given back then, so it never sees the narrowed set.
 
 use std::cell::Cell;
 
@@ -94,7 +95,7 @@ pub(super) fn widen(tid: Tid, own: Option<CpuSet>) {
 }
 
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
-pub(super) fn here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(super) fn here<T>(tid: Tid, wake: impl FnOnce() -> Result<T>) -> Result<T> {
     let own = if places() { narrow(tid) } else { None };
     let outcome = wake();
     widen(tid, own);

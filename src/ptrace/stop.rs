@@ -1,8 +1,10 @@
 //! Kinds of stops, and the one decoder of wait statuses.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use super::failure::{Traced, traced};
+use super::kept::Kept;
 use super::placement::here;
 use super::registers;
 use crate::abi::{Abi, Call};
@@ -61,6 +63,14 @@ stops! {
     TrapStop;
     /// In a fork, vfork, clone, exec or exit.
     EventStop;
+}
+
+impl TrapStop {
+    /// Resumes it to whatever comes, and keeps it on the worker's CPU; says whether it is kept.
+    pub fn resume_and_keep(self, kept: &Arc<Kept>) -> Traced<bool> {
+        let tid = self.0.tid;
+        traced("resuming", tid, kept.keep(tid, || ptrace::cont(tid, 0)))
+    }
 }
 
 impl SignalStop {

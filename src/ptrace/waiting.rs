@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU32;
 
+use super::placement::here;
 use crate::sys::{self, Errno, Tid, wait};
 
 /// A task and its wait status.
@@ -22,12 +23,24 @@ fn kept() -> Option<Status> {
     KEPT.with_borrow_mut(VecDeque::pop_front)
 }
 
-/// The next report of any tracee.
+/// The next report of any tracee. Before an end is taken, which its maker may be woken by, `ending` is asked who that is, if
+/// it is to be woken here.
 ///
 /// # Errors
 /// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
-pub fn next(flag: &AtomicU32) -> sys::Result<Status> {
-    kept().map_or_else(|| wait::any(flag), Ok)
+pub fn next(flag: &AtomicU32, ending: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
+    kept().map_or_else(|| take(flag, ending), Ok)
+}
+
+fn take(flag: &AtomicU32, ending: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
+    let (tid, ended) = wait::any(flag)?;
+    let maker = if ended { ending(tid) } else { None };
+    let status = match maker {
+        Some(maker) => here(maker, || wait::poll_one(tid)),
+        None => wait::poll_one(tid),
+    };
+    // Who was killed in its stop has nothing to report until it has ended.
+    status?.map(|status| (tid, status)).ok_or(Errno::EINTR)
 }
 
 /// The same without waiting; `None` when there is nothing to report.
@@ -42,7 +55,7 @@ pub fn poll() -> sys::Result<Option<Status>> {
 pub(super) fn next_of(tid: Tid) -> sys::Result<i32> {
     let never = AtomicU32::new(0);
     loop {
-        match wait::any(&never) {
+        match take(&never, |_| None) {
             Ok((reported, status)) if reported == tid => return Ok(status),
             Ok(other) => KEPT.with_borrow_mut(|kept| kept.push_back(other)),
             Err(Errno::EINTR) => {}

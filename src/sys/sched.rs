@@ -35,6 +35,16 @@ pub fn only(cpu: usize) -> CpuSet {
     }
 }
 
+/// The set of all CPUs that a set has room for.
+pub fn every() -> CpuSet {
+    let mut set = only(0);
+    for cpu in 1..MOST_CPUS {
+        // SAFETY: a cpu_set_t is a bit array; CPU_SET checks the bound.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    set
+}
+
 /// Whether `set` holds `cpu`.
 pub fn holds(set: &CpuSet, cpu: usize) -> bool {
     // SAFETY: CPU_ISSET reads the bit array; an index past its end panics in neither case because

@@ -7,18 +7,19 @@ use super::{Errno, Result, Tid};
 /// The signal that wakes a thread from [`any`]; never sent to a tracee.
 const WAKE: i32 = libc::SIGUSR1;
 
-// wait4 that a wake-up cannot miss. The waker sets the flag, then signals the thread. A signal that
+// waitid that a wake-up cannot miss. The waker sets the flag, then signals the thread. A signal that
 // comes before `begin` is seen as the flag; one that comes between the look at the flag and the
 // `syscall` instruction finds the program counter in [begin, end) and is sent to `woken` by the
 // handler; a later one interrupts the call itself.
 core::arch::global_asm!(
-    ".globl remainroot_wait_begin, remainroot_wait_end, remainroot_wait_woken, remainroot_wait4",
-    "remainroot_wait4:", // rdi = pid, rsi = status, rdx = options, rcx = flag
-    "xor r10d, r10d",
+    ".globl remainroot_wait_begin, remainroot_wait_end, remainroot_wait_woken, remainroot_waitid",
+    "remainroot_waitid:", // rdi = kind, rsi = id, rdx = siginfo, rcx = flag, r8 = options
+    "mov r10, r8",
+    "xor r8d, r8d",
     "remainroot_wait_begin:",
     "cmp dword ptr [rcx], 0",
     "jne remainroot_wait_woken",
-    "mov eax, 61",
+    "mov eax, 247",
     "syscall",
     "remainroot_wait_end:",
     "ret",
@@ -28,7 +29,13 @@ core::arch::global_asm!(
 );
 
 unsafe extern "C" {
-    fn remainroot_wait4(pid: i64, status: *mut i32, options: i64, flag: *const AtomicU32) -> i64;
+    fn remainroot_waitid(
+        kind: i64,
+        id: i64,
+        info: *mut libc::siginfo_t,
+        flag: *const AtomicU32,
+        options: i64,
+    ) -> i64;
     static remainroot_wait_begin: u8;
     static remainroot_wait_end: u8;
     static remainroot_wait_woken: u8;
@@ -76,16 +83,23 @@ pub fn wake(tid: Tid) -> Result<()> {
     super::process::tgkill(std::process::id() as Tid, tid, WAKE)
 }
 
-/// wait4(−1) for this thread's own tracees (`__WALL|__WNOTHREAD`).
+/// Waits for any of this thread's own tracees (waitid(2), `__WALL|__WNOTHREAD|WNOWAIT`) and gives the one that has something
+/// to report, which [`poll_one`] takes, and whether that is its end.
 ///
 /// # Errors
 /// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
-pub fn any(flag: &AtomicU32) -> Result<(Tid, i32)> {
-    let mut status = 0;
-    // SAFETY: the kernel writes one int to `status`; the flag lives over the call.
-    let outcome =
-        unsafe { remainroot_wait4(-1, &raw mut status, i64::from(libc::__WALL | libc::__WNOTHREAD), flag) };
-    if outcome < 0 { Err(Errno::from_raw(-outcome as i32)) } else { Ok((outcome as Tid, status)) }
+pub fn any(flag: &AtomicU32) -> Result<(Tid, bool)> {
+    let options = libc::__WALL | libc::__WNOTHREAD | libc::WEXITED | libc::WNOWAIT;
+    // SAFETY: a zeroed siginfo is valid, and the kernel fills it as for SIGCHLD; the flag lives over the call.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let outcome = remainroot_waitid(i64::from(libc::P_ALL), 0, &raw mut info, flag, i64::from(options));
+        if outcome < 0 {
+            return Err(Errno::from_raw(-outcome as i32));
+        }
+        let ended = matches!(info.si_code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+        Ok((info.si_pid(), ended))
+    }
 }
 
 /// wait4(−1) for this thread's own tracees, without waiting; `None` when there is nothing to report.

@@ -141,7 +141,8 @@ impl Worker {
         let mut group = Group::new(&born);
         group.deferred = deferred;
         self.groups.insert(tid, group);
-        self.start(tid, Tracee::new(tid, &born), stop);
+        let tracee = Tracee { newborn: true, ..Tracee::new(tid, &born) };
+        self.start(tid, tracee, stop);
     }
 
     fn join(&mut self, tid: Tid, tgid: Tid, born: Born, stop: Stop) {

@@ -189,7 +189,9 @@ impl Guest for Live<'_> {
         false
     }
 
-    fn wait_for_affinity(&mut self) {}
+    fn wait_for_affinity(&mut self) {
+        self.worker.shared.kept.give_all_back();
+    }
 
     fn moved(&mut self) {
         self.worker.shared.sights.moved();

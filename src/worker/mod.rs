@@ -161,7 +161,19 @@ impl Worker {
             self.adopt_overdue();
             std::thread::sleep(since.elapsed().clamp(Duration::from_micros(20), Duration::from_millis(5)));
         }
-        ptrace::next(&self.handle.flag)
+        let (flag, worker) = (&self.handle.flag, &*self);
+        ptrace::next(flag, |tid| worker.ending(tid))
+    }
+
+    /// A task has ended, and nobody may have its id yet. Gives its maker, where that waits for it alone and is this worker's:
+    /// else its SIGCHLD would stop it on another CPU.
+    fn ending(&self, tid: Tid) -> Option<Tid> {
+        if self.tracees.get(&tid)?.kept {
+            self.shared.kept.give_back(tid);
+        }
+        let maker = self.groups.get(&tid)?.parent?;
+        let alone = self.groups.len() <= 2 && self.groups.get(&maker)?.threads == 1;
+        (alone && !self.leaves_children(maker)).then_some(maker)
     }
 
     /// Reads the messages that a wake-up announced.
@@ -194,6 +206,7 @@ impl Worker {
     }
 
     pub(super) fn ended(&mut self, tid: Tid) {
+        self.give_back(tid);
         self.forget(tid);
         self.unannounced.remove(&tid);
         self.expected.remove(&tid);

@@ -127,8 +127,9 @@ impl Guest for Notified<'_> {
         self.beyond(true)
     }
 
-    /// A tracee's may be narrowed still.
+    /// A tracee's own may be narrowed still.
     fn wait_for_affinity(&mut self) {
+        self.shared.kept.give_all_back();
         if self.shared.listeners.serves(self.tid) {
             self.beyond(());
         }

@@ -1,5 +1,6 @@
 //! What all workers of a run share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub(super) book: Book,
     /// By which placeholders devices were opened.
     pub(super) labels: Labels,
+    /// Which children are kept where their workers are.
+    pub(super) kept: Arc<ptrace::Kept>,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -85,6 +88,7 @@ impl Shared {
             listeners: Listeners::default(),
             book: Book::default(),
             labels: Labels::default(),
+            kept: Arc::default(),
             pool,
             guardian,
             counters: Counters::default(),

@@ -31,6 +31,7 @@ impl Worker {
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
         self.settle_down(tid);
+        self.give_back(tid);
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         if group.is_some_and(|group| group.foreign) {
             return self.let_go_of_another(tid, stop);
@@ -69,7 +70,12 @@ impl Worker {
                     stop.restart_if_cut_short()?;
                 }
                 let to_syscall = self.settle(tid)?;
-                stop.resume(to_syscall)
+                let Some(tracee) = self.tracees.get_mut(&tid) else { return stop.resume(to_syscall) };
+                if !tracee.will_exec() || to_syscall {
+                    return stop.resume(to_syscall);
+                }
+                tracee.kept = stop.resume_and_keep(&self.shared.kept)?;
+                Ok(())
             }
             Stop::Event(stop, event @ (Event::Birth | Event::Vfork)) => self.birth(stop, event),
             Stop::Event(stop, Event::Exec) => self.exec(stop),
@@ -78,6 +84,13 @@ impl Worker {
                 let to_syscall = self.settle(tid)?;
                 stop.resume(to_syscall)
             }
+        }
+    }
+
+    /// Gives a task that has been kept here its own affinity back.
+    pub(super) fn give_back(&mut self, tid: Tid) {
+        if self.tracees.get_mut(&tid).is_some_and(|tracee| std::mem::take(&mut tracee.kept)) {
+            self.shared.kept.give_back(tid);
         }
     }
 

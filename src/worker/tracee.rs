@@ -48,12 +48,21 @@ pub struct Tracee {
     /// How many calls more it makes with stops at each entry instead of [`Stage::Identity`], because its credentials
     /// have become others, but perhaps not for long.
     pub trial: Option<u8>,
+    /// Whether it is a new process that has not run yet.
+    pub newborn: bool,
+    /// Whether it may be kept on its worker's CPU.
+    pub kept: bool,
 }
 
 /// apt becomes another user for ten calls to see what that one may read; a filter would stay, in all its children too.
 const TRIAL: u8 = 32;
 
 impl Tracee {
+    /// Whether it is a new process that has not run yet, and its exec is reported; it is new but once.
+    pub fn will_exec(&mut self) -> bool {
+        std::mem::take(&mut self.newborn) && self.options & libc::PTRACE_O_TRACEEXEC != 0
+    }
+
     /// Its credentials are new; `differ` says whether the kernel's own answers about them are wrong.
     pub fn become_other(&mut self, differ: bool) {
         let has = self.stages.union(self.wanted).contains(Stage::Identity);
@@ -165,6 +174,8 @@ impl Tracee {
             moves_in: None,
             arriving: born.arriving.clone(),
             trial: None,
+            newborn: false,
+            kept: false,
         }
     }
 }
