@@ -154,7 +154,7 @@
 //! *Until it execs.* Where there are facts, what looked like the price of stops was in good part where they took place: the
 //! kernel moves a task that execs to an idle CPU, and counts who has just fallen asleep as still there (a delayed dequeue), so
 //! the exec stop of each child of a shell crossed, and its caches were cold twice. And to reap it woke its maker on the
-//! other CPU, for a SIGCHLD stop that crossed as well. So a new process stays narrowed to its next stop (`ptrace/kept.rs`), and
+//! other CPU, for a SIGCHLD stop that crossed as well. So a new process stays narrowed to its next stop (`ptrace/narrowed.rs`), and
 //! its maker is narrowed for the moment in which its worker reaps. Each alone gains nothing, since the other then makes up
 //! for it; both together took `true` from 1.37 to 1.25 times native in one run, `sed` from 1.22 to 1.20, a shell's loop from
 //! 1.45 to 1.38, `$(…)` from 1.38 to 1.31, and pipelines nothing.

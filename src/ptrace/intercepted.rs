@@ -11,10 +11,9 @@ use std::marker::PhantomData;
 use super::failure::{Lost, Traced, TracerError, traced};
 use super::registers::{self, NO_SYSCALL, NUMBER_OFFSET, RESULT_OFFSET};
 use super::stop::{Report, Stop, SyscallStop, decode};
-use super::{placement, waiting};
+use super::{narrowed, placement, waiting};
 use crate::abi::{Abi, Call};
 use crate::sys::ptrace::{Registers, cont, syscall};
-use crate::sys::sched::CpuSet;
 use crate::sys::{self, Tid};
 
 /// How the tracee came to its entry, and comes there again when rewound.
@@ -34,7 +33,7 @@ pub struct Suspended {
     /// The guest's own registers, where the call was replaced.
     original: Option<Registers>,
     deferred: Option<i32>,
-    /// Its own affinity, while it is narrowed to its worker's CPU.
+    /// Whether it has its own affinity.
     own: Narrowed,
 }
 
@@ -44,8 +43,8 @@ pub struct Suspended {
 enum Narrowed {
     /// Not looked at yet.
     NotYet,
-    /// Done, and what it had where that was different.
-    Done(Option<CpuSet>),
+    /// Done, and whether that was another.
+    Done(bool),
 }
 
 /// See the module.
@@ -335,8 +334,8 @@ impl Intercepted {
     }
 
     fn widen(&mut self) {
-        if let Narrowed::Done(own) = std::mem::replace(&mut self.own, Narrowed::NotYet) {
-            placement::widen(self.tid, own);
+        if let Narrowed::Done(true) = std::mem::replace(&mut self.own, Narrowed::NotYet) {
+            narrowed::widen(self.tid);
         }
     }
 

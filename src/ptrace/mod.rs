@@ -9,8 +9,8 @@
 
 mod failure;
 mod intercepted;
-mod kept;
 pub mod memory;
+mod narrowed;
 mod parked;
 mod placement;
 mod registers;
@@ -19,7 +19,7 @@ mod waiting;
 
 pub use failure::{Lost, Traced, TracerError};
 pub use intercepted::{Entry, Intercepted, Suspended};
-pub use kept::Kept;
+pub use narrowed::{forget, stand_still, widen};
 pub use parked::{Parked, park};
 pub use placement::{be_prompt, follow, home, set_home, set_places, widen_born};
 pub use registers::stack_pointer;

@@ -3,13 +3,13 @@
 //! A wake-up that crosses to another CPU costs ten times the stop itself, so a worker stays on one
 //! CPU, its *home*, and resumes its tracee there: the tracee's affinity is narrowed to that CPU for
 //! the moment of the wake-up and given back at once; that of a new process at its next stop, which is its
-//! exec as a rule ([`Kept`](super::Kept)). A tracee that asks for an affinity stops first
-//! (`sched_getaffinity` is in the base stage), and all are given back then, so it never sees the narrowed set.
+//! exec as a rule (`narrowed.rs`). A tracee that asks for an affinity stops first
+//! (`sched_getaffinity` is in the base stage), and all are given back then, so it never sees the narrowed
+//! set, and what it sets stays.
 
 use std::cell::Cell;
 
-use super::memory;
-use crate::sys::sched::CpuSet;
+use super::{memory, narrowed};
 use crate::sys::{self, Result, Tid, sched};
 
 thread_local! {
@@ -78,26 +78,24 @@ pub(super) fn places() -> bool {
     PLACES.get()
 }
 
-/// Narrows a stopped task's affinity to this worker's CPU; gives what it had, to be given back with
-/// [`widen`] once it was made to run user code again. `None` where there is nothing to narrow.
-pub(super) fn narrow(tid: Tid) -> Option<CpuSet> {
-    let here = sched::only(home()?);
-    let own = sched::affinity(tid).ok()?;
-    let may = sched::holds(&own, home()?) && own != here;
-    (may && sched::set_affinity(tid, &here).is_ok()).then_some(own)
-}
-
-/// Gives a task its own affinity back.
-pub(super) fn widen(tid: Tid, own: Option<CpuSet>) {
-    if let Some(own) = own {
-        let _ = sched::set_affinity(tid, &own);
-    }
+/// Narrows a stopped task's affinity to this worker's CPU; says whether there was something to narrow, to be given
+/// back with [`widen`](narrowed::widen) once it was made to run user code again.
+pub(super) fn narrow(tid: Tid) -> bool {
+    home().is_some_and(|cpu| narrowed::narrow(tid, cpu))
 }
 
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
 pub(super) fn here<T>(tid: Tid, wake: impl FnOnce() -> Result<T>) -> Result<T> {
-    let own = if places() { narrow(tid) } else { None };
+    let narrows = places() && narrow(tid);
     let outcome = wake();
-    widen(tid, own);
+    if narrows {
+        narrowed::widen(tid);
+    }
     outcome
+}
+
+/// The same for one that will exec, and keeps it there until its next stop. Says whether it does.
+pub(super) fn keep_here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<bool> {
+    let keeps = places() && home().is_some_and(|cpu| narrowed::keep(tid, cpu));
+    wake().map(|()| keeps)
 }

@@ -1,11 +1,9 @@
 //! Kinds of stops, and the one decoder of wait statuses.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use super::failure::{Traced, traced};
-use super::kept::Kept;
-use super::placement::here;
+use super::placement::{here, keep_here};
 use super::registers;
 use crate::abi::{Abi, Call};
 use crate::sys::{Tid, ptrace};
@@ -67,9 +65,9 @@ stops! {
 
 impl TrapStop {
     /// Resumes it to whatever comes, and keeps it on the worker's CPU; says whether it is kept.
-    pub fn resume_and_keep(self, kept: &Arc<Kept>) -> Traced<bool> {
+    pub fn resume_and_keep(self) -> Traced<bool> {
         let tid = self.0.tid;
-        traced("resuming", tid, kept.keep(tid, || ptrace::cont(tid, 0)))
+        traced("resuming", tid, keep_here(tid, || ptrace::cont(tid, 0)))
     }
 }
 

@@ -23,18 +23,18 @@ fn kept() -> Option<Status> {
     KEPT.with_borrow_mut(VecDeque::pop_front)
 }
 
-/// The next report of any tracee. Before an end is taken, which its maker may be woken by, `ending` is asked who that is, if
-/// it is to be woken here.
+/// The next report of any tracee. To take an end may wake who waits for it: `waiting_for` says who that is, if he is to be
+/// woken here.
 ///
 /// # Errors
 /// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
-pub fn next(flag: &AtomicU32, ending: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
-    kept().map_or_else(|| take(flag, ending), Ok)
+pub fn next(flag: &AtomicU32, waiting_for: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
+    kept().map_or_else(|| take(flag, waiting_for), Ok)
 }
 
-fn take(flag: &AtomicU32, ending: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
+fn take(flag: &AtomicU32, waiting_for: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
     let (tid, ended) = wait::any(flag)?;
-    let maker = if ended { ending(tid) } else { None };
+    let maker = if ended { waiting_for(tid) } else { None };
     let status = match maker {
         Some(maker) => here(maker, || wait::poll_one(tid)),
         None => wait::poll_one(tid),

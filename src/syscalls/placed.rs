@@ -1,6 +1,6 @@
 //! Affinity calls. A worker narrows its tracee's affinity for the moment of a wake-up; it has given
-//! it back before it serves the tracee's next stop. So these calls of a tracee's stop, those of new processes that are kept
-//! on their workers' CPUs are given back, and nothing else.
+//! it back before it serves the tracee's next stop. So these calls of a tracee's stop, all that is narrowed
+//! at that moment is given back, and nothing else.
 
 use super::{Guest, Verdict};
 

@@ -10,7 +10,7 @@ use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::{Device, Ownership};
-use crate::ptrace::{Intercepted, Lost, Traced, memory};
+use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Share, Stage, Stages, kernel, table};
@@ -190,7 +190,7 @@ impl Guest for Live<'_> {
     }
 
     fn wait_for_affinity(&mut self) {
-        self.worker.shared.kept.give_all_back();
+        ptrace::stand_still();
     }
 
     fn moved(&mut self) {

@@ -162,18 +162,14 @@ impl Worker {
             std::thread::sleep(since.elapsed().clamp(Duration::from_micros(20), Duration::from_millis(5)));
         }
         let (flag, worker) = (&self.handle.flag, &*self);
-        ptrace::next(flag, |tid| worker.ending(tid))
+        ptrace::next(flag, |tid| worker.waiting_for(tid))
     }
 
-    /// A task has ended, and nobody may have its id yet. Gives its maker, where that waits for it alone and is this worker's:
-    /// else its SIGCHLD would stop it on another CPU.
-    fn ending(&self, tid: Tid) -> Option<Tid> {
-        if self.tracees.get(&tid)?.kept {
-            self.shared.kept.give_back(tid);
-        }
+    /// Who made a process that has ended and may wait for it, where its SIGCHLD is best stopped here.
+    fn waiting_for(&self, tid: Tid) -> Option<Tid> {
         let maker = self.groups.get(&tid)?.parent?;
-        let alone = self.groups.len() <= 2 && self.groups.get(&maker)?.threads == 1;
-        (alone && !self.leaves_children(maker)).then_some(maker)
+        let alone = self.groups.get(&maker)?.threads == 1;
+        (alone && self.places(maker)).then_some(maker)
     }
 
     /// Reads the messages that a wake-up announced.
@@ -206,7 +202,6 @@ impl Worker {
     }
 
     pub(super) fn ended(&mut self, tid: Tid) {
-        self.give_back(tid);
         self.forget(tid);
         self.unannounced.remove(&tid);
         self.expected.remove(&tid);
@@ -256,6 +251,7 @@ impl Worker {
 
     /// A task has ended: whoever has its id next is another.
     fn forget(&self, tid: Tid) {
+        ptrace::forget(tid);
         self.shared.registry.forget(tid);
         self.shared.sights.forget(tid);
         self.shared.listeners.forget(tid);

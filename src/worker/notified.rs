@@ -16,6 +16,7 @@ use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
 use crate::ownership::{Device, Ownership};
+use crate::ptrace;
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::{Guest, Look, Share, Stage};
@@ -129,9 +130,10 @@ impl Guest for Notified<'_> {
 
     /// A tracee's own may be narrowed still.
     fn wait_for_affinity(&mut self) {
-        self.shared.kept.give_all_back();
         if self.shared.listeners.serves(self.tid) {
             self.beyond(());
+        } else {
+            ptrace::stand_still();
         }
     }
 

@@ -1,6 +1,5 @@
 //! What all workers of a run share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
@@ -34,8 +33,6 @@ pub struct Shared {
     pub(super) book: Book,
     /// By which placeholders devices were opened.
     pub(super) labels: Labels,
-    /// Which children are kept where their workers are.
-    pub(super) kept: Arc<ptrace::Kept>,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -88,7 +85,6 @@ impl Shared {
             listeners: Listeners::default(),
             book: Book::default(),
             labels: Labels::default(),
-            kept: Arc::default(),
             pool,
             guardian,
             counters: Counters::default(),

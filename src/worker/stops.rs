@@ -31,7 +31,9 @@ impl Worker {
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
         self.settle_down(tid);
-        self.give_back(tid);
+        if self.tracees.get_mut(&tid).is_some_and(|tracee| std::mem::take(&mut tracee.kept)) {
+            ptrace::widen(tid);
+        }
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         if group.is_some_and(|group| group.foreign) {
             return self.let_go_of_another(tid, stop);
@@ -74,7 +76,7 @@ impl Worker {
                 if !tracee.will_exec() || to_syscall {
                     return stop.resume(to_syscall);
                 }
-                tracee.kept = stop.resume_and_keep(&self.shared.kept)?;
+                tracee.kept = stop.resume_and_keep()?;
                 Ok(())
             }
             Stop::Event(stop, event @ (Event::Birth | Event::Vfork)) => self.birth(stop, event),
@@ -87,11 +89,10 @@ impl Worker {
         }
     }
 
-    /// Gives a task that has been kept here its own affinity back.
-    pub(super) fn give_back(&mut self, tid: Tid) {
-        if self.tracees.get_mut(&tid).is_some_and(|tracee| std::mem::take(&mut tracee.kept)) {
-            self.shared.kept.give_back(tid);
-        }
+    /// Whether a task is resumed where its worker is: not one whose children are nobody's, since they would inherit that, nor
+    /// where several run at once, which are better off on two CPUs.
+    pub(super) fn places(&self, tid: Tid) -> bool {
+        self.groups.len() <= 2 && !self.leaves_children(tid)
     }
 
     /// Makes a stopped task ready to run: its options, and what its children inherit. Returns whether
@@ -99,8 +100,7 @@ impl Worker {
     pub(super) fn settle(&mut self, tid: Tid) -> Traced<bool> {
         let missing = !self.missing(tid).is_empty();
         let leaves_children = self.leaves_children(tid);
-        // Two that run at once are better off on two CPUs.
-        ptrace::set_places(!leaves_children && self.groups.len() <= 2);
+        ptrace::set_places(self.places(tid));
         let Some(tracee) = self.tracees.get_mut(&tid) else { return Ok(false) };
         let group = self.groups.get(&tracee.tgid);
         let scratch = group.and_then(Group::known_scratch);

@@ -50,7 +50,7 @@ pub struct Tracee {
     pub trial: Option<u8>,
     /// Whether it is a new process that has not run yet.
     pub newborn: bool,
-    /// Whether it may be kept on its worker's CPU.
+    /// Whether it may be narrowed since its first stop.
     pub kept: bool,
 }
 

@@ -10,6 +10,7 @@ static int allowed(pid_t task)
     char line[4096];
     snprintf(line, sizeof line, "/proc/%d/status", task);
     FILE *status = fopen(line, "r");
+    must(status != NULL);
     int count = 0;
     while (fgets(line, sizeof line, status))
         if (strncmp(line, "Cpus_allowed:", 13) == 0)
@@ -18,6 +19,13 @@ static int allowed(pid_t task)
                     count += __builtin_popcount(strtol((char[]){*digit, 0}, NULL, 16));
     fclose(status);
     return count;
+}
+
+/* Whether the calling task may run on so many. */
+static int whole_of(int count)
+{
+    must(sched_getaffinity(0, sizeof all, &all) == 0);
+    return CPU_COUNT(&all) == count;
 }
 
 static int whole(void)
@@ -48,16 +56,43 @@ static int is_let(pid_t child)
     return count == CPU_COUNT(&all);
 }
 
+/* Whether a child has what another sets of it, as soon as there is one or after a look at what it had. */
+static int has_what_is_set(int looks, const cpu_set_t *wanted)
+{
+    int ready[2];
+    char byte;
+    cpu_set_t got;
+    must(pipe(ready) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        must(read(ready[0], &byte, 1) == 1);
+        must(sched_getaffinity(0, sizeof got, &got) == 0);
+        _exit(CPU_EQUAL(&got, wanted));
+    }
+    if (looks)
+        must(sched_getaffinity(child, sizeof got, &got) == 0 && CPU_EQUAL(&got, &all));
+    must(sched_setaffinity(child, sizeof *wanted, wanted) == 0);
+    must(write(ready[1], "", 1) == 1 && close(ready[0]) == 0 && close(ready[1]) == 0);
+    return counted(child);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2)
-        return argv[2][0] == 'w' ? (sched_getaffinity(0, sizeof all, &all), CPU_COUNT(&all)) : 1;
+        return whole_of(atoi(argv[2]));
     must(chown(argv[1], 5, 6) == 0);
     must(sched_getaffinity(0, sizeof all, &all) == 0);
     for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
         if (CPU_ISSET(cpu, &all))
             CPU_SET(cpu, &one);
-    int asked = 0, let = 0, grown = 0, told = 0, set = 0, image = 0;
+    char count[16];
+    snprintf(count, sizeof count, "%d", CPU_COUNT(&all));
+    int asked = 0, let = 0, grown = 0, set = 0, image = 0;
+    for (int i = 0; i < 1000; i++) {
+        cpu_set_t other;
+        CPU_XOR(&other, &all, &one);
+        set += has_what_is_set(i / 2 % 2, i % 2 && CPU_COUNT(&other) ? &other : &one);
+    }
     for (int i = 0; i < 100; i++) {
         pid_t child = fork();
         if (child == 0)
@@ -68,30 +103,13 @@ int main(int argc, char **argv)
         if (child == 0)
             _exit(is_let(fork()));
         grown += counted(child);
-        /* What another asks about it, and sets. */
-        int ready[2];
-        char byte;
-        must(pipe(ready) == 0);
-        child = fork();
-        if (child == 0) {
-            cpu_set_t got;
-            must(read(ready[0], &byte, 1) == 1);
-            must(sched_getaffinity(0, sizeof got, &got) == 0);
-            _exit(CPU_EQUAL(&got, &one));
-        }
-        cpu_set_t got;
-        must(sched_getaffinity(child, sizeof got, &got) == 0);
-        told += CPU_EQUAL(&got, &all);
-        must(sched_setaffinity(child, sizeof one, &one) == 0);
-        must(write(ready[1], "", 1) == 1 && close(ready[0]) == 0 && close(ready[1]) == 0);
-        set += counted(child);
         child = i % 2 ? fork() : vfork();
         if (child == 0) {
-            execl("/proc/self/exe", argv[0], argv[1], "what", NULL);
+            execl("/proc/self/exe", argv[0], argv[1], count, NULL);
             _exit(127);
         }
-        image += counted(child) == CPU_COUNT(&all);
+        image += counted(child) == 1;
     }
-    say("asked %d, let %d, grown %d, told %d, set %d, image %d\n", asked, let, grown, told, set, image);
+    say("asked %d, let %d, grown %d, set %d, image %d\n", asked, let, grown, set, image);
     return 0;
 }
