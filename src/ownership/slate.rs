@@ -7,8 +7,11 @@
 //! a whole one. What is written beside inodes another run may change without a trace on the inode: an entry about what
 //! can bear nothing, or is not ours to write to, says so, and counts only as long as the slate is *quiet*: nothing is
 //! known that stands elsewhere than on its inode. Then no inode needs an entry: what its attributes say is all, but while
-//! somebody has changed what memory says, and not what stands on the inode. Most have none: a bit says of an inode's number
-//! whether there may be one, so that a process that has just begun does not fault in a page of entries for each look.
+//! somebody has changed what memory says, and not what stands on the inode.
+//!
+//! Of most inodes there is nothing to say. Instead of an entry they have a word that tells so, of 63 bits of what number, device
+//! and change time are multiplied to; and a bit says of an inode's number whether there may be an entry. So a process that has
+//! just begun does not fault in a page of entries for each look.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -19,7 +22,7 @@ use crate::abi::stat::{Ctime, PERMISSIONS};
 use crate::cred::View;
 use crate::sys::inside::{
     BITS, DEVICE_BITS, DEVICE_WORDS, ENTRY_WORDS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
-    LIBRARY_BITS, LIBRARY_SITES, LIBRARY_WORDS, WAYS,
+    LIBRARY_BITS, LIBRARY_SITES, LIBRARY_WORDS, PLAIN_BITS, PLAIN_WAYS, PLAIN_WORDS, WAYS,
 };
 
 /// Where in the head the number of changes stands, the state, and how many inodes' homes are being written.
@@ -40,6 +43,8 @@ const SHOWS_GID: u32 = 0x20000;
 const SHOWS_MODE: u32 = 0x40000;
 /// It counts only while the slate is quiet.
 const IF_QUIET: u32 = 0x80000;
+/// The same in the word of a plain one.
+const PLAIN_IF_QUIET: u64 = 1;
 
 /// What is to be put over what the kernel says of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,22 +172,42 @@ impl Slate {
         let Ok(dev) = u32::try_from(inode.dev) else { return };
         let mut next = self.writing.lock();
         let Some(Shown { uid, gid, mode, if_quiet }) = ask() else { return };
+        let places = places(inode.ino);
+        let own = places.into_iter().find(|&place| self.holds(place, inode));
+        let is_plain = uid.is_none() && gid.is_none() && mode.is_none();
+        let told = told(inode.ino, ctime, dev);
+        *next = (*next + 1) % WAYS;
+        if is_plain && told != 0 {
+            let ways = plain(inode.ino);
+            let known = |&way: &usize| self.word(way).load(Ordering::Relaxed) & !PLAIN_IF_QUIET == told;
+            let free = |&way: &usize| self.word(way).load(Ordering::Relaxed) == 0;
+            let way = ways.into_iter().find(known).or_else(|| ways.into_iter().find(free));
+            let Some(way) = way.or(ways.get(*next % PLAIN_WAYS).copied()) else { return };
+            self.change(|| {
+                own.into_iter().for_each(|place| self.word(place).store(0, Ordering::Relaxed));
+                self.word(way).store(told | u64::from(if_quiet), Ordering::Relaxed);
+            });
+            return;
+        }
         let bit = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
         let what = bit(uid.is_some(), SHOWS_UID) | bit(gid.is_some(), SHOWS_GID) | bit(if_quiet, IF_QUIET);
         let what = what | mode.map_or(0, |mode| SHOWS_MODE | u32::from(mode & PERMISSIONS));
         let ids = [uid.unwrap_or(0), gid.unwrap_or(0)];
-        let places = places(inode.ino);
-        let own = places.into_iter().find(|&place| self.holds(place, inode));
         let free = || places.into_iter().find(|&place| self.word(place).load(Ordering::Relaxed) == 0);
-        *next = (*next + 1) % WAYS;
         let Some(place) = own.or_else(free).or(places.get(*next).copied()) else { return };
         let [what, ids] = [[dev, what], ids].map(|[low, high]| u64::from(low) | u64::from(high) << 32);
         self.set_bit(HINT_WORDS.start, HINT_BITS, inode.ino);
         self.change(|| {
+            self.forget_plain(inode.ino);
             for (word, value) in (place..).zip([inode.ino, ctime.0, what, ids]) {
                 self.word(word).store(value, Ordering::Relaxed);
             }
         });
+    }
+
+    /// Nothing is known to be plain of this number.
+    fn forget_plain(&self, ino: u64) {
+        plain(ino).into_iter().for_each(|way| self.word(way).store(0, Ordering::Relaxed));
     }
 
     /// Changes what is known of an inode; nobody reads anything meanwhile.
@@ -192,6 +217,7 @@ impl Slate {
             for place in places(inode.ino).into_iter().filter(|&place| self.holds(place, inode)) {
                 self.word(place).store(0, Ordering::Relaxed);
             }
+            self.forget_plain(inode.ino);
             change()
         })
     }
@@ -205,7 +231,7 @@ impl Slate {
                     self.word(place).store(0, Ordering::Relaxed);
                 }
             }
-            for word in HINT_WORDS {
+            for word in HINT_WORDS.chain(PLAIN_WORDS) {
                 self.word(word).store(0, Ordering::Relaxed);
             }
         });
@@ -253,6 +279,18 @@ fn places(ino: u64) -> [usize; WAYS] {
     std::array::from_fn(|way| HEAD_WORDS + (first as usize + way) * ENTRY_WORDS)
 }
 
+/// Where its word may stand, if there is nothing to say of it.
+fn plain(ino: u64) -> [usize; PLAIN_WAYS] {
+    let first = ino.wrapping_mul(FACTOR) >> (u64::BITS - PLAIN_BITS);
+    std::array::from_fn(|way| PLAIN_WORDS.start + first as usize * PLAIN_WAYS + way)
+}
+
+/// That word, but for its lowest bit.
+fn told(ino: u64, ctime: Ctime, dev: u32) -> u64 {
+    let mixed = (ino.wrapping_mul(FACTOR) ^ ctime.0).wrapping_mul(FACTOR).rotate_left(32);
+    (mixed ^ u64::from(dev)) & !PLAIN_IF_QUIET
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,12 +315,31 @@ mod tests {
         slate.enter(inode(7), Ctime(9), || Some(owned(33)));
         let what = u64::from(SHOWS_UID | SHOWS_GID | SHOWS_MODE | 0o4711) << 32 | 5;
         assert_eq!(entry(&slate, 7), Some([7, 9, what, 33 << 32 | 33]));
-        slate.enter(inode(7), Ctime(10), || Some(Shown { if_quiet: true, ..Shown::default() }));
-        assert_eq!(entry(&slate, 7), Some([7, 10, u64::from(IF_QUIET) << 32 | 5, 0]));
+        slate.enter(inode(7), Ctime(10), || Some(Shown { if_quiet: true, ..owned(33) }));
+        assert_eq!(entry(&slate, 7), Some([7, 10, what | u64::from(IF_QUIET) << 32, 33 << 32 | 33]));
         slate.change_of(inode(7), || ());
         assert_eq!(entry(&slate, 7), None);
         slate.enter(inode(7), Ctime(9), || None);
         assert_eq!(entry(&slate, 7), None);
+    }
+
+    #[test]
+    fn of_what_there_is_nothing_to_say_a_word_tells_so_until_there_is() {
+        let Some(slate) = Slate::make() else { return };
+        let words = || plain(7).map(|way| slate.word(way).load(Ordering::Relaxed));
+        let word = told(7, Ctime(9), 5);
+        slate.enter(inode(7), Ctime(9), || Some(Shown::default()));
+        assert_eq!((entry(&slate, 7), words()), (None, [word, 0]));
+        slate.enter(inode(7), Ctime(9), || Some(Shown { if_quiet: true, ..Shown::default() }));
+        assert_eq!(words(), [word | 1, 0]);
+        slate.enter(inode(7), Ctime(10), || Some(Shown::default()));
+        assert_eq!(words(), [word | 1, told(7, Ctime(10), 5)]);
+        slate.enter(inode(7), Ctime(10), || Some(owned(33)));
+        assert_eq!((entry(&slate, 7).is_some(), words()), (true, [0, 0]));
+        slate.enter(inode(7), Ctime(10), || Some(Shown::default()));
+        assert_eq!((entry(&slate, 7), words()), (None, [told(7, Ctime(10), 5), 0]));
+        slate.change_of(inode(7), || ());
+        assert_eq!(words(), [0, 0]);
     }
 
     #[test]

@@ -40,13 +40,19 @@ pub const LIBRARY_WORDS: Range<usize> = DEVICE_WORDS.end..DEVICE_WORDS.end + PAG
 pub const LIBRARY_BITS: u32 = ((LIBRARY_WORDS.end - LIBRARY_WORDS.start) / ENTRY_WORDS).ilog2();
 /// So many sites of a library.
 pub const LIBRARY_SITES: usize = (ENTRY_WORDS - 1) * 2;
-/// Words where bits stand of inode numbers that may have an entry: eight pages. With all that stands before them they are
-/// mapped by one page fault (`fault_around_bytes`), while a look at the entries takes one of its own nearly each time.
-pub const HINT_WORDS: Range<usize> = LIBRARY_WORDS.end..LIBRARY_WORDS.end + 8 * PAGE_WORDS;
+/// Words where bits stand of inode numbers that may have an entry.
+pub const HINT_WORDS: Range<usize> = LIBRARY_WORDS.end..LIBRARY_WORDS.end + 4 * PAGE_WORDS;
 /// There are two to the power of so many.
 pub const HINT_BITS: u32 = bits_of(HINT_WORDS);
+/// Words for inodes of which there is nothing to say: four pages. With all that stands before them they are mapped by one page
+/// fault (`fault_around_bytes`), while a look at the entries takes one of its own nearly each time.
+pub const PLAIN_WORDS: Range<usize> = HINT_WORDS.end..HINT_WORDS.end + 4 * PAGE_WORDS;
+/// Two of them are for the inodes whose number, multiplied, begins with the same bits, so many.
+pub const PLAIN_BITS: u32 = ((PLAIN_WORDS.end - PLAIN_WORDS.start) / PLAIN_WAYS).ilog2();
+/// See [`PLAIN_BITS`].
+pub const PLAIN_WAYS: usize = 2;
 /// Words before the entries of the slate.
-pub const HEAD_WORDS: usize = HINT_WORDS.end;
+pub const HEAD_WORDS: usize = PLAIN_WORDS.end;
 /// The slate has two to the power of so many places for entries.
 pub const BITS: u32 = 16;
 /// An inode's entry is in one of so many places that follow each other.
@@ -69,7 +75,7 @@ mod code {
 
     use super::{
         Arrival, BITS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside, LIBRARY_BITS,
-        LIBRARY_SITES, LIBRARY_WORDS, MAGIC, PAGE, THUNKS, WAYS,
+        LIBRARY_SITES, LIBRARY_WORDS, MAGIC, PAGE, PLAIN_BITS, PLAIN_WORDS, THUNKS, WAYS,
     };
 
     std::arch::global_asm!(
@@ -80,6 +86,8 @@ mod code {
         device_bits = const DEVICE_BITS,
         hint_bits = const HINT_BITS,
         hints = const HINT_WORDS.start * 8,
+        plain = const PLAIN_WORDS.start * 8,
+        plain_bits = const PLAIN_BITS,
         libraries = const LIBRARY_WORDS.start * 8,
         library_bits = const LIBRARY_BITS,
         library_sites = const LIBRARY_SITES,

@@ -50,6 +50,7 @@ others_names:
     .set DEVICES, 2048
     .set LIBRARIES, {libraries}
     .set HINTS, {hints}
+    .set PLAIN, {plain}
     .set ENTRIES, {entries}
     .set ENABLED, 1
     .set QUIET, 2
@@ -218,8 +219,29 @@ others_names:
     mov rdx, [rdi]                      # odd while it changes
     test dl, 1
     jnz slow
-    movabs rax, {factor}
-    imul rax, r13
+    movabs r8, {factor}
+    mov rax, r13
+    imul rax, r8
+    # One of which there is nothing to say has a word instead of an entry.
+    mov rcx, rax
+    shr rcx, 64 - {plain_bits}
+    shl ecx, 4
+    lea rsi, [rdi + rcx + PLAIN]
+    mov rcx, rax
+    xor rcx, r14
+    imul rcx, r8
+    rol rcx, 32
+    mov r8d, r15d
+    xor rcx, r8
+    and rcx, -2
+    mov r8, [rsi]
+    xor r8, rcx
+    cmp r8, 1
+    jbe 10f
+    mov r8, [rsi + 8]
+    xor r8, rcx
+    cmp r8, 1
+    jbe 10f
     mov rcx, rax
     shr rcx, 64 - {hint_bits}
     bt [rdi + HINTS], rcx
@@ -277,9 +299,15 @@ others_names:
     mov eax, r10d
     jmp 7f
 
+10:
+    mov eax, r8d
+    neg eax
+    and eax, IF_QUIET
+    jmp 11f
 4:
     mov eax, [rsi + 20]
     mov r8, [rsi + 24]
+11:
     mov ecx, [rdi + STATE]
     cmp [rdi], rdx
     jne slow
@@ -1134,29 +1162,25 @@ remainroot_inside_getdents64:
 # is there, where nobody can run it yet.
 remainroot_inside_mmap:
     enter
-    mov eax, 9
-    nop                                 # no site
-    syscall
-    mov r12, rax
-    cmp rax, -4095
-    jae done
     mov eax, [rbp + OF_RDX]
     and eax, PROT_WRITE | PROT_EXEC
     cmp eax, PROT_EXEC
-    jne 8f
+    jne 9f
     mov eax, [rbp + OF_R10]
     and eax, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS
     cmp eax, MAP_PRIVATE
-    jne 8f
+    jne 9f
     sub rsp, ROOM
     lea rbx, [rbp - 160]
     mov rdi, [rbp + OF_R8]
     lea rsi, [rip + nothing]
     mov r10d, EMPTY_PATH
     call describe
-    test eax, eax
-    jnz 8f
     mov r13, [rbx + 8]
+    mov rdx, [rbx + SIZE]
+    mov [rsp], rdx
+    test eax, eax
+    jnz 9f
     movabs rax, {factor}
     imul rax, r13
     shr rax, 64 - {library_bits}
@@ -1164,11 +1188,24 @@ remainroot_inside_mmap:
     lea r14, [rip + SLATE + LIBRARIES]
     add r14, rax
     cmp [r14], r13
-    jne 8f
-    mov rax, [rbx + SIZE]
-    mov [rsp], rax
-    xor ebx, ebx                        # whether the text may be written
+    jne 9f
+    # Another thread may run by this page, or write to it, now or later.
+    lea rdi, [rip + remainroot_inside_begin]
+    mov esi, {page}
+    mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
+    call protect
+    test eax, eax
+    jnz 9f
+    mov edx, PROT_WRITE
+    call map
+    mov r12, rax
     xor r15d, r15d
+    cmp rax, -4095
+    jb 1f
+9:
+    xor edx, edx
+    call map
+    jmp done
 1:
     mov eax, [r14 + 8 + r15 * 4]        # where in the file
     test eax, eax
@@ -1198,23 +1235,6 @@ remainroot_inside_mmap:
     cmp eax, 2
     ja 6f
 2:
-    test ebx, ebx
-    jnz 3f
-    # Another thread may run by this page, or write to it, now or later.
-    lea rdi, [rip + remainroot_inside_begin]
-    mov esi, {page}
-    mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
-    call protect
-    test eax, eax
-    jnz 8f
-    mov rdi, r12
-    mov rsi, [rbp + OF_RSI]
-    mov edx, PROT_READ | PROT_WRITE
-    call protect
-    test eax, eax
-    jnz 8f
-    inc ebx
-3:
     # lea rcx, [rip + 5]; jmp entry; where the syscall stands; its number.
     movabs rdx, 0xe9000000050d8d48
     lea rdi, [rip + remainroot_inside_begin + {thunks}]
@@ -1247,29 +1267,25 @@ remainroot_inside_mmap:
     cmp r15d, {library_sites}
     jb 1b
 7:
-    test ebx, ebx
-    jz 8f
     mov rdi, r12
     mov rsi, [rbp + OF_RSI]
     mov edx, [rbp + OF_RDX]
     call protect
-    test eax, eax
-    jz 8f
-    # What was written may not be executed here.
-    mov rdi, r12
+    mov rax, r12
+    jmp done
+
+# The mapping that is asked for, with what edx allows as well.
+map:
+    mov rdi, [rbp + OF_RDI]
     mov rsi, [rbp + OF_RSI]
-    mov edx, [rbp + OF_RDX]
+    or edx, [rbp + OF_RDX]
     mov r10, [rbp + OF_R10]
-    or r10, MAP_FIXED
     mov r8, [rbp + OF_R8]
     mov r9, [rbp + OF_R9]
     mov eax, 9
-    nop
+    nop                                 # no site
     syscall
-    mov r12, rax
-8:
-    mov rax, r12
-    jmp done
+    ret
 
 # mprotect(rdi, rsi, edx)
 protect:
@@ -1359,6 +1375,13 @@ remainroot_arrival_descriptor:
     syscall
     mov rdx, rax
     sub rdx, rdi
+    jnz 1f
+    # Its first page is a mapping of its own before it is written to, so that fork copies no other.
+    mov esi, {page}
+    mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
+    mov eax, 10                         # mprotect
+    syscall
+    xor edx, edx
 1:
     mov edi, r8d
     mov eax, 3                          # close
