@@ -44,15 +44,19 @@ pub(super) fn read(note: Option<&Path>) -> Evidence {
     match sys::xattr::get(ROOT, MARK, &mut [0; 16]) {
         Ok(NO_DEVICES) => Evidence::Facts,
         Ok(_) => Evidence::Devices,
-        Err(_) if note.is_some_and(Path::exists) && !can_be_set() => Evidence::Devices,
+        Err(errno) if !could_be_set(errno) && note.is_some_and(Path::exists) => Evidence::Devices,
         Err(_) => Evidence::Nothing,
     }
 }
 
+/// Whether the root could bear the mark, of which it has said this.
+fn could_be_set(errno: sys::Errno) -> bool {
+    errno == sys::Errno::ENODATA && access(ROOT, AccessFlags::W_OK).is_ok()
+}
+
 /// Whether the root could bear the mark that it has not.
 fn can_be_set() -> bool {
-    let bears_none = sys::xattr::length(ROOT, MARK) == Err(sys::Errno::ENODATA);
-    bears_none && access(ROOT, AccessFlags::W_OK).is_ok()
+    sys::xattr::length(ROOT, MARK).is_err_and(could_be_set)
 }
 
 /// Sets the mark. Where it can never be set every run looks for facts from its start, and for devices where

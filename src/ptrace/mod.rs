@@ -19,12 +19,12 @@ mod waiting;
 
 pub use failure::{Lost, Traced, TracerError};
 pub use intercepted::{Entry, Intercepted, Suspended};
-pub use narrowed::{forget, stand_still, widen};
+pub use narrowed::{all_stand_still, forget, inherit, stand_still, widen};
 pub use parked::{Parked, park};
-pub use placement::{be_prompt, follow, home, set_home, set_places, widen_born};
+pub use placement::{be_prompt, follow, home, set_home, set_places};
 pub use registers::stack_pointer;
 pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};
-pub use waiting::{next, poll};
+pub use waiting::{next, next_to_end, poll};
 
 use crate::sys;
 

@@ -3,18 +3,22 @@
 //! Narrowed is who is being woken, for as long as that takes, and a new process from its first stop to the next. That is about
 //! to exec, and the kernel looks for an idle CPU then (`sched_exec`). With its maker asleep, but still counted where both
 //! are, that is the other one: its exec stop then crosses to its worker, and it comes back with cold caches. One
-//! that does not exec gets its own back in a moment, from a thread that is there as long as children are made.
+//! that does not exec gets its own back in a moment, from a thread that is there as long as children are made. To keep makers
+//! too, from the end of a child on, so that the next is born here, gained one or two per cent of a shell's loop and nothing in an
+//! installation; but what somebody outside of the run sets of a task that is narrowed is lost if it is the very same CPU.
 //!
-//! *Invariant:* nothing is given back twice, so that what somebody else sets meanwhile stays: before a guest's affinity call
-//! all are given back, and nobody is narrowed until the kernel has run it.
+//! *Invariant:* nothing is given back twice, nor over what somebody else has set meanwhile: before a guest's affinity call
+//! whoever it is about is given his back, and is not narrowed until the kernel has run it; of a call from outside the set itself
+//! tells.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+use crate::sys::Tid;
 use crate::sys::sched::{self, CpuSet};
-use crate::sys::{Result, Tid};
 
 /// A child that will exec has done so by then.
 const MOMENT: Duration = Duration::from_millis(2);
@@ -24,82 +28,153 @@ const STACK: usize = 64 * 1024;
 /// The kernel has run a call by then that was let go, on a busy machine too.
 const CALL: Duration = Duration::from_millis(100);
 
-static TABLE: Mutex<Table> = Mutex::new(Table { tasks: BTreeMap::new(), still: None, watched: false });
+/// By task id: workers narrow without waiting for each other.
+static TABLES: [Mutex<Table>; 32] =
+    [const { Mutex::new(Table { narrowed: BTreeMap::new(), still: BTreeMap::new() }) }; 32];
+/// Until when nobody is narrowed.
+static STILL: Mutex<Option<Instant>> = Mutex::new(None);
+/// Whether `STILL` says so.
+static STANDS: AtomicBool = AtomicBool::new(false);
+/// Whether there is a thread that looks after those that are kept.
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug)]
 struct Table {
-    tasks: BTreeMap<Tid, Task>,
-    /// Until when nobody is narrowed.
-    still: Option<Instant>,
-    /// Whether there is a thread that looks after those that are kept.
-    watched: bool,
+    narrowed: BTreeMap<Tid, Task>,
+    /// Until when these are not.
+    still: BTreeMap<Tid, Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Task {
     own: CpuSet,
+    cpu: usize,
     /// Since when it is kept, if it is.
     kept: Option<Instant>,
 }
 
-/// Narrows a stopped task's affinity to `cpu`; says whether that was to be done, and [`widen`] undoes it.
+/// Narrows a stopped task's affinity to `cpu`, if it is not yet; says whether it is, and [`widen`] undoes it.
 pub(super) fn narrow(tid: Tid, cpu: usize) -> bool {
-    TABLE.lock().narrow(tid, cpu, None)
+    table(tid).narrow(tid, cpu, None)
 }
 
 /// The same for a task that will exec, for a moment at most.
 pub(super) fn keep(tid: Tid, cpu: usize) -> bool {
-    let mut table = TABLE.lock();
-    if !table.watched {
-        table.watched = std::thread::Builder::new().stack_size(STACK).spawn(watch).is_ok();
+    let keeps = table(tid).narrow(tid, cpu, Some(Instant::now()));
+    if keeps && !WATCHED.swap(true, Ordering::SeqCst) {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(watch);
+        if thread.is_err() {
+            WATCHED.store(false, Ordering::SeqCst);
+            widen(tid);
+            return false;
+        }
     }
-    table.watched && table.narrow(tid, cpu, Some(Instant::now()))
+    keeps
+}
+
+/// A task that has not run yet has what its maker had when it made it, and is narrowed if that was: its own is its maker's.
+pub fn inherit(maker: Tid, child: Tid) {
+    let narrowed = table(maker).narrowed.get(&maker).copied();
+    match narrowed {
+        Some(task) => {
+            table(child).narrowed.insert(child, Task { kept: Some(Instant::now()), ..task });
+            if do_all_stand_still() {
+                widen(child);
+            }
+        }
+        // It may have got it back since.
+        None => {
+            if let (Ok(own), Ok(inherited)) = (sched::affinity(maker), sched::affinity(child))
+                && own != inherited
+            {
+                let _ = sched::set_affinity(child, &own);
+            }
+        }
+    }
 }
 
 /// Gives a task its own affinity back, where nobody has yet.
 pub fn widen(tid: Tid) {
-    let mut table = TABLE.lock();
-    if let Some(task) = table.tasks.remove(&tid) {
-        let _ = task.give_back(tid);
-    }
+    table(tid).widen(tid);
 }
 
 /// A task has ended: its id may be another's.
 pub fn forget(tid: Tid) {
-    TABLE.lock().tasks.remove(&tid);
+    let mut table = table(tid);
+    table.narrowed.remove(&tid);
+    table.still.remove(&tid);
 }
 
-/// Gives all of them theirs back, and leaves them alone until a call that looks at an affinity, or sets one, has run.
-pub fn stand_still() {
-    let mut table = TABLE.lock();
-    table.give_back_if(|_| true);
-    table.still = Some(Instant::now() + CALL);
+/// Gives a task its own back, and leaves it alone until a call that looks at its affinity, or sets it, has run.
+pub fn stand_still(tid: Tid) {
+    let mut table = table(tid);
+    table.still.insert(tid, Instant::now() + CALL);
+    table.widen(tid);
+}
+
+/// The same of all.
+pub fn all_stand_still() {
+    *STILL.lock() = Some(Instant::now() + CALL);
+    STANDS.store(true, Ordering::SeqCst);
+    give_back_if(|_| true);
+}
+
+fn do_all_stand_still() -> bool {
+    STANDS.load(Ordering::SeqCst) && {
+        let mut still = STILL.lock();
+        *still = still.filter(|&until| Instant::now() < until);
+        STANDS.store(still.is_some(), Ordering::SeqCst);
+        still.is_some()
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "a remainder is below the length")]
+fn table(tid: Tid) -> MutexGuard<'static, Table> {
+    TABLES[tid.unsigned_abs() as usize % TABLES.len()].lock()
 }
 
 impl Table {
+    fn stands_still(&mut self, tid: Tid) -> bool {
+        let stands = self.still.get(&tid).is_some_and(|&until| Instant::now() < until);
+        if !stands {
+            self.still.remove(&tid);
+        }
+        stands
+    }
+
+    fn widen(&mut self, tid: Tid) {
+        if let Some(task) = self.narrowed.remove(&tid) {
+            task.give_back(tid);
+        }
+    }
+
     fn narrow(&mut self, tid: Tid, cpu: usize, kept: Option<Instant>) -> bool {
-        if self.stands_still() {
+        if self.stands_still(tid) || do_all_stand_still() {
             return false;
         }
         let here = sched::only(cpu);
+        if let Some(task) = self.narrowed.get_mut(&tid) {
+            if task.cpu != cpu && sched::holds(&task.own, cpu) && sched::set_affinity(tid, &here).is_ok() {
+                task.cpu = cpu;
+            }
+            task.kept = kept;
+            return true;
+        }
         let Ok(own) = sched::affinity(tid) else { return false };
         let narrows = sched::holds(&own, cpu) && own != here && sched::set_affinity(tid, &here).is_ok();
         if narrows {
-            self.tasks.insert(tid, Task { own, kept });
+            self.narrowed.insert(tid, Task { own, cpu, kept });
         }
         narrows
     }
+}
 
-    fn stands_still(&mut self) -> bool {
-        self.still = self.still.filter(|&until| Instant::now() < until);
-        self.still.is_some()
-    }
-
-    fn give_back_if(&mut self, due: impl Fn(&Task) -> bool) {
-        self.tasks.retain(|&tid, task| {
+fn give_back_if(due: impl Fn(&Task) -> bool) {
+    for table in &TABLES {
+        table.lock().narrowed.retain(|&tid, task| {
             let gives = due(task);
             if gives {
-                let _ = task.give_back(tid);
+                task.give_back(tid);
             }
             !gives
         });
@@ -107,9 +182,12 @@ impl Table {
 }
 
 impl Task {
-    /// One that is gone needs none.
-    fn give_back(&self, tid: Tid) -> Result<()> {
-        sched::set_affinity(tid, &self.own)
+    /// One that is gone needs none, nor does one of which somebody has set another: of 400 sets from outside, while a shell made
+    /// one process after another, ten were lost without this look, and none or one with it.
+    fn give_back(&self, tid: Tid) {
+        if sched::affinity(tid) == Ok(sched::only(self.cpu)) {
+            let _ = sched::set_affinity(tid, &self.own);
+        }
     }
 }
 
@@ -117,13 +195,19 @@ impl Task {
 fn watch() {
     // Whoever made this thread has it run where he does.
     let _ = sched::set_affinity(0, &sched::every());
+    let keeps = || TABLES.iter().any(|table| table.lock().narrowed.values().any(|task| task.kept.is_some()));
     let mut quiet = 0;
-    while quiet < QUIET {
+    loop {
         std::thread::sleep(MOMENT);
-        let mut table = TABLE.lock();
-        let keeps = table.tasks.values().any(|task| task.kept.is_some());
-        quiet = if keeps { 0 } else { quiet + 1 };
-        table.give_back_if(|task| task.kept.is_some_and(|since| since.elapsed() >= MOMENT));
-        table.watched = quiet < QUIET;
+        quiet = if keeps() { 0 } else { quiet + 1 };
+        give_back_if(|task| task.kept.is_some_and(|since| since.elapsed() >= MOMENT));
+        if quiet >= QUIET {
+            WATCHED.store(false, Ordering::SeqCst);
+            // Who was kept a moment ago has found it watched.
+            if !keeps() || WATCHED.swap(true, Ordering::SeqCst) {
+                break;
+            }
+            quiet = 0;
+        }
     }
 }

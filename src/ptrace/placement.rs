@@ -4,7 +4,7 @@
 //! CPU, its *home*, and resumes its tracee there: the tracee's affinity is narrowed to that CPU for
 //! the moment of the wake-up and given back at once; that of a new process at its next stop, which is its
 //! exec as a rule (`narrowed.rs`). A tracee that asks for an affinity stops first
-//! (`sched_getaffinity` is in the base stage), and all are given back then, so it never sees the narrowed
+//! (`sched_getaffinity` is in the base stage), and whoever it asks about is given his back then, so it never sees the narrowed
 //! set, and what it sets stays.
 
 use std::cell::Cell;
@@ -64,22 +64,12 @@ pub fn follow(tid: Tid) {
     }
 }
 
-/// Gives a task that was born while its parent was narrowed what the parent has now: `child` has not
-/// run yet, and `parent` has stopped for the birth.
-pub fn widen_born(parent: Tid, child: Tid) {
-    if let (Ok(own), Ok(inherited)) = (sched::affinity(parent), sched::affinity(child))
-        && own != inherited
-    {
-        let _ = sched::set_affinity(child, &own);
-    }
-}
-
 pub(super) fn places() -> bool {
     PLACES.get()
 }
 
-/// Narrows a stopped task's affinity to this worker's CPU; says whether there was something to narrow, to be given
-/// back with [`widen`](narrowed::widen) once it was made to run user code again.
+/// Narrows a stopped task's affinity to this worker's CPU; says whether it is, to be given back with
+/// [`widen`](narrowed::widen) once it was made to run user code again.
 pub(super) fn narrow(tid: Tid) -> bool {
     home().is_some_and(|cpu| narrowed::narrow(tid, cpu))
 }
@@ -87,6 +77,9 @@ pub(super) fn narrow(tid: Tid) -> bool {
 /// Does `wake`, which makes `tid` run, so that it runs on this worker's CPU if it may.
 pub(super) fn here<T>(tid: Tid, wake: impl FnOnce() -> Result<T>) -> Result<T> {
     let narrows = places() && narrow(tid);
+    if !narrows {
+        narrowed::widen(tid);
+    }
     let outcome = wake();
     if narrows {
         narrowed::widen(tid);
@@ -94,8 +87,11 @@ pub(super) fn here<T>(tid: Tid, wake: impl FnOnce() -> Result<T>) -> Result<T> {
     outcome
 }
 
-/// The same for one that will exec, and keeps it there until its next stop. Says whether it does.
-pub(super) fn keep_here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<bool> {
+/// The same for one that will exec, and keeps it there until its next stop.
+pub(super) fn keep_here(tid: Tid, wake: impl FnOnce() -> Result<()>) -> Result<()> {
     let keeps = places() && home().is_some_and(|cpu| narrowed::keep(tid, cpu));
-    wake().map(|()| keeps)
+    if !keeps {
+        narrowed::widen(tid);
+    }
+    wake()
 }

@@ -64,8 +64,8 @@ stops! {
 }
 
 impl TrapStop {
-    /// Resumes it to whatever comes, and keeps it on the worker's CPU; says whether it is kept.
-    pub fn resume_and_keep(self) -> Traced<bool> {
+    /// Resumes it to whatever comes, and keeps it on the worker's CPU.
+    pub fn resume_and_keep(self) -> Traced<()> {
         let tid = self.0.tid;
         traced("resuming", tid, keep_here(tid, || ptrace::cont(tid, 0)))
     }
@@ -125,12 +125,17 @@ impl EventStop {
         traced("reading the event", self.0.tid, ptrace::event_message(self.0.tid))
     }
 
-    /// ABI, number and arguments of the call the event comes from.
-    pub fn call(&self) -> Traced<(Abi, u32, [u64; 6])> {
+    /// ABI, number and arguments of the call the event comes from; where `tells` knows the ABI by the number, it need not be
+    /// looked for in the task's text.
+    pub fn call(&self, tells: impl FnOnce(u32) -> Option<Abi>) -> Traced<(Abi, u32, [u64; 6])> {
         let now = self.registers()?;
-        let word = ptrace::peek(self.0.tid, registers::entry_address(&now)).unwrap_or(0);
-        let abi = registers::entry_abi(word).unwrap_or(Abi::X86_64);
-        Ok((abi, now.orig_rax as u32, registers::arguments(&now, abi)))
+        let number = now.orig_rax as u32;
+        let stands = || {
+            let word = ptrace::peek(self.0.tid, registers::entry_address(&now)).unwrap_or(0);
+            registers::entry_abi(word).unwrap_or(Abi::X86_64)
+        };
+        let abi = tells(number).unwrap_or_else(stands);
+        Ok((abi, number, registers::arguments(&now, abi)))
     }
 
     /// Its registers.

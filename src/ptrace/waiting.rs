@@ -23,17 +23,23 @@ fn kept() -> Option<Status> {
     KEPT.with_borrow_mut(VecDeque::pop_front)
 }
 
-/// The next report of any tracee. To take an end may wake who waits for it: `waiting_for` says who that is, if he is to be
-/// woken here.
+/// The next report of any tracee.
 ///
 /// # Errors
 /// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
-pub fn next(flag: &AtomicU32, waiting_for: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
-    kept().map_or_else(|| take(flag, waiting_for), Ok)
+pub fn next(flag: &AtomicU32) -> sys::Result<Status> {
+    kept().map_or_else(|| wait::any(flag), Ok)
 }
 
-fn take(flag: &AtomicU32, waiting_for: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
-    let (tid, ended) = wait::any(flag)?;
+/// The same where to take an end may wake who waits for it: `waiting_for` says who that is, if he is to be woken here.
+///
+/// # Errors
+/// As of [`next`].
+pub fn next_to_end(flag: &AtomicU32, waiting_for: impl FnOnce(Tid) -> Option<Tid>) -> sys::Result<Status> {
+    if let Some(status) = kept() {
+        return Ok(status);
+    }
+    let (tid, ended) = wait::look(flag)?;
     let maker = if ended { waiting_for(tid) } else { None };
     let status = match maker {
         Some(maker) => here(maker, || wait::poll_one(tid)),
@@ -55,7 +61,7 @@ pub fn poll() -> sys::Result<Option<Status>> {
 pub(super) fn next_of(tid: Tid) -> sys::Result<i32> {
     let never = AtomicU32::new(0);
     loop {
-        match take(&never, |_| None) {
+        match wait::any(&never) {
             Ok((reported, status)) if reported == tid => return Ok(status),
             Ok(other) => KEPT.with_borrow_mut(|kept| kept.push_back(other)),
             Err(Errno::EINTR) => {}

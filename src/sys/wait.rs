@@ -83,13 +83,26 @@ pub fn wake(tid: Tid) -> Result<()> {
     super::process::tgkill(std::process::id() as Tid, tid, WAKE)
 }
 
-/// Waits for any of this thread's own tracees (waitid(2), `__WALL|__WNOTHREAD|WNOWAIT`) and gives the one that has something
-/// to report, which [`poll_one`] takes, and whether that is its end.
+/// Waits for any of this thread's own tracees (waitid(2), `__WALL|__WNOTHREAD`) and gives its wait status.
 ///
 /// # Errors
 /// `EINTR` when `flag` is not 0 or the thread was woken; `ECHILD` when it has no tracee left.
-pub fn any(flag: &AtomicU32) -> Result<(Tid, bool)> {
-    let options = libc::__WALL | libc::__WNOTHREAD | libc::WEXITED | libc::WNOWAIT;
+pub fn any(flag: &AtomicU32) -> Result<(Tid, i32)> {
+    wait(flag, 0).map(|(tid, code, status)| (tid, wait_status(code, status)))
+}
+
+/// The same, and leaves it to report (`WNOWAIT`), for [`poll_one`] to take. Gives the task, and whether it has ended.
+///
+/// # Errors
+/// As of [`any`].
+pub fn look(flag: &AtomicU32) -> Result<(Tid, bool)> {
+    let ends = [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED];
+    wait(flag, libc::WNOWAIT).map(|(tid, code, _)| (tid, ends.contains(&code)))
+}
+
+/// The task, and what its siginfo has as code and status.
+fn wait(flag: &AtomicU32, options: i32) -> Result<(Tid, i32, i32)> {
+    let options = libc::__WALL | libc::__WNOTHREAD | libc::WEXITED | options;
     // SAFETY: a zeroed siginfo is valid, and the kernel fills it as for SIGCHLD; the flag lives over the call.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
@@ -97,8 +110,19 @@ pub fn any(flag: &AtomicU32) -> Result<(Tid, bool)> {
         if outcome < 0 {
             return Err(Errno::from_raw(-outcome as i32));
         }
-        let ended = matches!(info.si_code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
-        Ok((info.si_pid(), ended))
+        Ok((info.si_pid(), info.si_code, info.si_status()))
+    }
+}
+
+/// What wait4(2) would have said (`wait_task_zombie`, `wait_task_stopped`).
+fn wait_status(code: i32, status: i32) -> i32 {
+    const CORE: i32 = 0x80;
+    const STOPPED: i32 = 0x7F;
+    match code {
+        libc::CLD_EXITED => status << 8,
+        libc::CLD_KILLED => status,
+        libc::CLD_DUMPED => status | CORE,
+        _ => status << 8 | STOPPED,
     }
 }
 

@@ -255,7 +255,7 @@ impl Guest for FakeGuest {
         false
     }
 
-    fn wait_for_affinity(&mut self) {}
+    fn wait_for_affinity(&mut self, _whose: i32) {}
 
     fn moved(&mut self) {
         self.moves += 1;

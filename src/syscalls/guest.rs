@@ -74,8 +74,8 @@ pub trait Guest {
     /// at a stop.
     fn must_stop(&mut self) -> bool;
 
-    /// Goes on when the task's affinity is its own, which it is at every stop.
-    fn wait_for_affinity(&mut self);
+    /// Goes on when the affinity of the task that the guest knows by this id, 0 for its own, is that one's own.
+    fn wait_for_affinity(&mut self, whose: i32);
 
     /// Some task may have got another root directory, mount namespace or user namespace.
     fn moved(&mut self);

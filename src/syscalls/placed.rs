@@ -1,12 +1,12 @@
-//! Affinity calls. A worker narrows its tracee's affinity for the moment of a wake-up; it has given
-//! it back before it serves the tracee's next stop. So these calls of a tracee's stop, all that is narrowed
-//! at that moment is given back, and nothing else.
+//! Affinity calls. A worker narrows its tracee's affinity for the moment of a wake-up, and some a little longer. So these
+//! calls of a tracee's stop, and what is narrowed of the task that they are about is given back; nothing else.
 
 use super::{Guest, Verdict};
 
 /// sched_setaffinity(2), sched_getaffinity(2).
 pub fn run(guest: &mut dyn Guest) -> Verdict {
-    guest.wait_for_affinity();
+    let whose = guest.call().arg(0) as i32;
+    guest.wait_for_affinity(whose);
     Verdict::Run
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::tracee::{Born, Group, Heritage, Memory, Tracee};
 use super::{Count, Worker};
-use crate::abi::KernelCall;
+use crate::abi::{Abi, KernelCall};
 use crate::ptrace::{self, Event, EventStop, Stop, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::kernel;
@@ -27,7 +27,7 @@ impl Worker {
     pub(super) fn birth(&mut self, stop: EventStop, event: Event) -> Traced<()> {
         let parent = stop.tid();
         let child = stop.message()? as Tid;
-        ptrace::widen_born(parent, child);
+        ptrace::inherit(parent, child);
         self.raise_by_evidence(parent);
         if !self.adopted_early.remove(&child)
             && let Some(born) = self.birthright(&stop, event, child)?
@@ -194,7 +194,13 @@ fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: 
 
 /// The flags of the clone, clone3, fork or vfork that a birth event is about.
 fn clone_flags(stop: &EventStop, event: Event) -> Traced<u64> {
-    let (abi, number, args) = stop.call()?;
+    // Of those that make a task only clone3 has the same number in two ABIs.
+    let tells = |number| {
+        let is = |abi| kernel::CLONE.numbers.of(abi) == Some(number);
+        let abi = if is(Abi::I386) { Abi::I386 } else { Abi::X86_64 };
+        (kernel::CLONE3.numbers.of(abi) != Some(number)).then_some(abi)
+    };
+    let (abi, number, args) = stop.call(tells)?;
     let is = |call: &KernelCall| call.numbers.of(abi) == Some(number);
     Ok(if is(&kernel::CLONE) {
         args.first().copied().unwrap_or(0)

@@ -189,8 +189,10 @@ impl Guest for Live<'_> {
         false
     }
 
-    fn wait_for_affinity(&mut self) {
-        ptrace::stand_still();
+    fn wait_for_affinity(&mut self, whose: i32) {
+        let tid = self.stop.tid();
+        // Who another is depends on the guest's pid namespace.
+        if is_itself(tid, whose) { ptrace::stand_still(tid) } else { ptrace::all_stand_still() }
     }
 
     fn moved(&mut self) {
@@ -286,6 +288,11 @@ impl Guest for Live<'_> {
 fn ids_of(tid: Tid) -> Vec<Tid> {
     let line = sys::process::status(tid, "NSpid:").unwrap_or_default();
     line.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// Whether a task means itself by `id`.
+pub(super) fn is_itself(task: Tid, id: Tid) -> bool {
+    id == 0 || ids_of(task).last() == Some(&id)
 }
 
 /// Whether a task that is `depth` namespaces deep, as `own` is, or deeper, is there known by `id`.

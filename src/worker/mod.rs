@@ -162,7 +162,11 @@ impl Worker {
             std::thread::sleep(since.elapsed().clamp(Duration::from_micros(20), Duration::from_millis(5)));
         }
         let (flag, worker) = (&self.handle.flag, &*self);
-        ptrace::next(flag, |tid| worker.waiting_for(tid))
+        // With a single process nobody here is waited for by another.
+        if self.groups.len() == 1 {
+            return ptrace::next(flag);
+        }
+        ptrace::next_to_end(flag, |tid| worker.waiting_for(tid))
     }
 
     /// Who made a process that has ended and may wait for it, where its SIGCHLD is best stopped here.

@@ -11,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::eyes::Eyes;
+use super::guest::is_itself;
 use super::{Demand, Shared};
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
@@ -128,12 +129,12 @@ impl Guest for Notified<'_> {
         self.beyond(true)
     }
 
-    /// A tracee's own may be narrowed still.
-    fn wait_for_affinity(&mut self) {
+    /// A tracee's own may be narrowed still; that of who is at large never is.
+    fn wait_for_affinity(&mut self, whose: i32) {
         if self.shared.listeners.serves(self.tid) {
             self.beyond(());
-        } else {
-            ptrace::stand_still();
+        } else if !is_itself(self.tid, whose) {
+            ptrace::all_stand_still();
         }
     }
 

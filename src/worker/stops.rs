@@ -31,11 +31,13 @@ impl Worker {
     /// The same for a stop that was counted.
     pub(super) fn serve_stop(&mut self, tid: Tid, stop: Stop) -> Traced<()> {
         self.settle_down(tid);
-        if self.tracees.get_mut(&tid).is_some_and(|tracee| std::mem::take(&mut tracee.kept)) {
+        let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
+        let is_foreign = group.is_some_and(|group| group.foreign);
+        // Who has stopped in a call may be let run it anywhere.
+        if is_foreign || matches!(stop, Stop::Seccomp(_) | Stop::Syscall(_) | Stop::Group(..)) {
             ptrace::widen(tid);
         }
-        let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
-        if group.is_some_and(|group| group.foreign) {
+        if is_foreign {
             return self.let_go_of_another(tid, stop);
         }
         match stop {
@@ -76,8 +78,7 @@ impl Worker {
                 if !tracee.will_exec() || to_syscall {
                     return stop.resume(to_syscall);
                 }
-                tracee.kept = stop.resume_and_keep()?;
-                Ok(())
+                stop.resume_and_keep()
             }
             Stop::Event(stop, event @ (Event::Birth | Event::Vfork)) => self.birth(stop, event),
             Stop::Event(stop, Event::Exec) => self.exec(stop),

@@ -50,8 +50,6 @@ pub struct Tracee {
     pub trial: Option<u8>,
     /// Whether it is a new process that has not run yet.
     pub newborn: bool,
-    /// Whether it may be narrowed since its first stop.
-    pub kept: bool,
 }
 
 /// apt becomes another user for ten calls to see what that one may read; a filter would stay, in all its children too.
@@ -175,7 +173,6 @@ impl Tracee {
             arriving: born.arriving.clone(),
             trial: None,
             newborn: false,
-            kept: false,
         }
     }
 }
