@@ -32,7 +32,7 @@ use crate::sys::{self, Errno, Tid};
 use crate::syscalls::{Stage, Stages, kernel};
 
 /// A program that has looked so often is better off if it has answered itself from its start.
-pub(super) const OFTEN: u32 = 4;
+pub(super) const OFTEN: u32 = 2;
 /// After so many calls that stopped or waited for a listener it pays to map the file, and to rewrite a site.
 pub(super) const MANY: u32 = 12;
 /// Bytes of a site: `mov eax, NUMBER; syscall`.

@@ -40,8 +40,9 @@ use crate::syscalls::{Stage, Stages, kernel, table};
 const SINCE: (u32, u32) = (6, 11);
 /// After so many looks a listener has paid: it costs as much as ten stops.
 const MANY: u32 = 24;
-/// More threads than this do not wait for the same listener: one for each CPU of a small machine, and one to spare.
-const MOST_WAITING: usize = 3;
+/// More threads than this do not wait for the same listener: one that answers, and one that waits meanwhile. All that wait wake
+/// for each call (`recv_wait_event` in kernel/seccomp.c), on the CPU of who made it.
+const MOST_WAITING: usize = 2;
 /// Stack of a thread, in bytes.
 const STACK: usize = 256 * 1024;
 
