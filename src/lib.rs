@@ -122,22 +122,22 @@
 //! looked at only where the call may stop, and getxattrat(2), which has six, is marked in the half of its flags that no
 //! kernel looks at.
 //!
-//! *Arriving.* Where there are facts, `true` looks twice before it begins, `sed` 28 times, an average exec of an
-//! `apt-get install` 13 times, 25 to 40 µs each, cold as it is then. So a program that was seen to look five times maps the
-//! code at its exec stop, which takes 45 µs there and ten calls of its own; for one that looks but twice that is too much
-//! (`true` 1.18 instead of 1.14 times native). What was dear about it is whom it wakes. To have a listener put the file into
-//! the task (`SECCOMP_ADDFD_FLAG_SEND`) wakes that on another CPU, whatever is asked of it: 30 µs for each of two interrupts,
-//! cold caches, and when it ends a shootdown of the other CPU's TLB, 30 more: 200 µs in all, more than everything else that a
-//! fact costs it. So the task takes the file itself, by pidfd_getfd(2). The first look from a library was one more stop, 65 to
-//! 80 µs, in nearly every program: the loader's mmap(2) is led to code that rewrites what is known of a library, in 12. `sed`
-//! took 1.30 times as long as natively before, 1.18 with the first of these and 1.14 with both, where 1.07 is what birth,
-//! exec, SIGCHLD and the end take with nothing said about looks. The looks that stop or are told in an `apt-get install` went from 56,000 to 10,000 when programs
-//! began to arrive, and are less than 3,000 now. What a program that arrives loses after that is its own time: `basename` had
-//! 0.69 ms of CPU from its exec to its end natively, and 0.80. Of its page faults, 82 instead of 70, most were looks at entries
-//! spread over two megabytes, each of which also mapped the fifteen pages around, for its exit to unmap; of most inodes there
-//! is nothing to say, and a word for that, on pages that one fault maps with the code, took six of the twelve away, and of
-//! `sed`'s fourteen twelve. To map a library's text writable at once, rather than twice to change it, took 7 µs, and the code's
-//! first page as a mapping of its own what fork copied of the others.
+//! *Arriving.* Where there are facts, `true` looks twice before it begins, `sed` 28 times, an average exec of an `apt-get
+//! install` 13 times, 25 to 40 µs each, cold as it is then. So a program that was seen to look twice maps the code at its exec
+//! stop, which takes 45 µs there and ten calls of its own. What was dear about it is whom it wakes. To have a listener put the
+//! file into the task (`SECCOMP_ADDFD_FLAG_SEND`) wakes that on another CPU, whatever is asked of it: 30 µs for each of two
+//! interrupts, cold caches, and when it ends a shootdown of the other CPU's TLB, 30 more: 200 µs in all, more than everything
+//! else that a fact costs it. So the task takes the file itself, by pidfd_getfd(2). The first look from a library was one more
+//! stop, 65 to 80 µs, in nearly every program: the loader's mmap(2) is led to code that rewrites what is known of a library, in
+//! 12. `sed` took 1.30 times as long as natively before, 1.18 with the first of these and 1.14 with both, where 1.07 is what
+//! birth, exec, SIGCHLD and the end take with nothing said about looks. The looks that stop or are told in an `apt-get install`
+//! went from 56,000 to 10,000 when programs began to arrive, and are less than 3,000 now. What a program that arrives loses
+//! after that is its own time: `basename` had 0.69 ms of CPU from its exec to its end natively, and 0.80. Of its page faults,
+//! 82 instead of 70, most were looks at entries spread over two megabytes, each of which also mapped the fifteen pages around,
+//! for its exit to unmap; of most inodes there is nothing to say, and a word for that, on pages that one fault maps with the
+//! code, took six of the twelve away, and of `sed`'s fourteen twelve. To map a library's text writable at once, rather than
+//! twice to change it, took 7 µs away, and the code's first page as a mapping of its own what fork copied of the others. Only
+//! since then it pays for one that looks but twice, too.
 //!
 //! *At large with facts.* With nothing said about looks the same installation took 14.4 s beside 15.1 as real root: all that
 //! was missing was what facts cost. So to leave everybody at large then, too, was built and measured, before the above: a filter
