@@ -43,10 +43,10 @@ pub fn home() -> Option<usize> {
     HOME.get()
 }
 
-/// Moves the calling worker to `cpu`; without a right to run there it stays without a home.
+/// Moves the calling worker to `cpu`; without a right to run there it stays where it is.
 pub fn set_home(cpu: usize) {
-    if HOME.get() != Some(cpu) {
-        HOME.set(sched::set_affinity(0, &sched::only(cpu)).is_ok().then_some(cpu));
+    if HOME.get() != Some(cpu) && sched::set_affinity(0, &sched::only(cpu)).is_ok() {
+        HOME.set(Some(cpu));
     }
 }
 

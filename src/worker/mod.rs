@@ -54,6 +54,8 @@ use tracee::{Born, Group, Tracee};
 const LONG: Duration = Duration::from_millis(1);
 /// See [`LONG`].
 const RARELY: Duration = Duration::from_millis(20);
+/// How often a worker asks who else lives on its CPU.
+const PARTS: Duration = Duration::from_millis(4);
 
 /// One worker thread's state.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub(crate) struct Worker {
     adopted_early: HashSet<Tid>,
     /// When it was last looked where one had run that has ended.
     followed: Option<Instant>,
+    /// When it was last asked who else lives on its CPU.
+    parted: Option<Instant>,
 }
 
 impl Worker {
@@ -87,6 +91,7 @@ impl Worker {
             expected: HashMap::new(),
             adopted_early: HashSet::new(),
             followed: None,
+            parted: None,
         }
     }
 
@@ -122,6 +127,7 @@ impl Worker {
                     if since.elapsed() > LONG {
                         self.follow(tid, status);
                     }
+                    self.part(tid, since);
                     self.report(tid, status);
                 }
                 Err(Errno::EINTR) => self.heed(),
@@ -145,6 +151,21 @@ impl Worker {
             self.followed = Some(Instant::now());
         }
         ptrace::follow(tid);
+    }
+
+    /// Now and then, leaves a CPU where another worker is busy for one where none is, and this tracee may run. What is placed
+    /// stays together: no exec moves it away, nor does the scheduler, to which everybody is runnable for a moment at a time.
+    fn part(&mut self, tid: Tid, now: Instant) {
+        if self.parted.is_some_and(|since| now.duration_since(since) < PARTS) {
+            return;
+        }
+        self.parted = Some(now);
+        let may = || sys::sched::affinity(tid).ok();
+        if let Some(home) = ptrace::home()
+            && let Some(cpu) = self.shared.pool.part(&self.handle, home, may)
+        {
+            ptrace::set_home(cpu);
+        }
     }
 
     /// The next report. While there is a child that perhaps nobody will announce, because the one who

@@ -1,7 +1,8 @@
 //! Worker threads: made when needed, kept when idle, spoken to over channels.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
@@ -10,10 +11,14 @@ use super::tracee::Born;
 use super::{Count, Shared, Worker};
 use crate::ownership::Evidence;
 use crate::ptrace::{self, Parked};
+use crate::sys::sched::{self, CpuSet};
 use crate::sys::{self, Tid};
 
 /// Stack of a worker thread, in bytes.
 const STACK: usize = 256 * 1024;
+
+/// A worker is busy that has served a stop within so many milliseconds.
+const RECENTLY: u64 = 10;
 
 /// Under which slot the guardian watches a parked task.
 pub type Watched = usize;
@@ -57,6 +62,8 @@ pub(crate) struct Handle {
     tid: AtomicI32,
     /// The CPU it lives on, plus one; 0 if none.
     home: AtomicUsize,
+    /// When it was last known to have served a stop, in milliseconds of the run.
+    seen: AtomicU64,
 }
 
 impl Handle {
@@ -83,6 +90,7 @@ pub struct Pool {
     all: Mutex<Vec<Arc<Handle>>>,
     /// Workers that have work or are reserved for some.
     busy: AtomicUsize,
+    begun: Instant,
     supervisor: Sender<News>,
 }
 
@@ -98,7 +106,8 @@ pub enum News {
 impl Pool {
     /// An empty pool that reports to `supervisor`.
     pub fn new(supervisor: Sender<News>) -> Pool {
-        Pool { idle: Mutex::default(), all: Mutex::default(), busy: AtomicUsize::new(0), supervisor }
+        let (idle, all) = (Mutex::default(), Mutex::default());
+        Pool { idle, all, busy: AtomicUsize::new(0), begun: Instant::now(), supervisor }
     }
 
     /// Lets the supervisor do what must be done before the first process's end can be seen.
@@ -161,6 +170,31 @@ impl Pool {
         self.all.lock().iter().filter(|worker| !Arc::ptr_eq(worker, own)).cloned().collect()
     }
 
+    /// A busy worker that lives on CPU `home` asks where to live: where another one does that is as busy, and none on one of
+    /// the CPUs that `may` gives, it is to move there.
+    pub(super) fn part(
+        &self,
+        own: &Arc<Handle>,
+        home: usize,
+        may: impl FnOnce() -> Option<CpuSet>,
+    ) -> Option<usize> {
+        let all = self.all.lock();
+        let now = self.begun.elapsed().as_millis() as u64;
+        own.seen.store(now, Ordering::Relaxed);
+        own.home.store(home + 1, Ordering::Relaxed);
+        let is_busy = |worker: &Handle| now.saturating_sub(worker.seen.load(Ordering::Relaxed)) <= RECENTLY;
+        let lives_on = |worker: &Handle, cpu: usize| worker.home.load(Ordering::Relaxed) == cpu + 1;
+        let others = || all.iter().filter(|worker| !Arc::ptr_eq(worker, own) && is_busy(worker));
+        if !others().any(|worker| lives_on(worker, home)) {
+            return None;
+        }
+        let may = may()?;
+        let is_free = |&cpu: &usize| sched::holds(&may, cpu) && !others().any(|worker| lives_on(worker, cpu));
+        let cpu = (0..sched::MOST_CPUS).find(is_free)?;
+        own.home.store(cpu + 1, Ordering::Relaxed);
+        Some(cpu)
+    }
+
     fn spawn(shared: &Arc<Shared>) -> Option<Arc<Handle>> {
         let (outbox, inbox) = unbounded();
         let handle = Arc::new(Handle {
@@ -169,6 +203,7 @@ impl Pool {
             flag: AtomicU32::new(0),
             tid: AtomicI32::new(0),
             home: AtomicUsize::new(0),
+            seen: AtomicU64::new(0),
         });
         let (mine, theirs) = (Arc::clone(shared), Arc::clone(&handle));
         let thread = std::thread::Builder::new().stack_size(STACK);
