@@ -163,6 +163,10 @@
 //! for it; both together took `true` from 1.37 to 1.25 times native in one run, `sed` from 1.22 to 1.20, a shell's loop from
 //! 1.45 to 1.38, `$(…)` from 1.38 to 1.31, and pipelines nothing.
 //!
+//! *Two at once.* The price of placing all that: of two shells at once each worker began on its maker's CPU and stayed, with all
+//! that it made, so that one CPU did everything and two loops of `true` took 2.26 times as long as natively. A worker that finds
+//! another as busy on its CPU leaves it: 1.57. Two runs do not know of each other's.
+//!
 //! *Where a child is born.* The scheduler begins a child on the idle CPU, where its first stop then is, away from its worker. To
 //! leave whoever makes one narrowed until it has (tried by leaving everybody narrowed) takes an exec storm of `true` from
 //! 1.17 to 1.10 and `$(…)` from 1.24 to 1.14, but there is no time to do it: nothing says that a task is about to fork,
