@@ -1159,7 +1159,8 @@ remainroot_inside_getdents64:
     jmp 2b
 
 # mmap(address, size, protection, flags, descriptor, offset) by a loader: rewrites the sites of a library as soon as its text
-# is there, where nobody can run it yet.
+# is there, where nobody can run it yet. That of one that is known to have sites may be written meanwhile; where it may not,
+# nothing is rewritten.
 remainroot_inside_mmap:
     enter
     mov eax, [rbp + OF_RDX]

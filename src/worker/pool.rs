@@ -90,6 +90,7 @@ pub struct Pool {
     all: Mutex<Vec<Arc<Handle>>>,
     /// Workers that have work or are reserved for some.
     busy: AtomicUsize,
+    /// When the run began.
     begun: Instant,
     supervisor: Sender<News>,
 }
