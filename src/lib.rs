@@ -122,6 +122,15 @@
 //! looked at only where the call may stop, and getxattrat(2), which has six, is marked in the half of its flags that no
 //! kernel looks at.
 //!
+//! *Giving away.* A chown to another took 33 µs from a process that answers its looks itself, the chmod and the utimensat that
+//! archivers make after it 28 and 30 each, since an owner stood there already: a stop or a notification, and of two dozen calls of
+//! the tracer's most to find out again what the task knows. It writes the owner itself now (`sys/inside.s`, `give_away`), as
+//! long as nothing is kept elsewhere than on inodes: 6 to 9 µs, 3 by a descriptor, and the others 3; `chown -R` of 20,000 files
+//! took 15 times as long as natively and takes 4.3. Half of that is to hold on to the inode by a descriptor that no watch is told of
+//! (`O_PATH`), by which attributes are only had through `/proc`: by path they might be another's. The tracer learns of it
+//! as of another run's, by the change time, and who reads such an inode often tells it in the end: one reading in 128 does, since
+//! from an entry a look takes 1 µs instead of 3.
+//!
 //! *Arriving.* Where there are facts, `true` looks twice before it begins, `sed` 28 times, an average exec of an `apt-get
 //! install` 13 times, 25 to 40 µs each, cold as it is then. So a program that was seen to look twice maps the code at its exec
 //! stop, which takes 45 µs there and ten calls of its own. What was dear about it is whom it wakes. To have a listener put the

@@ -267,3 +267,53 @@ fn libraries_need_no_listener_once_they_are_known() {
     let looks: usize = summary.lines().filter(asked).filter_map(count).sum();
     assert!(looks < RUNS, "{summary}");
 }
+
+#[test]
+fn who_gives_files_away_itself_gets_what_root_gets() {
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("inside-program");
+    let Some(program) = common::compile(&built, "inside/gives.c", &["-O1", "-pthread"]) else { return };
+    for manner in ["", "jail", "thread"] {
+        for seed in 1..=SEEDS {
+            let said = |how| {
+                let place = Scratch::new("inside");
+                let (path, seed) = (place.path().to_str().unwrap(), seed.to_string());
+                Run::new(how, [program.as_str(), path, &seed, "400", manner]).output()
+            };
+            let native = said(How::Native);
+            assert_eq!(native.code(), 0, "{native:#?}");
+            for how in [How::Remainroot, How::Attached] {
+                common::compare(&native, &said(how));
+            }
+        }
+    }
+}
+
+/// So many sequences of 400 calls.
+const SEEDS: u32 = 4;
+
+#[test]
+fn who_gives_many_files_away_asks_nobody() {
+    const FILES: u64 = 300;
+    if !can_be_answered() {
+        return;
+    }
+    let place = Scratch::new("inside");
+    let script = format!(
+        "touch f && chown 7:8 f && perl -e 'for $i (1..{FILES}) {{ open F, qq(>$i); chown $i, 1000, *F; \
+         chown -1, $i + 5, qq($i); chmod 0600, qq($i); utime 1, 2, qq($i) }} \
+         for (1..{FILES}) {{ @s = stat; print qq($s[4]:$s[5]:$s[9]\\n) }}'"
+    );
+    let summary = place.file("summary");
+    let run = Run::shell(How::Remainroot, &script).directory(place.path()).option("--store=xattr");
+    let said = run.option(&format!("--summary={summary}")).output().success();
+    let expected: String = (1..=FILES).map(|id| format!("{id}:{}:2\n", id + 5)).collect();
+    assert_eq!(said, expected);
+    let summary = fs::read_to_string(summary).expect("a summary was asked for");
+    let count = |line: &str| line.split_whitespace().nth(3)?.parse::<u64>().ok();
+    let asked: u64 = summary.lines().filter(|line| line.ends_with("perl")).filter_map(count).sum();
+    // Of 2,100 calls about them.
+    assert!((1..FILES / 2).contains(&asked), "{summary}");
+}

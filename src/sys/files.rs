@@ -88,17 +88,16 @@ pub fn set_times(path: &CStr, times: [[i64; 2]; 2]) -> Result<()> {
     Errno::result(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) }).map(drop)
 }
 
-/// The kernel's chown to nobody of what is open, if only as a path where it may be: that moves ctime and takes set-id bits.
+/// chown(2) of what is open, if only as a path where it may be, to a user and a group.
 ///
 /// # Errors
 /// `EROFS`; `EPERM` where the caller may not; `EBADF` where it is open as a path and may not be.
-pub fn touch(fd: BorrowedFd<'_>, may_be_path: bool) -> Result<()> {
-    const NOBODY: u32 = u32::MAX;
+pub fn set_owner(fd: BorrowedFd<'_>, [uid, gid]: [u32; 2], may_be_path: bool) -> Result<()> {
     // SAFETY: the path is empty; all else is values.
     let outcome = unsafe {
         match may_be_path {
-            true => libc::fchownat(fd.as_raw_fd(), c"".as_ptr(), NOBODY, NOBODY, libc::AT_EMPTY_PATH),
-            false => libc::fchown(fd.as_raw_fd(), NOBODY, NOBODY),
+            true => libc::fchownat(fd.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH),
+            false => libc::fchown(fd.as_raw_fd(), uid, gid),
         }
     };
     Errno::result(outcome).map(drop)
@@ -107,7 +106,7 @@ pub fn touch(fd: BorrowedFd<'_>, may_be_path: bool) -> Result<()> {
 /// chmod(2) of what is open, if only as a path where it may be.
 ///
 /// # Errors
-/// As [`touch`].
+/// As [`set_owner`].
 pub fn set_mode(fd: BorrowedFd<'_>, mode: u16, may_be_path: bool) -> Result<()> {
     let path = CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
     // SAFETY: the path is a C string; all else is values.

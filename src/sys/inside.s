@@ -30,6 +30,8 @@ knows_ids:
 ids:
     .quad 0                             # getgid(2),
     .quad 0                             # geteuid(2), getegid(2)
+borne_count:
+    .quad 0                             # not zero: this page may be written; how often what an inode bears was read
     .org remainroot_inside_begin + {page}
 
 nothing:
@@ -73,6 +75,7 @@ others_names:
     # Room below them: a struct stat, and a path before that.
     .set ROOM, 512
     .set LONGEST, 256
+    .set RARELY, 127                    # once in 128
     # Below the registers while attributes are read: struct xattr_args, and the values of two.
     .set VALUE, 0
     .set VALUE_SIZE, 8
@@ -81,6 +84,8 @@ others_names:
     .set LINE, 32
     .set LINE_SIZE, 40
     .set VALUES, 80
+    # Before them where an inode is given away: the name of a descriptor.
+    .set NAME, 32
     # In struct stat, of so many bytes.
     .set STAT_SIZE, 144
     .set MODE, 24
@@ -103,10 +108,16 @@ others_names:
     .set S_IFCHR, 0x2000
     .set S_ISGID, 0x400
     .set DT_REG, 8
+    .set CLONE_THREAD, 0x10000
+    .set XATTR_CREATE, 1
+    .set XATTR_REPLACE, 2
+    .set NONE, -1                       # whom nothing is given to
     .set SET_ID, 0xc00
     .set O_CREAT, 0x40
     .set O_EXCL, 0x80
     .set O_NOFOLLOW, 0x20000
+    .set O_CLOEXEC, 0x80000
+    .set O_PATH, 0x200000
     .set CHANGES, 0x400243              # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE
     .set BEYOND, 0x600000               # O_PATH, O_TMPFILE
     .set PROT_READ, 1
@@ -495,6 +506,13 @@ borne:
     test rax, rax
     jz 9f
     js slow
+    # Now and then the tracer is asked, which makes an entry: what is looked at often needs no reading.
+    cmp dword ptr [rip + borne_count], 0
+    je 5f
+    inc dword ptr [rip + borne_count]
+    test byte ptr [rip + borne_count], RARELY
+    jz slow
+5:
     sub rsp, VALUES
     mov r8, rsp
     push rax
@@ -531,6 +549,7 @@ borne:
     test rdx, rdx
     js slow
     call message
+    jc slow
 4:
     lea rsp, [rsi + VALUES]
 9:
@@ -548,7 +567,8 @@ value:
     syscall
     ret
 
-# Reads the protobuf message of ids at [rsi + OWNER], rdx bytes, to r8; those that it leaves are root's.
+# Reads the protobuf message of ids at [rsi + OWNER], rdx bytes, to r8; those that it leaves are root's. Sets the carry flag
+# where that cannot be read.
 message:
     xor r8d, r8d
     lea r9, [rsi + OWNER]
@@ -558,28 +578,36 @@ message:
     cmp byte ptr [r9], 0x08
     jne 1f
     call varint
+    jc 4f
     mov r8d, eax
     cmp r9, rdx
     je 3f
 1:
     cmp byte ptr [r9], 0x10
-    jne slow
+    jne 2f
     call varint
+    jc 4f
     shl rax, 32
     or r8, rax
     cmp r9, rdx
-    jne slow
+    je 3f
+2:
+    stc
+    ret
 3:
+    clc
+4:
     ret
 
-# The varint behind the tag at r9 and before rdx, to eax: an id, or 0 where it says that none is meant. Advances r9.
+# The varint behind the tag at r9 and before rdx, to eax: an id, or 0 where it says that none is meant. Advances r9. Sets the
+# carry flag where it is none.
 varint:
     xor eax, eax
     xor ecx, ecx
 1:
     inc r9
     cmp r9, rdx
-    jae slow
+    jae 4f
     movzx edi, byte ptr [r9]
     mov r11d, edi
     and edi, 0x7f
@@ -590,15 +618,37 @@ varint:
     jz 2f
     cmp ecx, 35
     jb 1b
-    jmp slow
+    jmp 4f
 2:
     inc r9
     mov ecx, 0xffffffff
     cmp rax, rcx
-    ja slow
+    ja 4f
     jne 3f
     xor eax, eax
 3:
+    clc
+    ret
+4:
+    stc
+    ret
+
+# Writes the tag in dl and the id in eax behind it, where root's own means that none is meant, at rdi, which it advances.
+put:
+    mov [rdi], dl
+    inc rdi
+    cmp eax, 1
+    sbb edx, edx
+    or eax, edx
+1:
+    mov [rdi], al
+    inc rdi
+    cmp eax, 0x80
+    jb 2f
+    or byte ptr [rdi - 1], 0x80
+    shr eax, 7
+    jmp 1b
+2:
     ret
 
 # Reads the line uid:gid:mode[:type] at [rsi + LINE], rcx bytes, to r8 and r10d.
@@ -890,13 +940,9 @@ remainroot_inside_fchownat:
     mov eax, edx
     mov ecx, r10d
 give:
-    # Ids are 0 or -1.
-    inc eax
-    cmp eax, 1
-    ja slow
-    inc ecx
-    cmp ecx, 1
-    ja slow
+    mov r15d, eax
+    shl rcx, 32
+    or r15, rcx
     jmp change
 
 # fchmod(descriptor, mode)
@@ -925,6 +971,7 @@ remainroot_inside_fchmodat:
 1:
     test eax, SET_ID
     jnz slow
+    mov r15, NONE
     jmp change
 
 # utimensat(directory, path, times, flags)
@@ -933,6 +980,7 @@ remainroot_inside_utimensat:
     mov r13, rsi
     mov r12, rdi
     mov r14d, r10d
+    mov r15, NONE
     test rsi, rsi
     jnz change
     test r14d, r14d
@@ -940,12 +988,13 @@ remainroot_inside_utimensat:
     lea r13, [rip + nothing]
     mov r14d, EMPTY_PATH
 
-# Makes the call if the inode is root's to the kernel too, and nothing stands on it: of the path r13 from r12, with the
-# flags r14d.
+# Makes the call if the inode is root's to the kernel too, and nothing stands on it but an owner: of the path r13 from r12,
+# with the flags r14d. Whom it is to be given to is r15, user and group.
 change:
     test r14d, ~(NOFOLLOW | EMPTY_PATH)
     jnz slow
     begin_change
+    mov [rbp - 8], r15
     mov rdi, r12
     mov rsi, r13
     mov r10d, r14d
@@ -955,22 +1004,263 @@ change:
     mov eax, [rbx + UID]
     or eax, [rbx + GID]
     jnz slow
+    # Whether root or nobody is named.
+    lea eax, [r15 + 1]
+    shr r15, 32
+    inc r15d
+    or eax, r15d
+    cmp eax, 2
+    sbb r15d, r15d
     mov eax, [rbx + MODE]
     and eax, S_IFMT
-    cmp eax, S_IFLNK
-    je go
     cmp eax, S_IFREG
     je 1f
     cmp eax, S_IFDIR
+    je 1f
+    cmp eax, S_IFLNK
     jne slow
+    test r15d, r15d
+    jnz go
+    jmp slow
 1:
+    test r15d, r15d
+    jz give_away
     mov rdi, r12
     mov rsi, r13
     mov edx, r14d
     call list
     test rax, rax
     jz go
+    cmp rax, OWNER_NAME
+    jne slow
+    cmp qword ptr [rbp - 8], NONE
+    jne give_away
+    mov rdi, r12
+    mov rsi, r13
+    mov edx, r14d
+    lea r10, [rip + owner]
+    mov r8, rsp
+    xor r9d, r9d
+    xor eax, eax
+    call value
+    test rax, rax
+    jns go
     jmp slow
+
+# Writes on the inode of the path r13 from r12, with the flags r14d, whose it is: the user and group at rbp - 8. It is a file or
+# a directory of ours. All calls are about the very inode, which a descriptor holds that no watch is told of, and which no
+# other thread may see. At r15d: that, or -1.
+give_away:
+    test dword ptr [rbx + MODE], SET_ID
+    jnz slow
+    mov r15d, -1
+    cmp byte ptr [r13], 0
+    je 1f
+    # The only thread? Does nothing else.
+    mov edi, CLONE_THREAD
+    mov eax, 272                        # unshare
+    syscall
+    test eax, eax
+    jnz slow
+    mov rdi, r12
+    mov rsi, r13
+    mov edx, O_PATH | O_CLOEXEC
+    test r14d, NOFOLLOW
+    jz 2f
+    or edx, O_NOFOLLOW
+2:
+    xor r10d, r10d
+    mov r9d, MARK
+    mov eax, 257                        # openat
+    syscall
+    test eax, eax
+    js slow
+    mov r15d, eax
+    mov edi, eax
+    lea rsi, [rip + nothing]
+    mov r10d, EMPTY_PATH
+    call describe
+    test eax, eax
+    jnz keep
+    mov eax, [rbx + UID]
+    or eax, [rbx + GID]
+    jnz keep
+    mov eax, [rbx + MODE]
+    test eax, SET_ID
+    jnz keep
+    and eax, S_IFMT
+    cmp eax, S_IFREG
+    je 3f
+    cmp eax, S_IFDIR
+    jne keep
+3:
+    # By such a descriptor no attributes can be had, but by its name, if that is what it seems.
+    mov r12, [rbx]
+    mov r14, [rbx + 8]
+    mov r13, rsp
+    mov eax, r15d
+    call name
+    mov edi, AT_FDCWD
+    mov rsi, r13
+    xor r10d, r10d
+    call describe
+    test eax, eax
+    jnz keep
+    cmp [rbx], r12
+    jne keep
+    cmp [rbx + 8], r14
+    jne keep
+    mov r12, AT_FDCWD
+    xor r14d, r14d
+1:
+    mov rdi, r12
+    mov rsi, r13
+    mov edx, r14d
+    call list
+    xor r8d, r8d
+    mov ebx, XATTR_CREATE
+    test rax, rax
+    jz 4f
+    cmp rax, OWNER_NAME
+    jne keep
+    mov ebx, XATTR_REPLACE
+    cmp dword ptr [rbp - 8], -1
+    je 2f
+    cmp dword ptr [rbp - 4], -1
+    jne 4f
+2:
+    mov rdi, r12
+    mov rsi, r13
+    mov edx, r14d
+    lea r8, [rsp + NAME]
+    lea r10, [rip + owner]
+    lea rax, [r8 + OWNER]
+    mov r9d, OWNER_SIZE
+    call value
+    test rax, rax
+    js keep
+    mov rdx, rax
+    lea rsi, [rsp + NAME]
+    call message
+    jc keep
+4:
+    mov eax, [rbp - 8]
+    cmp eax, -1
+    cmove eax, r8d
+    shr r8, 32
+    mov ecx, [rbp - 4]
+    cmp ecx, -1
+    cmove ecx, r8d
+    mov edi, eax
+    or edi, ecx
+    jz 5f
+    lea r8, [rsp + NAME]
+    lea rdi, [r8 + OWNER]
+    mov [r8 + VALUE], rdi
+    mov edx, 0x08
+    call put
+    mov eax, ecx
+    mov edx, 0x10
+    call put
+    sub rdi, [r8 + VALUE]
+    mov [r8 + VALUE_SIZE], edi
+    mov [r8 + VALUE_SIZE + 4], ebx
+    mov rdi, r12
+    mov rsi, r13
+    movabs rdx, {mark} << 32
+    or rdx, r14
+    lea r10, [rip + owner]
+    mov r9d, 16
+    mov eax, 463                        # setxattrat
+    syscall
+    test rax, rax
+    jnz keep
+    jmp 6f
+5:
+    cmp ebx, XATTR_CREATE
+    je 6f
+    mov rdi, r12
+    mov rsi, r13
+    mov edx, r14d
+    lea r10, [rip + owner]
+    mov r9d, MARK
+    mov eax, 466                        # removexattrat
+    syscall
+    test rax, rax
+    jnz keep
+6:
+    # The kernel's own share, of which who watches is told: root, whose it is there, is given it.
+    mov rdi, r12
+    test r15d, r15d
+    cmovns edi, r15d
+    lea rsi, [rip + nothing]
+    xor edx, edx
+    cmp dword ptr [rbp - 8], -1
+    sete dl
+    neg edx
+    xor r10d, r10d
+    cmp dword ptr [rbp - 4], -1
+    sete r10b
+    neg r10d
+    mov r8d, EMPTY_PATH
+    mov r9d, MARK
+    mov eax, 260                        # fchownat
+    syscall
+    test eax, eax
+    jnz keep
+    # Whoever has begun to write there meanwhile may not know of this.
+    mov eax, [rip + SLATE + STATE]
+    and eax, ENABLED | QUIET
+    cmp eax, ENABLED | QUIET
+    jne keep
+    cmp qword ptr [rip + SLATE + WRITERS], 0
+    jne keep
+    call drop
+    xor eax, eax
+    jmp done
+
+# Leaves it to the tracer, which does all of it anew.
+keep:
+    call drop
+    jmp slow
+
+# Closes the descriptor r15d, if it is one.
+drop:
+    test r15d, r15d
+    js 1f
+    mov edi, r15d
+    mov eax, 3                          # close
+    syscall
+1:
+    ret
+
+# Puts the name of the descriptor eax at r13.
+name:
+    movabs rcx, '/' | 'p' << 8 | 'r' << 16 | 'o' << 24 | 'c' << 32 | '/' << 40 | 's' << 48 | 'e' << 56
+    mov [r13], rcx
+    mov dword ptr [r13 + 8], 'l' | 'f' << 8 | '/' << 16 | 'f' << 24
+    mov word ptr [r13 + 12], 'd' | '/' << 8
+    # How many digits it has.
+    mov ecx, 10
+    lea rsi, [r13 + 14]
+    mov edi, eax
+1:
+    inc rsi
+    xor edx, edx
+    div ecx
+    test eax, eax
+    jnz 1b
+    mov byte ptr [rsi], 0
+    mov eax, edi
+2:
+    dec rsi
+    xor edx, edx
+    div ecx
+    add dl, '0'
+    mov [rsi], dl
+    test eax, eax
+    jnz 2b
+    ret
 
 # getxattr(path, name, value, size), lgetxattr, fgetxattr(descriptor, …), listxattr(path, names, size), llistxattr,
 # flistxattr: what is not there to the kernel is not there at all if nothing is packed in an attribute of ours, and the
@@ -1197,6 +1487,7 @@ remainroot_inside_mmap:
     call protect
     test eax, eax
     jnz 9f
+    or dword ptr [rip + borne_count], 1
     mov edx, PROT_WRITE
     call map
     mov r12, rax

@@ -51,6 +51,12 @@ struct Owner {
 }
 
 impl Owner {
+    /// Whom the kernel is to give it to: root, who has it already, where it is ours.
+    fn for_the_kernel(self, is_ours: bool) -> [u32; 2] {
+        let given = [self.uid.is_some(), self.gid.is_some()];
+        given.map(|given| if given && is_ours { 0 } else { inode::NOBODY })
+    }
+
     /// Whether the kernel can do it: it knows these ids. In a namespace that maps one id that is root's.
     fn exists(self, view: &View) -> bool {
         let uid = self.uid.is_none_or(|uid| view.uids.contains(uid.0));
@@ -99,11 +105,13 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     let blindly = is_almighty(&who) && owner.uid.is_some() && owner.gid.is_some();
     let judged = if blindly { None } else { Some(judge(guest, place, owner)?) };
     let first = guest.ownership().lasts().then(|| inode::look(guest, place)).transpose()?;
-    if blindly && first.is_none() {
+    let seen = match first {
         // What is seen from outside can be touched from there.
-        inode::sight(guest, place, 0, Statx::MASK).transpose()?;
-    }
-    let touched = inode::touch(guest, place);
+        None => inode::sight(guest, place, 0, Statx::MASK).transpose()?.map(|seen| Statx::parse(&seen)),
+        first => first,
+    };
+    let is_ours = seen.is_some_and(|seen| inode::known(&seen).is_ours(guest.view()));
+    let touched = inode::set_owner(guest, place, owner.for_the_kernel(is_ours));
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)
     {

@@ -160,8 +160,8 @@ pub trait Guest {
 /// What the kernel does about an inode where something else is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// A chown to nobody: it moves ctime and takes set-id bits.
-    Touch,
+    /// A chown to these ids: it moves ctime, takes set-id bits and tells who watches.
+    Owner([u32; 2]),
     /// A chmod.
     Mode(u16),
 }

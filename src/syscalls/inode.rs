@@ -216,15 +216,26 @@ pub const fn flags(statx: &Statx, shown: &Attributes) -> u32 {
 /// # Errors
 /// The kernel's.
 pub fn touch(guest: &mut dyn Guest, place: Place) -> SysResult {
-    const UNCHANGED: u64 = u32::MAX as u64;
-    if let Some(made) = guest.make(place, Share::Touch) {
+    set_owner(guest, place, [NOBODY; 2])
+}
+
+/// An id that leaves an inode whose it is.
+pub const NOBODY: u32 = u32::MAX;
+
+/// The same, to these ids. Who watches is told of one that is no other than before (`fsnotify_change`), and of none to nobody.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_owner(guest: &mut dyn Guest, place: Place, ids: [u32; 2]) -> SysResult {
+    if let Some(made) = guest.make(place, Share::Owner(ids)) {
         return made.map(|()| 0);
     }
+    let [uid, gid] = ids.map(u64::from);
     if let Place::Descriptor(descriptor) = place {
-        return guest.inject(&kernel::FCHOWN, [descriptor, UNCHANGED, UNCHANGED, 0, 0, 0]);
+        return guest.inject(&kernel::FCHOWN, [descriptor, uid, gid, 0, 0, 0]);
     }
     let (directory, path, flags) = place.spell(guest)?;
-    guest.inject(&kernel::FCHOWNAT, [directory, path, UNCHANGED, UNCHANGED, flags.into(), 0])
+    guest.inject(&kernel::FCHOWNAT, [directory, path, uid, gid, flags.into(), 0])
 }
 
 /// Whether the inode is one that procfs makes anew whenever it is looked for: of a process, or of a

@@ -111,7 +111,7 @@ impl Eyes {
         let (_, Sighted::Open(open)) = all.iter().find(|(seen, _)| *seen == place)? else { return None };
         let may_be_path = !matches!(place, Place::Descriptor(_));
         let outcome = match share {
-            Share::Touch => files::touch(open.as_fd(), may_be_path),
+            Share::Owner(ids) => files::set_owner(open.as_fd(), ids, may_be_path),
             Share::Mode(mode) => files::set_mode(open.as_fd(), mode, may_be_path),
         };
         Some(outcome.map_err(|errno| Errno(errno as i32)))

@@ -260,8 +260,8 @@ impl Worker {
     /// can be.
     pub(super) fn move_in(&mut self, stop: &mut Intercepted, entry: u64) -> Traced<()> {
         let (tid, abi) = (stop.tid(), stop.call().abi);
-        let site = if abi == Abi::X86_64 && self.is_alone(tid) { Site::of(tid, entry) } else { None };
-        let Some(site) = site else { return Ok(()) };
+        let site = if abi == Abi::X86_64 { Site::of(tid, entry) } else { None };
+        let Some(site) = site.filter(|_| self.is_alone(tid)) else { return Ok(()) };
         let Some(text) = sys::memory::mapping(tid, site.address).ok().filter(|text| text.is_text()) else {
             return Ok(());
         };
