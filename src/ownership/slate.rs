@@ -22,7 +22,7 @@ use crate::abi::stat::{Ctime, PERMISSIONS};
 use crate::cred::View;
 use crate::sys::inside::{
     BITS, DEVICE_BITS, DEVICE_WORDS, ENTRY_WORDS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
-    LIBRARY_BITS, LIBRARY_SITES, LIBRARY_WORDS, PLAIN_BITS, PLAIN_WAYS, PLAIN_WORDS, WAYS,
+    LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE, LIBRARY_WORDS, PLAIN_BITS, PLAIN_WAYS, PLAIN_WORDS, WAYS,
 };
 
 /// Where in the head the number of changes stands, the state, and how many inodes' homes are being written.
@@ -142,8 +142,8 @@ impl Slate {
     pub fn note_library(&self, ino: u64, at: u32) {
         let _writing = self.writing.lock();
         let nth = ino.wrapping_mul(FACTOR) >> (u64::BITS - LIBRARY_BITS);
-        let first = LIBRARY_WORDS.start + nth as usize * ENTRY_WORDS;
-        let words = first + 1..first + ENTRY_WORDS;
+        let first = LIBRARY_WORDS.start + nth as usize * LIBRARY_SIZE;
+        let words = first + 1..first + LIBRARY_SIZE;
         let own = self.word(first);
         if own.load(Ordering::Relaxed) != ino {
             own.store(0, Ordering::Relaxed);
@@ -354,16 +354,17 @@ mod tests {
     fn a_library_has_its_sites_until_another_takes_its_place() {
         let Some(slate) = Slate::make() else { return };
         let sites = |ino: u64| -> Option<Vec<u32>> {
-            let first = (LIBRARY_WORDS.step_by(ENTRY_WORDS))
+            let first = (LIBRARY_WORDS.step_by(LIBRARY_SIZE))
                 .find(|&first| slate.word(first).load(Ordering::Relaxed) == ino)?;
-            let words = (first + 1..first + ENTRY_WORDS).map(|word| slate.word(word).load(Ordering::Relaxed));
+            let words =
+                (first + 1..first + LIBRARY_SIZE).map(|word| slate.word(word).load(Ordering::Relaxed));
             Some(words.flat_map(|word| [word as u32, (word >> 32) as u32]).filter(|&at| at != 0).collect())
         };
         for at in [30, 10, 30, 20] {
             slate.note_library(7, at);
         }
         assert_eq!(sites(7), Some(vec![30, 10, 20]));
-        (1..20).for_each(|at| slate.note_library(8, at));
+        (1..40).for_each(|at| slate.note_library(8, at));
         assert_eq!(sites(8), Some((1..=LIBRARY_SITES as u32).collect()));
         let others = 9..9 + (4 << LIBRARY_BITS);
         others.for_each(|ino| slate.note_library(ino, 5));

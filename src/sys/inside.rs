@@ -22,6 +22,12 @@ pub const IDS: u64 = 24;
 pub const MAGIC_AT: u64 = 16;
 /// That.
 pub const MAGIC: u64 = 0xB1F0_5EED_900D_C0DE;
+/// How many calls are answered: a bit for each says in it which sites of libraries are wanted.
+const CALLS: usize = 38;
+/// Where that word stands in the first page.
+const WANTED_AT: usize = 56;
+/// The bits of those that only look: stat(2) and its like.
+pub const LOOKS: u64 = 0b11111;
 /// Where in it there is room for thunks, up to its end.
 pub const THUNKS: usize = 64;
 /// Bytes of a page.
@@ -35,11 +41,12 @@ pub const DEVICE_WORDS: Range<usize> = PAGE_WORDS / 2..PAGE_WORDS;
 pub const DEVICE_BITS: u32 = bits_of(DEVICE_WORDS);
 /// Words where it stands where in libraries there are sites: a page.
 pub const LIBRARY_WORDS: Range<usize> = DEVICE_WORDS.end..DEVICE_WORDS.end + PAGE_WORDS;
-/// A library has as many words as an entry, its inode number and then, in half a word each, where in the file. There are two
-/// to the power of so many.
-pub const LIBRARY_BITS: u32 = ((LIBRARY_WORDS.end - LIBRARY_WORDS.start) / ENTRY_WORDS).ilog2();
+/// A library has so many words, its inode number and then, in half a word each, where in the file.
+pub const LIBRARY_SIZE: usize = 16;
+/// There are two to the power of so many.
+pub const LIBRARY_BITS: u32 = ((LIBRARY_WORDS.end - LIBRARY_WORDS.start) / LIBRARY_SIZE).ilog2();
 /// So many sites of a library.
-pub const LIBRARY_SITES: usize = (ENTRY_WORDS - 1) * 2;
+pub const LIBRARY_SITES: usize = (LIBRARY_SIZE - 1) * 2;
 /// Words where bits stand of inode numbers that may have an entry.
 pub const HINT_WORDS: Range<usize> = LIBRARY_WORDS.end..LIBRARY_WORDS.end + 4 * PAGE_WORDS;
 /// There are two to the power of so many.
@@ -74,8 +81,9 @@ mod code {
     use std::os::fd::AsRawFd;
 
     use super::{
-        Arrival, BITS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside, LIBRARY_BITS,
-        LIBRARY_SITES, LIBRARY_WORDS, MAGIC, PAGE, PLAIN_BITS, PLAIN_WORDS, THUNKS, WAYS,
+        Arrival, BITS, CALLS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
+        LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE, LIBRARY_WORDS, LOOKS, MAGIC, PAGE, PLAIN_BITS,
+        PLAIN_WORDS, THUNKS, WANTED_AT, WAYS,
     };
 
     std::arch::global_asm!(
@@ -91,6 +99,10 @@ mod code {
         libraries = const LIBRARY_WORDS.start * 8,
         library_bits = const LIBRARY_BITS,
         library_sites = const LIBRARY_SITES,
+        library_size = const LIBRARY_SIZE * 8,
+        looks = const LOOKS,
+        wanted_at = const WANTED_AT,
+        calls = const CALLS,
         thunks = const THUNKS,
         entries = const HEAD_WORDS * 8,
         page = const PAGE,
@@ -100,50 +112,26 @@ mod code {
         mark = const crate::abi::MARK,
     );
 
-    macro_rules! entries {
-        ($($number:pat => $entry:ident,)*) => {
-            unsafe extern "C" {
-                static remainroot_inside_begin: [u8; 0];
-                static remainroot_inside_end: [u8; 0];
-                $(static $entry: [u8; 0];)*
-            }
-
-            /// Where in the code calls of this number are answered; `None` where they are not.
-            pub fn entry(number: u32) -> Option<usize> {
-                let entry = match number {
-                    $($number => &raw const $entry,)*
-                    _ => return None,
-                };
-                Some(entry.addr() - (&raw const remainroot_inside_begin).addr())
-            }
-        };
+    unsafe extern "C" {
+        static remainroot_inside_begin: [u8; 0];
+        static remainroot_inside_end: [u8; 0];
+        static remainroot_inside_calls: [[u32; 2]; CALLS];
     }
 
-    entries! {
-        2 => remainroot_inside_open,
-        4..=6 => remainroot_inside_stat,
-        9 => remainroot_inside_mmap,
-        83 => remainroot_inside_mkdir,
-        88 => remainroot_inside_symlink,
-        90 => remainroot_inside_chmod,
-        91 => remainroot_inside_fchmod,
-        92 => remainroot_inside_chown,
-        93 => remainroot_inside_fchown,
-        94 => remainroot_inside_lchown,
-        102 => remainroot_inside_getuid,
-        104 => remainroot_inside_getgid,
-        107 => remainroot_inside_geteuid,
-        108 => remainroot_inside_getegid,
-        191..=196 => remainroot_inside_xattr,
-        217 => remainroot_inside_getdents64,
-        257 => remainroot_inside_openat,
-        258 => remainroot_inside_mkdirat,
-        260 => remainroot_inside_fchownat,
-        262 => remainroot_inside_newfstatat,
-        266 => remainroot_inside_symlinkat,
-        268 => remainroot_inside_fchmodat,
-        280 => remainroot_inside_utimensat,
-        332 => remainroot_inside_statx,
+    /// Number and place of the calls that are answered, those first that only look.
+    fn calls() -> &'static [[u32; 2]] {
+        // SAFETY: as many stand there, aligned, and nobody changes them.
+        unsafe { &remainroot_inside_calls }
+    }
+
+    /// Where in the code calls of this number are answered; `None` where they are not.
+    pub fn entry(number: u32) -> Option<usize> {
+        calls().iter().find(|[known, _]| *known == number).map(|[_, entry]| *entry as usize)
+    }
+
+    /// The bit of this number in [`LOOKS`](super::LOOKS) and its like; none where it is not answered.
+    pub fn bit(number: u32) -> u64 {
+        calls().iter().position(|[known, _]| *known == number).map_or(0, |nth| 1 << nth)
     }
 
     unsafe extern "C" {
@@ -163,9 +151,9 @@ mod code {
         unsafe { std::slice::from_raw_parts(begin.cast(), end.addr() - begin.addr()) }
     }
 
-    /// What a new image is to run that maps the file at `base` and goes on at `first`; by the call of the number `says` it
-    /// says that it has failed.
-    pub fn arrival(inside: &Inside, base: u64, first: u64, says: u32) -> Arrival {
+    /// What a new image is to run that maps the file at `base` and goes on at `first`, and wants these sites of libraries; by
+    /// the call of the number `says` it says that it has failed.
+    pub fn arrival(inside: &Inside, base: u64, first: u64, wanted: u64, says: u32) -> Arrival {
         let [begin, start, end] = [
             &raw const remainroot_arrival_begin,
             &raw const remainroot_arrival_start,
@@ -175,7 +163,7 @@ mod code {
         // SAFETY: as above.
         let code: &[u8] = unsafe { std::slice::from_raw_parts(start.cast(), end.addr() - start.addr()) };
         let [device, inode] = inside.identity;
-        let words = [base, first, device, inode].map(u64::to_le_bytes);
+        let words = [base, first, device, inode, wanted].map(u64::to_le_bytes);
         let mut bytes = [words.as_flattened(), code].concat();
         let numbers = [
             (&raw const remainroot_arrival_process, std::process::id()),
@@ -206,12 +194,16 @@ mod code {
         None
     }
 
-    pub fn arrival(_inside: &Inside, _base: u64, _first: u64, _says: u32) -> Arrival {
+    pub fn bit(_number: u32) -> u64 {
+        0
+    }
+
+    pub fn arrival(_inside: &Inside, _base: u64, _first: u64, _wanted: u64, _says: u32) -> Arrival {
         Arrival { bytes: Vec::new(), start: 0, failed: 0 }
     }
 }
 
-pub use code::{arrival, entry};
+pub use code::{arrival, bit, entry};
 
 /// A few instructions, and where in them they begin and where the call is made by which they say that they have failed.
 #[derive(Debug)]

@@ -10,15 +10,7 @@
 # pointer 128 bytes are the caller's.
     .pushsection .rodata.inside, "a", @progbits
     .balign 4096
-    .globl remainroot_inside_begin, remainroot_inside_end
-    .globl remainroot_inside_newfstatat, remainroot_inside_stat, remainroot_inside_statx
-    .globl remainroot_inside_open, remainroot_inside_openat, remainroot_inside_mkdir, remainroot_inside_mkdirat
-    .globl remainroot_inside_symlink, remainroot_inside_symlinkat, remainroot_inside_chown, remainroot_inside_lchown
-    .globl remainroot_inside_fchown, remainroot_inside_fchownat, remainroot_inside_chmod, remainroot_inside_fchmod
-    .globl remainroot_inside_fchmodat, remainroot_inside_utimensat, remainroot_inside_getdents64
-    .globl remainroot_inside_xattr
-    .globl remainroot_inside_mmap
-    .globl remainroot_inside_getuid, remainroot_inside_getgid, remainroot_inside_geteuid, remainroot_inside_getegid
+    .globl remainroot_inside_begin, remainroot_inside_end, remainroot_inside_calls
 remainroot_inside_begin:
 closed:
     .quad 0                             # not zero: the sites' own calls are to be made
@@ -32,6 +24,9 @@ ids:
     .quad 0                             # geteuid(2), getegid(2)
 borne_count:
     .quad 0                             # not zero: this page may be written; how often what an inode bears was read
+    .org remainroot_inside_begin + {wanted_at}
+wanted:
+    .quad {looks}                       # which sites of a library are rewritten when it is mapped, a bit for each of the calls
     .org remainroot_inside_begin + {page}
 
 nothing:
@@ -44,6 +39,54 @@ owner_and_mode:
     .set STAT_NAME, 30                  # its bytes
 others_names:
     .asciz "user.remainroot.xattrs"
+access_list:
+    .asciz "system.posix_acl_access"
+    .set LIST_NAME, 24                  # its bytes
+    .set ANY_LIST, 17                   # those that default lists' begin with, too
+    .balign 4
+# Which calls are answered, by number, and where; those that only look come first.
+    .macro answered number, answer
+    .long \number, answer_\answer - remainroot_inside_begin
+    .endm
+remainroot_inside_calls:
+    answered 4, stat
+    answered 5, stat
+    answered 6, stat
+    answered 262, newfstatat
+    answered 332, statx
+    answered 2, open
+    answered 257, openat
+    answered 85, creat
+    answered 83, mkdir
+    answered 258, mkdirat
+    answered 88, symlink
+    answered 266, symlinkat
+    answered 90, chmod
+    answered 91, fchmod
+    answered 268, fchmodat
+    answered 92, chown
+    answered 93, fchown
+    answered 94, lchown
+    answered 260, fchownat
+    answered 280, utimensat
+    answered 102, getuid
+    answered 104, getgid
+    answered 107, geteuid
+    answered 108, getegid
+    answered 191, xattr
+    answered 192, xattr
+    answered 193, xattr
+    answered 194, xattr
+    answered 195, xattr
+    answered 196, xattr
+    answered 188, setxattr
+    answered 189, setxattr
+    answered 190, setxattr
+    answered 197, removexattr
+    answered 198, removexattr
+    answered 199, removexattr
+    answered 217, getdents64
+    answered 9, mmap
 
     # The slate and its state.
     .set SLATE, remainroot_inside_begin + {code}
@@ -99,6 +142,7 @@ others_names:
     .set NO_AUTOMOUNT, 0x800
     .set EMPTY_PATH, 0x1000
     .set ENOENT, -2
+    .set EFAULT, -14
     .set ENODATA, -61
     .set EOPNOTSUPP, -95
     .set S_IFMT, 0xf000
@@ -112,8 +156,11 @@ others_names:
     .set XATTR_CREATE, 1
     .set XATTR_REPLACE, 2
     .set NONE, -1                       # whom nothing is given to
+    .set LIST_OF_A_MODE, 28             # bytes of a version and three entries
     .set SET_ID, 0xc00
+    .set O_WRONLY, 0x1
     .set O_CREAT, 0x40
+    .set O_TRUNC, 0x200
     .set O_EXCL, 0x80
     .set O_NOFOLLOW, 0x20000
     .set O_CLOEXEC, 0x80000
@@ -369,22 +416,22 @@ others_names:
     jmp rcx
     .endm
 
-remainroot_inside_getuid:
+answer_getuid:
     answer_id 0
-remainroot_inside_getgid:
+answer_getgid:
     answer_id 4
-remainroot_inside_geteuid:
+answer_geteuid:
     answer_id 8
-remainroot_inside_getegid:
+answer_getegid:
     answer_id 12
 
 # newfstatat(directory, path, buffer, flags)
-remainroot_inside_newfstatat:
+answer_newfstatat:
     enter
     mov rbx, rdx
     jmp stat
 # stat(path, buffer), lstat(path, buffer), fstat(descriptor, buffer)
-remainroot_inside_stat:
+answer_stat:
     enter
     mov rbx, rsi
 stat:
@@ -394,7 +441,7 @@ stat:
     correct identify_stat, UID, GID, MODE
 
 # statx(directory, path, flags, mask, buffer)
-remainroot_inside_statx:
+answer_statx:
     enter
     mov rbx, r8
     call kernel
@@ -751,15 +798,22 @@ describe:
     begin_open
     .endm
 
+# creat(path, mode)
+answer_creat:
+    enter
+    mov r14d, O_CREAT | O_TRUNC | O_WRONLY
+    mov r13, rdi
+    mov r12, AT_FDCWD
+    jmp 1f
 # open(path, flags, mode)
-remainroot_inside_open:
+answer_open:
     enter
     mov r14d, esi
     mov r13, rdi
     mov r12, AT_FDCWD
     jmp 1f
 # openat(directory, path, flags, mode)
-remainroot_inside_openat:
+answer_openat:
     enter
     mov r14d, edx
     mov r13, rsi
@@ -804,34 +858,30 @@ remainroot_inside_openat:
     jne go
     cmp qword ptr [rbx + SIZE], 0
     jne go
-    mov rdi, r12
-    mov rsi, r13
     mov edx, r15d
-    call list
-    test rax, rax
-    jnz slow
+    call bears_no_more
     jmp go
 
 # mkdir(path, mode)
-remainroot_inside_mkdir:
+answer_mkdir:
     enter
     mov r13, rdi
     mov r12, AT_FDCWD
     jmp 1f
 # mkdirat(directory, path, mode)
-remainroot_inside_mkdirat:
+answer_mkdirat:
     enter
     mov r13, rsi
     mov r12, rdi
     jmp 1f
 # symlink(target, path)
-remainroot_inside_symlink:
+answer_symlink:
     enter
     mov r13, rsi
     mov r12, AT_FDCWD
     jmp 1f
 # symlinkat(target, directory, path)
-remainroot_inside_symlinkat:
+answer_symlinkat:
     enter
     mov r13, rdx
     mov r12, rsi
@@ -909,19 +959,19 @@ go:
     jmp done
 
 # fchown(descriptor, uid, gid)
-remainroot_inside_fchown:
+answer_fchown:
     enter
     lea r13, [rip + nothing]
     mov r12, rdi
     mov r14d, EMPTY_PATH
     jmp 2f
 # chown(path, uid, gid)
-remainroot_inside_chown:
+answer_chown:
     enter
     xor r14d, r14d
     jmp 1f
 # lchown(path, uid, gid)
-remainroot_inside_lchown:
+answer_lchown:
     enter
     mov r14d, NOFOLLOW
 1:
@@ -932,7 +982,7 @@ remainroot_inside_lchown:
     mov ecx, edx
     jmp give
 # fchownat(directory, path, uid, gid, flags)
-remainroot_inside_fchownat:
+answer_fchownat:
     enter
     mov r13, rsi
     mov r12, rdi
@@ -946,7 +996,7 @@ give:
     jmp change
 
 # fchmod(descriptor, mode)
-remainroot_inside_fchmod:
+answer_fchmod:
     enter
     lea r13, [rip + nothing]
     mov r12, rdi
@@ -954,7 +1004,7 @@ remainroot_inside_fchmod:
     mov eax, esi
     jmp 1f
 # chmod(path, mode)
-remainroot_inside_chmod:
+answer_chmod:
     enter
     mov r13, rdi
     mov r12, AT_FDCWD
@@ -962,7 +1012,7 @@ remainroot_inside_chmod:
     mov eax, esi
     jmp 1f
 # fchmodat(directory, path, mode)
-remainroot_inside_fchmodat:
+answer_fchmodat:
     enter
     mov r13, rsi
     mov r12, rdi
@@ -975,7 +1025,7 @@ remainroot_inside_fchmodat:
     jmp change
 
 # utimensat(directory, path, times, flags)
-remainroot_inside_utimensat:
+answer_utimensat:
     enter
     mov r13, rsi
     mov r12, rdi
@@ -987,6 +1037,95 @@ remainroot_inside_utimensat:
     jnz slow
     lea r13, [rip + nothing]
     mov r14d, EMPTY_PATH
+    jmp change
+
+# setxattr(path, name, value, size, flags), lsetxattr, fsetxattr(descriptor, …): an access list that says no more than a mode,
+# which cp(1) and its like give to every copy, where there is none.
+answer_setxattr:
+    enter
+    cmp qword ptr [rbp + OF_R10], LIST_OF_A_MODE
+    jne slow
+    mov ebx, 3                          # from setxattr(2) to getxattr(2)
+    mov rsi, [rbp + OF_RSI]
+    call has_none
+    mov ecx, LIST_NAME
+    call names_list
+    # Whether the value can be read, at both ends.
+    mov rsi, [rbp + OF_RDX]
+    call reads
+    lea rsi, [rsi + LIST_OF_A_MODE - 1]
+    call reads
+    # Owner, group and others, and nobody else.
+    mov rsi, [rbp + OF_RDX]
+    cmp word ptr [rsi + 4], 0x01
+    jne slow
+    cmp word ptr [rsi + 12], 0x04
+    jne slow
+    cmp word ptr [rsi + 20], 0x20
+    jne slow
+    jmp 1f
+# removexattr(path, name), lremovexattr, fremovexattr(descriptor, name): a list where there is none.
+answer_removexattr:
+    enter
+    mov ebx, -6                         # from removexattr(2) to getxattr(2)
+    mov rsi, [rbp + OF_RSI]
+    call has_none
+    mov ecx, ANY_LIST
+    call names_list
+1:
+    mov rcx, [rbp + OF_SITE]
+    mov eax, [rcx + 8]
+    add eax, ebx
+    mov r15, NONE
+    mov r13, [rbp + OF_RDI]
+    mov r12, AT_FDCWD
+    xor r14d, r14d
+    cmp eax, 191
+    je change
+    mov r14d, NOFOLLOW
+    cmp eax, 192
+    je change
+    mov r12, r13
+    lea r13, [rip + nothing]
+    mov r14d, EMPTY_PATH
+    jmp change
+
+# Goes to slow unless the kernel has read the name at rsi, and the inode at hand has no such attribute.
+has_none:
+    call ask
+    cmp rax, ENODATA
+    je 1f
+    cmp rax, EOPNOTSUPP
+    jne slow
+1:
+    ret
+
+# Goes to slow if what stands at rsi cannot be read.
+reads:
+    call ask
+    cmp rax, EFAULT
+    je slow
+    ret
+
+# Asks for the length of the attribute with the name at rsi, by the call ebx numbers behind the one at hand.
+ask:
+    mov rcx, [rbp + OF_SITE]
+    mov eax, [rcx + 8]
+    add eax, ebx
+    mov rdi, [rbp + OF_RDI]
+    xor edx, edx
+    xor r10d, r10d
+    mov r9d, MARK
+    syscall
+    ret
+
+# Goes to slow unless the call at hand names a list by the first ecx bytes.
+names_list:
+    mov rsi, [rbp + OF_RSI]
+    lea rdi, [rip + access_list]
+    repe cmpsb
+    jne slow
+    ret
 
 # Makes the call if the inode is root's to the kernel too, and nothing stands on it but an owner: of the path r13 from r12,
 # with the flags r14d. Whom it is to be given to is r15, user and group.
@@ -1025,27 +1164,36 @@ change:
 1:
     test r15d, r15d
     jz give_away
+    mov edx, r14d
+    call bears_no_more
+    test eax, eax
+    jz go
+    cmp qword ptr [rbp - 8], NONE
+    je go
+    jmp give_away
+
+# Goes to slow if an attribute stands on the inode of the path r13 from r12, with the flags edx, but an owner; whether that does,
+# to eax.
+bears_no_more:
+    push rdx
     mov rdi, r12
     mov rsi, r13
-    mov edx, r14d
     call list
+    pop rdx
     test rax, rax
-    jz go
+    jz 1f
     cmp rax, OWNER_NAME
     jne slow
-    cmp qword ptr [rbp - 8], NONE
-    jne give_away
-    mov rdi, r12
-    mov rsi, r13
-    mov edx, r14d
     lea r10, [rip + owner]
-    mov r8, rsp
+    lea r8, [rsp + 8]
     xor r9d, r9d
     xor eax, eax
     call value
     test rax, rax
-    jns go
-    jmp slow
+    js slow
+    mov eax, 1
+1:
+    ret
 
 # Writes on the inode of the path r13 from r12, with the flags r14d, whose it is: the user and group at rbp - 8. It is a file or
 # a directory of ours. All calls are about the very inode, which a descriptor holds that no watch is told of, and which no
@@ -1265,7 +1413,7 @@ name:
 # getxattr(path, name, value, size), lgetxattr, fgetxattr(descriptor, …), listxattr(path, names, size), llistxattr,
 # flistxattr: what is not there to the kernel is not there at all if nothing is packed in an attribute of ours, and the
 # inode is the same before and after.
-remainroot_inside_xattr:
+answer_xattr:
     enter
     call is_certain
     sub rsp, ROOM
@@ -1376,7 +1524,7 @@ remainroot_inside_xattr:
     .endm
 
 # getdents64(directory, buffer, size): an empty file that bears a line may stand for a device. Then the listener is asked.
-remainroot_inside_getdents64:
+answer_getdents64:
     enter
     call is_certain
     call kernel
@@ -1451,7 +1599,7 @@ remainroot_inside_getdents64:
 # mmap(address, size, protection, flags, descriptor, offset) by a loader: rewrites the sites of a library as soon as its text
 # is there, where nobody can run it yet. That of one that is known to have sites may be written meanwhile; where it may not,
 # nothing is rewritten.
-remainroot_inside_mmap:
+answer_mmap:
     enter
     mov eax, [rbp + OF_RDX]
     and eax, PROT_WRITE | PROT_EXEC
@@ -1475,7 +1623,7 @@ remainroot_inside_mmap:
     movabs rax, {factor}
     imul rax, r13
     shr rax, 64 - {library_bits}
-    shl eax, 5
+    imul eax, eax, {library_size}
     lea r14, [rip + SLATE + LIBRARIES]
     add r14, rax
     cmp [r14], r13
@@ -1516,17 +1664,21 @@ remainroot_inside_mmap:
     cmp word ptr [r13 + 5], 0x050f
     jne 6f
     mov eax, [r13 + 1]
-    lea r9, [rip + remainroot_inside_newfstatat]
-    cmp eax, 262
-    je 2f
-    lea r9, [rip + remainroot_inside_statx]
-    cmp eax, 332
-    je 2f
-    lea r9, [rip + remainroot_inside_stat]
-    sub eax, 4
-    cmp eax, 2
-    ja 6f
+    lea r9, [rip + remainroot_inside_calls]
+    xor ecx, ecx
 2:
+    cmp [r9 + rcx * 8], eax
+    je 3f
+    inc ecx
+    cmp ecx, {calls}
+    jb 2b
+    jmp 6f
+3:
+    bt qword ptr [rip + wanted], rcx
+    jnc 6f
+    mov r9d, [r9 + rcx * 8 + 4]
+    lea rcx, [rip + remainroot_inside_begin]
+    add r9, rcx
     # lea rcx, [rip + 5]; jmp entry; where the syscall stands; its number.
     movabs rdx, 0xe9000000050d8d48
     lea rdi, [rip + remainroot_inside_begin + {thunks}]
@@ -1621,6 +1773,8 @@ device:
     .quad 0
 inode:
     .quad 0
+wanted_there:
+    .quad 0
 remainroot_arrival_start:
 remainroot_arrival_process:
     mov edi, 0                          # the tracer; this and other numbers are written when they are known
@@ -1674,6 +1828,10 @@ remainroot_arrival_descriptor:
     mov eax, 10                         # mprotect
     syscall
     xor edx, edx
+    mov rcx, [rip + wanted_there]
+    cmp rcx, [rdi + {wanted_at}]
+    je 1f
+    mov [rdi + {wanted_at}], rcx
 1:
     mov edi, r8d
     mov eax, 3                          # close

@@ -265,7 +265,7 @@ pub const TABLE: &[Operation] = &[
     markable(row("open", [2, 5, -1], create::open::<CWD, 0, 2>, create::OPEN_STOPS)),
     markable(row("openat", [257, 295, 56], create::open::<0, 1, 3>, create::OPENAT_STOPS)),
     row("openat2", [437, 437, 437], create::openat2, create::ALL_STOPS),
-    row("creat", [85, 8, -1], create::creat, create::ALL_STOPS),
+    markable(row("creat", [85, 8, -1], create::creat, create::ALL_STOPS)),
     markable(row("mkdir", [83, 39, -1], create::mkdir::<CWD, 0>, MAKE)),
     markable(row("mkdirat", [258, 296, 34], create::mkdir::<0, 1>, MAKE)),
     markable(row("symlink", [88, 83, -1], create::make::<CWD, 1>, MAKE)),

@@ -113,7 +113,8 @@ impl Worker {
         book.search(tid, &text);
         let says = stopping(self.tracees.get(&tid)?.stages);
         let quarters = Quarters::at((text.range.start - APART) & !(ALIGNED - 1));
-        let arrival = inside::arrival(shared.ownership.slate()?.inside(), quarters.base, first, says);
+        let (file, wanted) = (shared.ownership.slate()?.inside(), book.wanted(program));
+        let arrival = inside::arrival(file, quarters.base, first, wanted, says);
         let sites: Vec<Site> = book.sites(tid, &text, says).into_iter().take(MOST).collect();
         let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
         let place = text.range.end - length as u64;

@@ -8,22 +8,21 @@ use parking_lot::RwLock;
 
 use super::inside::Site;
 use crate::ownership::Inode;
+use crate::sys::inside;
 use crate::sys::memory::Mapping;
 use crate::sys::{self, Tid};
 
 /// So many files are known at most.
 const MOST: usize = 1000;
-/// stat, fstat, lstat, newfstatat, statx: what nearly every program does, if only because its loader does.
-const LOOKS: [u32; 5] = [4, 5, 6, 262, 332];
 /// By what a loader maps libraries.
-const MMAP: u32 = 9;
+pub(super) const MMAP: u32 = 9;
 /// A loader's text is no longer than this.
 const LONGEST: u64 = 1 << 20;
 
 impl Site {
-    /// Whether it is one of calls that only look.
+    /// Whether it is one of calls that only look, as nearly every program does, if only because its loader does.
     pub(super) fn looks(self) -> bool {
-        LOOKS.contains(&self.number)
+        inside::bit(self.number) & inside::LOOKS != 0
     }
 }
 
@@ -34,8 +33,17 @@ pub struct Book {
     sites: RwLock<HashMap<(u64, u64), Vec<u64>>>,
     /// Loaders that were searched for where they map libraries.
     loaders: RwLock<HashSet<(u64, u64)>>,
-    /// Those that look often, and their loaders, where these were looked at.
-    programs: RwLock<HashMap<Inode, Option<Arc<Loader>>>>,
+    /// Those that look often.
+    programs: RwLock<HashMap<Inode, Program>>,
+}
+
+/// What is known of one of them.
+#[derive(Debug)]
+struct Program {
+    /// Its loader, where that was looked at.
+    loader: Option<Arc<Loader>>,
+    /// Which calls it has made from libraries that can be answered inside: the bits of [`inside::bit`].
+    wanted: u64,
 }
 
 /// A program's loader, as it was last mapped.
@@ -111,27 +119,43 @@ impl Book {
             if programs.len() >= MOST {
                 programs.clear();
             }
-            programs.insert(program, None);
+            programs.insert(program, Program { loader: None, wanted: inside::LOOKS });
         }
     }
 
     /// Its loader is this now.
     pub(super) fn note_loader(&self, program: Inode, loader: Loader) {
         if let Some(known) = self.programs.write().get_mut(&program) {
-            *known = Some(Arc::new(loader));
+            known.loader = Some(Arc::new(loader));
         }
     }
 
     /// It has another one.
     pub(super) fn forget_loader(&self, program: Inode) {
         if let Some(known) = self.programs.write().get_mut(&program) {
-            *known = None;
+            known.loader = None;
         }
     }
 
     /// Its loader, if that is known.
     pub(super) fn loader(&self, program: Inode) -> Option<Arc<Loader>> {
-        self.programs.read().get(&program)?.clone()
+        self.programs.read().get(&program)?.loader.clone()
+    }
+
+    /// It makes this call, too.
+    pub(super) fn note_wanted(&self, program: Inode, number: u32) {
+        let bit = inside::bit(number);
+        let lacks = |known: &Program| known.wanted & bit != bit;
+        if self.programs.read().get(&program).is_some_and(lacks)
+            && let Some(known) = self.programs.write().get_mut(&program)
+        {
+            known.wanted |= bit;
+        }
+    }
+
+    /// The bits of calls whose sites are to be rewritten in the libraries that it loads.
+    pub(super) fn wanted(&self, program: Inode) -> u64 {
+        self.programs.read().get(&program).map_or(inside::LOOKS, |known| known.wanted)
     }
 
     /// Whether it does.

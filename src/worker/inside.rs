@@ -14,17 +14,20 @@
 //!   nobody can be in the middle of the site: by its worker at a stop, or by the listener that it waits for. A task that
 //!   returns from the site's call, or makes it again after a signal, finds what it left.
 //! - Which sites a file has is remembered: the first look from one has all that look rewritten there (`book`). Where such
-//!   code was mapped before the loader began, that maps libraries by the code, which rewrites those sites itself.
+//!   code was mapped before the loader began, that maps libraries by the code, which rewrites those sites itself, and
+//!   those of the other calls that this program was seen to make: each page that is written to costs it a copy.
 //! - fork(2) copies all of it, exec leaves it behind. A process that gives itself a seccomp filter makes its own calls
 //!   from then on: a word in the code page says so.
 
 use std::sync::Arc;
 
+use super::book::MMAP;
 use super::guest::Live;
 use super::tracee::Memory;
 use super::{Count, Shared, Worker};
 use crate::abi::{Abi, BRING};
 use crate::cred::{Credentials, Gid, Uid};
+use crate::ownership::Inode;
 use crate::ptrace::{Intercepted, Traced, memory};
 use crate::sys::inside::{self, PAGE};
 use crate::sys::memory::Mapping;
@@ -178,7 +181,7 @@ fn is_due(stays: u32) -> bool {
 pub(super) fn furnish(
     shared: &Shared,
     tid: Tid,
-    memory: &Memory,
+    (memory, program): (&Memory, Option<Inode>),
     entry: u64,
     stays: impl Fn() -> bool,
 ) -> sys::Result<u64> {
@@ -200,9 +203,12 @@ pub(super) fn furnish(
     shared.book.learn(&text, site);
     let sites = shared.book.sites(tid, &text, site.number);
     if let Some(slate) = shared.ownership.slate() {
-        let looking = sites.iter().filter(|site| site.looks());
-        let places = looking.filter_map(|site| u32::try_from(text.offset_of(site.address)).ok());
+        let others = sites.iter().filter(|site| site.number != MMAP);
+        let places = others.filter_map(|site| u32::try_from(text.offset_of(site.address)).ok());
         places.for_each(|place| slate.note_library(text.file.1, place));
+    }
+    if let Some(program) = program {
+        shared.book.note_wanted(program, site.number);
     }
     let jumps: Vec<(u64, Vec<u8>)> = sites.into_iter().filter_map(|site| page.lead(site)).collect();
     if !stays() {
@@ -271,8 +277,9 @@ impl Worker {
         }
         let tgid = self.tracees.get(&tid).map(|tracee| tracee.tgid);
         let group = tgid.and_then(|tgid| self.groups.get_mut(&tgid).map(|group| (tgid, group)));
-        let Some(memory) = group.map(|(tgid, group)| Arc::clone(group.memory(tgid))) else { return Ok(()) };
-        match furnish(&self.shared, tid, &memory, entry, || true) {
+        let known = group.map(|(tgid, group)| (group.image, Arc::clone(group.memory(tgid))));
+        let Some((program, memory)) = known else { return Ok(()) };
+        match furnish(&self.shared, tid, (&memory, program), entry, || true) {
             Ok(count) => self.shared.counters.add_some(Count::Site, count),
             Err(errno) => tracing::debug!(tid, ?site, ?errno, "not rewritten"),
         }

@@ -26,6 +26,8 @@ static unsigned draw(unsigned below) {
 static const char *const names[] = {"a", "b", "d", "e", "h", "l", "n", "s", "g", "x", "d/i"};
 static const char *const paths[] = {"a", "b", "d", "h", "s", "g", "x", "d/i", "d/../a", "d/", "e/", "a/", "", "none", "l", "n"};
 static const unsigned ids[] = {0, 0, -1, -1, 5, 127, 128, 16383, 16384, 70000, 2097152, 4294967294u};
+static const char *const lists[] = {"system.posix_acl_access", "system.posix_acl_access", "system.posix_acl_access",
+                                    "system.posix_acl_default", "system.posix_acl_acces", "user.none", NULL};
 static const unsigned modes[] = {0644, 0600, 0755, 0, 04711, 02755, 01777};
 
 static void make(const char *path, mode_t mode) {
@@ -76,9 +78,28 @@ static void give(int links) {
     if (file >= 0) close(file);
 }
 
+// Sets an access list, mostly one that says what a mode does.
+static void list(const char *path, int file) {
+    unsigned char value[44] = {2, 0, 0, 0, 1, 0, draw(9), 0, 255, 255, 255, 255, 4, 0, draw(8), 0, 255, 255, 255, 255,
+                               32, 0, draw(8), 0, 255, 255, 255, 255};
+    const unsigned char more[] = {16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 4, 0, 255, 255, 255, 255};
+    const char *name = PICK(lists);
+    void *at = draw(8) ? value : draw(2) ? (void *)8 : NULL;
+    size_t size = draw(8) ? 28 : draw(45);
+    // With a mask: one that stays. A bad one.
+    if (!draw(16)) memcpy(value + 20, more, sizeof more), size = 36;
+    if (!draw(8)) value[draw(28)] ^= 1 << draw(8);
+    printf("%s %zu ", name ? name : "-", size);
+    switch (draw(3)) {
+    case 0: say("list", setxattr(path, name, at, size, draw(4) ? 0 : draw(3))); break;
+    case 1: say("list of a link", lsetxattr(path, name, at, size, 0)); break;
+    default: say("list by descriptor", fsetxattr(file, name, at, size, draw(4) ? 0 : draw(3)));
+    }
+}
+
 static void change(void) {
     const char *path = PICK(paths);
-    unsigned mode = PICK(modes), kind = draw(6);
+    unsigned mode = PICK(modes), kind = draw(9);
     printf("change %u %s %o: ", kind, path, mode);
     struct timespec given[2] = {{1000, 5}, {0, UTIME_OMIT}};
     int file = open(path, O_RDONLY | O_NONBLOCK);
@@ -88,6 +109,8 @@ static void change(void) {
     case 2: say("fchmodat", fchmodat(AT_FDCWD, path, mode, 0)); break;
     case 3: say("times", utimensat(AT_FDCWD, path, given, AT_SYMLINK_NOFOLLOW)); break;
     case 4: say("now", futimens(file, NULL)); break;
+    case 5: case 6: list(path, file); break;
+    case 7: say("no list", draw(2) ? removexattr(path, PICK(lists)) : fremovexattr(file, PICK(lists))); break;
     default: // a number that is used again is another's
         say("gone", unlink("b"));
         unlink("h"), make("b", 0640), link("b", "h");
