@@ -5,12 +5,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, Result};
 
+/// `SECCOMP_FILTER_FLAG_SPEC_ALLOW`: kernels before 5.16 take it that who has a filter runs what it does not trust, and slow it
+/// down (`spec_store_bypass_disable=seccomp`), which prctl(2) would show.
+pub const AS_FAST: u64 = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 /// `SECCOMP_FILTER_FLAG_TSYNC`: for all threads.
-pub const ALL_THREADS: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC;
+pub const ALL_THREADS: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC | AS_FAST;
 /// The flags of a filter with a listener, for all threads: what only looks is to be interrupted by nothing but a kill
 /// once the listener has it (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, Linux 5.19).
 pub const LISTENER: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
-    | libc::SECCOMP_FILTER_FLAG_TSYNC
+    | ALL_THREADS
     | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH
     | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 
@@ -36,7 +39,7 @@ pub fn load(program: &[u8]) -> Result<()> {
     let fprog = libc::sock_fprog { len: count, filter: program.as_ptr().cast_mut().cast() };
     // SAFETY: the kernel copies `count` instructions of eight bytes from `program`, which holds them.
     let outcome =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, AS_FAST, &raw const fprog) };
     Errno::result(outcome).map(drop)
 }
 
@@ -45,7 +48,8 @@ pub fn load(program: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`load`]; `EBUSY` where there is a listener already.
 pub fn load_listener(program: &[u8]) -> Result<OwnedFd> {
-    const FLAGS: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    const FLAGS: u64 =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | AS_FAST;
     let count = u16::try_from(program.len() / 8).map_err(|_| Errno::E2BIG)?;
     let fprog = libc::sock_fprog { len: count, filter: program.as_ptr().cast_mut().cast() };
     // SAFETY: as above.

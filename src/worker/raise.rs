@@ -18,7 +18,7 @@ use crate::ownership::Evidence;
 use crate::ptrace::{Intercepted, Traced, memory};
 use crate::seccomp::{self, Instruction};
 use crate::sys::Tid;
-use crate::sys::seccomp::ALL_THREADS;
+use crate::sys::seccomp::{ALL_THREADS, AS_FAST};
 use crate::syscalls::{SCRATCH_BYTES, Stage, Stages, kernel};
 
 /// `SECCOMP_SET_MODE_FILTER`.
@@ -170,7 +170,7 @@ impl Worker {
     /// another has a filter of its own.
     fn execute_seccomp(&mut self, stop: &mut Intercepted, program: u64) -> Traced<Option<bool>> {
         let mut guest = Live::new(self, stop);
-        for (flags, all) in [(ALL_THREADS, true), (0, false)] {
+        for (flags, all) in [(ALL_THREADS, true), (AS_FAST, false)] {
             let outcome = guest.execute(&kernel::SECCOMP, [SET_MODE_FILTER, flags, program, 0, 0, 0])?;
             match outcome {
                 Ok(0) => return Ok(Some(all)),
