@@ -129,7 +129,7 @@ mod code {
         calls().iter().find(|[known, _]| *known == number).map(|[_, entry]| *entry as usize)
     }
 
-    /// The bit of this number in [`LOOKS`](super::LOOKS) and its like; none where it is not answered.
+    /// The bit of this number in [`LOOKS`] and its like; none where it is not answered.
     pub fn bit(number: u32) -> u64 {
         calls().iter().position(|[known, _]| *known == number).map_or(0, |nth| 1 << nth)
     }
