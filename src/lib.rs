@@ -100,6 +100,11 @@
 //! Who asks often is attached to, since of one that nobody follows it must be found out each time where its paths start: 15 µs
 //! a question instead of 50. To be told by inotify(7) what another run leaves costs each open and close on that filesystem 7 %.
 //!
+//! Who asks more often still answers itself, as below where there are facts: as long as the slate says that nothing is known of any
+//! inode, a change of one of ours is the kernel's own, one stat before it. `cp -a`, `tar x` and `install` of 2000 files in memory took 86,
+//! 90 and 93 ms without that and take 42, 28 and 46, where real root takes 28, 18 and 30. What such a process forks is at large, and has
+//! what answers inside: who attaches to it looks for that in its mappings.
+//!
 //! *Looks.* A stat that is corrected at its exit stop took 19.5 µs, and 40 where the inode's home had to be read by
 //! injected calls; answered at the first stop from outside 15.7, of which the stop is 9. By user notification with the
 //! synchronous wake-up it takes 11.4, of which 4 are the round trip (34.8 without that flag), 4 reading and writing

@@ -261,3 +261,27 @@ fn a_process_of_which_all_threads_have_ended_is_looked_past() {
     let output = guest.run(How::Remainroot, &[&file]).output();
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("owner 5:6\n", ""), "{output:?}");
 }
+
+#[test]
+fn a_child_at_large_of_one_that_answers_itself_is_known_to_do_so() {
+    if !can_be_at_large() || !needs_root() {
+        return;
+    }
+    // The parent sets modes until it does; the child drops what it has inherited, as does its own child.
+    let script = r#"touch f g h; perl -MPOSIX -e '
+        sub look { lstat q(h) for 1..40; chown 7, 8, q(h) for 1..40; POSIX::setuid(1000);
+                   print chmod(0644, q(g)) ? qq(done
+) : qq($!
+); mkdir qq(d$_[0]); print +(lstat qq(d$_[0]))[4], qq(
+) }
+        chmod 0600, q(f) for 1..80;
+        $pid = fork; if (!$pid) { chown 5, 6, q(h); $pid = fork; if (!$pid) { look(1); exit } wait; look(2); exit } wait'"#;
+    let said = |how| {
+        let (place, root) = (Scratch::new("large"), Scratch::new("large-root"));
+        // Whoever has dropped may make something here.
+        fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let run = Run::shell(how, script).directory(place.path()).own_root(root.path());
+        run.option("--store=xattr").output()
+    };
+    common::compare(&said(How::Native), &said(How::Remainroot));
+}

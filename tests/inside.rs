@@ -275,18 +275,19 @@ fn who_gives_files_away_itself_gets_what_root_gets() {
     }
     let built = Scratch::new("inside-program");
     let Some(program) = common::compile(&built, "inside/gives.c", &["-O1", "-pthread"]) else { return };
-    for manner in ["", "jail", "thread"] {
+    for manner in ["", "jail", "thread", "late"] {
         for seed in 1..=SEEDS {
-            let said = |how| {
-                let place = Scratch::new("inside");
+            let run = |how, place: &Scratch| {
                 let (path, seed) = (place.path().to_str().unwrap(), seed.to_string());
-                Run::new(how, [program.as_str(), path, &seed, "400", manner]).output()
+                Run::new(how, [program.as_str(), path, &seed, "400", manner]).option("--store=xattr")
             };
+            let said = |how| run(how, &Scratch::new("inside")).output();
             let native = said(How::Native);
             assert_eq!(native.code(), 0, "{native:#?}");
-            for how in [How::Remainroot, How::Attached] {
-                common::compare(&native, &said(how));
-            }
+            common::compare(&native, &said(How::Attached));
+            // Where the root directory is its own nothing is known at first.
+            let (root, place) = (Scratch::new("inside-root"), Scratch::new("inside"));
+            common::compare(&native, &run(How::Remainroot, &place).own_root(root.path()).output());
         }
     }
 }
@@ -316,4 +317,26 @@ fn who_gives_many_files_away_asks_nobody() {
     let asked: u64 = summary.lines().filter(|line| line.ends_with("perl")).filter_map(count).sum();
     // Of 2,100 calls about them.
     assert!((1..FILES / 2).contains(&asked), "{summary}");
+}
+
+#[test]
+fn who_changes_much_before_anything_is_known_asks_nobody() {
+    const FILES: u64 = 300;
+    if !can_be_answered() {
+        return;
+    }
+    let (place, root) = (Scratch::new("inside"), Scratch::new("inside-root"));
+    let script = format!(
+        "perl -e 'for $i (1..{FILES}) {{ open F, qq(>$i); chown 0, 0, *F; chmod 0600, qq($i); utime 1, 2, qq($i) }}
+         chown 7, 8, q(1); @s = stat q(1); print qq($s[4]:$s[5]:$s[9]\n); @s = stat q(2); print qq($s[4]\n)'"
+    );
+    let summary = place.file("summary");
+    let run = Run::shell(How::Remainroot, &script).directory(place.path()).own_root(root.path());
+    let run = run.option("--store=xattr").option(&format!("--summary={summary}"));
+    assert_eq!(run.output().success(), "7:8:2\n0\n");
+    let summary = fs::read_to_string(summary).expect("a summary was asked for");
+    let count = |line: &str| line.split_whitespace().nth(3)?.parse::<u64>().ok();
+    let asked: u64 = summary.lines().filter(|line| line.ends_with("perl")).filter_map(count).sum();
+    // Of 900 changes.
+    assert!((1..FILES / 3).contains(&asked), "{summary}");
 }

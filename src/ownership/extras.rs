@@ -190,6 +190,9 @@ impl Ownership {
     /// There are some, `foreign` ones.
     pub fn expect_extras(&self, foreign: bool) {
         self.extras.expect(foreign);
+        if let Some(slate) = self.slate() {
+            slate.fill();
+        }
     }
 
     /// What memory says of an inode's extended attributes.

@@ -311,6 +311,7 @@ impl Ownership {
         if fact.device.is_some() {
             self.devices.note(identity.ino, self.slate());
         }
+        self.fill_slate();
         fact
     }
 
@@ -331,7 +332,9 @@ impl Ownership {
     /// # Errors
     /// `ENOSPC`, `EDQUOT`, `EIO`: then it must not be written.
     pub fn leave_mark(&self) -> Result<(), Errno> {
-        self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark)
+        let left = self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark);
+        self.fill_slate();
+        left
     }
 
     /// The same before the first device is.
@@ -339,13 +342,16 @@ impl Ownership {
     /// # Errors
     /// As [`Ownership::leave_mark`].
     pub fn leave_mark_of_device(&self) -> Result<(), Errno> {
-        self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark_of_device)
+        let left = self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark_of_device);
+        self.fill_slate();
+        left
     }
 
     /// What there is evidence of by now that another run has left meanwhile. Says so once.
     pub fn finds_evidence(&self) -> Evidence {
         self.disturb_slate_unless_quiet();
         let found = self.lasting.as_ref().map_or(Evidence::Nothing, Lasting::finds_evidence);
+        self.fill_slate();
         if found == Evidence::Devices {
             self.devices.expect(self.slate());
         }

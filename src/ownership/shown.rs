@@ -12,13 +12,13 @@ impl Ownership {
     }
 
     /// The slate, made where there is none yet; opened where processes may read from now on what is shown of inodes, which
-    /// they may not where that depends on more than an entry can say, or nothing is known yet.
+    /// they may not where that depends on more than an entry can say.
     pub fn open_slate(&self, view: &View) -> Option<&Slate> {
         let slate = self.slate.get_or_init(Slate::make).as_ref()?;
         let is_plain = !view.translates() && view.untouched.is_none();
         let lists = self.records_all() || self.carried.get().is_some();
         let is_read = match &self.lasting {
-            Some(lasting) => lasting.in_attributes() && lasting.evidence(),
+            Some(lasting) => lasting.in_attributes(),
             None => !self.is_empty(),
         };
         if is_plain && !lists && is_read && slate.is_new() {
@@ -29,7 +29,9 @@ impl Ownership {
                 lasting.tell_writers(|writers| slate.note_writers(writers));
             }
             self.devices.tell(slate);
-            slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty);
+            slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty, !self.knows_something());
+            // Who got to know something meanwhile may have found no slate that says otherwise.
+            self.fill_slate();
             // Who kept something elsewhere meanwhile may have found nothing to disturb.
             self.disturb_slate_unless_quiet();
         }
@@ -42,6 +44,19 @@ impl Ownership {
             && !self.is_quiet()
         {
             slate.disturb();
+        }
+    }
+
+    fn knows_something(&self) -> bool {
+        !self.is_empty() || self.may_have_extras()
+    }
+
+    /// Has the slate say that something is known, if that is so.
+    pub(super) fn fill_slate(&self) {
+        if let Some(slate) = self.slate()
+            && self.knows_something()
+        {
+            slate.fill();
         }
     }
 

@@ -37,6 +37,8 @@ const QUIET: u64 = 2;
 const ALMIGHTY: u64 = 4;
 /// State: a device may be open in place of the file that stands for it.
 const REPLACED: u64 = 8;
+/// State: nothing is known of any inode.
+const EMPTY: u64 = 16;
 /// What an entry has to say, above the permission bits.
 const SHOWS_UID: u32 = 0x10000;
 const SHOWS_GID: u32 = 0x20000;
@@ -97,9 +99,17 @@ impl Slate {
         self.new.load(Ordering::Relaxed) && self.new.swap(false, Ordering::SeqCst)
     }
 
-    pub(super) fn open(&self, quiet: bool, almighty: bool) {
+    pub(super) fn open(&self, quiet: bool, almighty: bool, empty: bool) {
         let bit = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
-        self.set(|state| state & REPLACED | ENABLED | bit(quiet, QUIET) | bit(almighty, ALMIGHTY));
+        let bits = ENABLED | bit(quiet, QUIET) | bit(almighty, ALMIGHTY) | bit(empty, EMPTY);
+        self.set(|state| state & REPLACED | bits);
+    }
+
+    /// Something is known.
+    pub(super) fn fill(&self) {
+        if self.word(STATE).load(Ordering::Acquire) & EMPTY != 0 {
+            self.set(|state| state & !EMPTY);
+        }
     }
 
     /// A device is about to be open in place of the file that stands for it.
@@ -340,6 +350,15 @@ mod tests {
         assert_eq!((entry(&slate, 7), words()), (None, [told(7, Ctime(10), 5), 0]));
         slate.change_of(inode(7), || ());
         assert_eq!(words(), [0, 0]);
+    }
+
+    #[test]
+    fn it_is_empty_until_something_is_known() {
+        let Some(slate) = Slate::make() else { return };
+        slate.open(true, true, true);
+        assert_eq!(slate.word(STATE).load(Ordering::Relaxed), ENABLED | QUIET | ALMIGHTY | EMPTY);
+        slate.fill();
+        assert_eq!(slate.word(STATE).load(Ordering::Relaxed), ENABLED | QUIET | ALMIGHTY);
     }
 
     #[test]

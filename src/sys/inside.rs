@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::{Errno, Result};
+use super::{Errno, Result, Tid};
 
 /// Where in the first page a word stands that is not zero where it is closed, and one that is not where somebody is not
 /// root.
@@ -262,6 +262,11 @@ impl Inside {
     /// The slate.
     pub fn words(&self) -> &'static [AtomicU64] {
         self.words
+    }
+
+    /// Where a process has it mapped, if it has.
+    pub fn address_in(&self, tid: Tid) -> Option<u64> {
+        super::memory::address_of(tid, self.identity)
     }
 
     /// The file.

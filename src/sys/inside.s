@@ -101,6 +101,7 @@ remainroot_inside_calls:
     .set QUIET, 2
     .set ALMIGHTY, 4
     .set REPLACED, 8
+    .set EMPTY, 16
     # What an entry says, above the permission bits.
     .set SHOWS_UID, 0x10000
     .set SHOWS_GID, 0x20000
@@ -274,6 +275,8 @@ remainroot_inside_calls:
     lea rdi, [rip + SLATE]
     test dword ptr [rdi + STATE], ENABLED
     jz slow
+    test dword ptr [rdi + STATE], EMPTY
+    jnz .Lsame\@
     mov rdx, [rdi]                      # odd while it changes
     test dl, 1
     jnz slow
@@ -389,6 +392,7 @@ remainroot_inside_calls:
     or eax, r12d
     mov [rbx + \mode], ax
 5:
+.Lsame\@:
     xor eax, eax
     jmp done
     .endm
@@ -791,7 +795,13 @@ describe:
     lea rbx, [rbp - 160]
     .endm
 
-    # The same, and unless who calls is root.
+    # Makes the call if nothing is known of any inode.
+    .macro go_if_empty
+    test dword ptr [rip + SLATE + STATE], EMPTY
+    jnz go
+    .endm
+
+    # The same as begin_open, and goes there unless who calls is root.
     .macro begin_change
     cmp qword ptr [rip + others], 0
     jne slow
@@ -830,6 +840,7 @@ answer_openat:
     jne slow
 1:
     begin_open
+    go_if_empty
     mov eax, r14d
     and eax, O_CREAT | O_EXCL
     cmp eax, O_CREAT | O_EXCL
@@ -887,6 +898,7 @@ answer_symlinkat:
     mov r12, rsi
 1:
     begin_change
+    go_if_empty
 
 # Makes the call if its directory, of the path r13 from r12, passes nothing on to what is made in it. To look at the path
 # first tells that it can be read.
@@ -1150,6 +1162,8 @@ change:
     or eax, r15d
     cmp eax, 2
     sbb r15d, r15d
+    test dword ptr [rip + SLATE + STATE], EMPTY
+    jnz 2f
     mov eax, [rbx + MODE]
     and eax, S_IFMT
     cmp eax, S_IFREG
@@ -1158,6 +1172,7 @@ change:
     je 1f
     cmp eax, S_IFLNK
     jne slow
+2:
     test r15d, r15d
     jnz go
     jmp slow
@@ -1416,6 +1431,7 @@ name:
 answer_xattr:
     enter
     call is_certain
+    go_if_empty
     sub rsp, ROOM
     lea rbx, [rbp - 160]
     call place
@@ -1527,6 +1543,7 @@ answer_xattr:
 answer_getdents64:
     enter
     call is_certain
+    go_if_empty
     call kernel
     test rax, rax
     jle done

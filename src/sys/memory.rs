@@ -57,6 +57,23 @@ pub fn mapping(tid: Tid, address: u64) -> Result<Mapping> {
     Ok(Mapping { range: query[3]..query[4], offset: query[7], file: (query[9], query[8]), flags: query[5] })
 }
 
+/// Where a process has the beginning of the file with this device and inode number mapped, if it has.
+pub fn address_of(tid: Tid, [device, inode]: [u64; 2]) -> Option<u64> {
+    let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).ok()?;
+    let address = |line: &str| {
+        // proc_pid_maps(5): range, permissions, offset, device, inode number, path.
+        let mut words = line.split_ascii_whitespace();
+        let (first, _) = words.next()?.split_once('-')?;
+        let (offset, (major, minor), number) = (words.nth(1)?, words.next()?.split_once(':')?, words.next()?);
+        let [major, minor] = [major, minor].map(|word| u32::from_str_radix(word, 16).unwrap_or(0));
+        let begins = number.parse() == Ok(inode)
+            && libc::makedev(major, minor) == device
+            && offset.bytes().all(|digit| digit == b'0');
+        begins.then(|| u64::from_str_radix(first, 16).ok()).flatten()
+    };
+    maps.lines().find_map(address)
+}
+
 /// Writes what stands at each of these addresses, even where the process itself may not write: it has pages of its own there
 /// from then on (`FOLL_FORCE`).
 ///

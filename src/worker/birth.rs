@@ -122,7 +122,7 @@ impl Worker {
         self.adopted_early.insert(tid);
         // How it was made is not known any more; it is taken to share nothing.
         let (group, _) = family(tid);
-        let memory = Arc::new(Memory::unknown(&dead.heritage));
+        let memory = Arc::new(Memory::unknown(dead.heritage.inside));
         memory.crowd();
         let born = inherit(dead, memory, (group != tid).then_some(group), false);
         self.begin(tid, born, stop);

@@ -33,7 +33,8 @@ use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 
 use super::guest::Live;
-use super::tracee::{Born, Group, Tracee};
+use super::inside::Quarters;
+use super::tracee::{Born, Group, Memory, Tracee};
 use super::{Message, Pool, Shared, Worker, listener, shared};
 use crate::abi::WHOSE;
 use crate::ownership::Evidence;
@@ -299,7 +300,11 @@ impl Worker {
         if let Some(cpu) = cpu {
             ptrace::set_home(cpu);
         }
-        let born = Born::at_large(&self.shared, Arc::default(), !proven);
+        // Who made it may have had what answers inside.
+        let slate = self.shared.ownership.slate();
+        let inside = slate.and_then(|slate| slate.inside().address_in(tgid)).map(Quarters::at);
+        let memory = Arc::new(Memory::unknown(inside));
+        let born = Born::at_large(&self.shared, memory, !proven);
         let mut group = Group::new(&born);
         (group.suspect, group.threads) = (!proven, 0);
         self.groups.insert(tgid, group);
@@ -364,8 +369,7 @@ impl Worker {
         tracee.fresh = false;
         let tgid = tracee.tgid;
         let Some(group) = self.groups.get(&tgid).filter(|group| !group.foreign) else { return };
-        let suspect = group.suspect;
-        let born = Born::at_large(&self.shared, Arc::default(), suspect);
+        let born = Born::at_large(&self.shared, group.shared_memory().0, group.suspect);
         if self.seize_all(tgid, &born).is_ok()
             && let Some(group) = self.groups.get_mut(&tgid)
         {

@@ -165,7 +165,7 @@ impl Tracee {
             pending: None,
             options: born.options,
             watched: false,
-            heritage: Heritage { stages: born.stages, scratch: None, inside: None },
+            heritage: Heritage { stages: born.stages, scratch: None, inside: *born.memory.inside.lock() },
             interrupted: false,
             fresh: false,
             fetched: false,
@@ -327,13 +327,13 @@ pub const SLOTS: usize = 8;
 
 impl Memory {
     /// One of which nothing is known but what is inside, which a copy has as well as who shares it.
-    pub fn unknown(maker: &Heritage) -> Memory {
-        Memory { inside: Mutex::new(maker.inside), ..Memory::default() }
+    pub fn unknown(inside: Option<Quarters>) -> Memory {
+        Memory { inside: Mutex::new(inside), ..Memory::default() }
     }
 
     /// The copy that fork(2) makes: mapped where the parent's was for certain.
     pub fn copied(parent: &Heritage) -> Memory {
-        let memory = Memory::unknown(parent);
+        let memory = Memory::unknown(parent.inside);
         if let Some(address) = parent.scratch {
             let _ = memory.scratch.set(address);
         }

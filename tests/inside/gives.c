@@ -1,5 +1,5 @@
-// Gives files away in every way, at random, and says what became of all after each call: `gives DIRECTORY SEED STEPS [jail | thread]`.
-// In a jail there is no /proc; with a thread it is not alone.
+// Gives files away in every way, at random, and says what became of all after each call: `gives DIRECTORY SEED STEPS [jail | thread | late]`.
+// In a jail there is no /proc; with a thread it is not alone; late nothing is given to others at first.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -58,8 +58,8 @@ static void show_all(int watch, struct timespec *times) {
 }
 
 // Links among them: from then on not all that is known stands on the inodes.
-static void give(int links) {
-    unsigned uid = PICK(ids), gid = PICK(ids), kind = draw(9);
+static void give(int others, int links) {
+    unsigned count = others ? COUNT(ids) : 4, uid = ids[draw(count)], gid = ids[draw(count)], kind = draw(9);
     const char *path = paths[draw(COUNT(paths) - (links ? 0 : 2))];
     printf("give %u %s %d %d: ", kind, path, (int)uid, (int)gid);
     int file = open(path, (kind == 4 || kind == 6 ? O_PATH : O_RDONLY | O_NONBLOCK) | O_NOFOLLOW);
@@ -133,14 +133,15 @@ int main(int argc, char **argv) {
     setxattr("x", "user.mine", "1", 1, 0);
     int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     inotify_add_watch(watch, ".", IN_ALL_EVENTS & ~IN_ACCESS);
-    if (chown("a", 7, 8)) return 4;
+    int late = argc > 4 && !strcmp(argv[4], "late");
     if (argc > 4 && !strcmp(argv[4], "jail") && chroot(".")) return 5;
     pthread_t other;
     if (argc > 4 && !strcmp(argv[4], "thread") && pthread_create(&other, NULL, sleep_on, NULL)) return 6;
     struct timespec times[COUNT(names)] = {0};
     unsigned steps = strtoul(argv[3], NULL, 10);
-    for (unsigned step = 0; step < steps; step++) {
-        draw(3) ? give(step > steps / 4 * 3) : change();
+    for (unsigned step = 0, others = 0; step < steps; step++) {
+        if (!others && (!late || step > steps / 2)) others = chown("a", 7, 8) ? exit(4), 0 : 1;
+        draw(3) ? give(others, step > steps / 4 * 3) : change();
         show_all(watch, times);
     }
     printf("the next descriptor is %d\n", open("a", O_RDONLY));
