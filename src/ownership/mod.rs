@@ -311,7 +311,9 @@ impl Ownership {
         if fact.device.is_some() {
             self.devices.note(identity.ino, self.slate());
         }
-        self.fill_slate();
+        if let Some(slate) = self.slate().filter(|_| !fact.is_empty()) {
+            slate.fill();
+        }
         fact
     }
 

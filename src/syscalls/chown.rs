@@ -110,7 +110,9 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
         None => inode::sight(guest, place, 0, Statx::MASK).transpose()?.map(|seen| Statx::parse(&seen)),
         first => first,
     };
-    let is_ours = seen.is_some_and(|seen| inode::known(&seen).is_ours(guest.view()));
+    // What is open in place of a device is not what was seen.
+    let is_ours =
+        seen.is_some_and(|seen| inode::known(&seen).is_ours(guest.view())) && !guest.stands_in(place);
     let touched = inode::set_owner(guest, place, owner.for_the_kernel(is_ours));
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)
