@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::path::Path;
 use std::process::Command;
 
 use common::{How, Run, Scratch, compile};
@@ -51,16 +50,6 @@ fn every_call_about_a_node_gives_a_32_bit_program_what_root_gets() {
     nodes(&["-m32"]);
 }
 
-/// Whether this machine has every one of these programs; says so where it has not.
-fn has(programs: &[&str]) -> bool {
-    let lacks = |program: &&&str| !Path::new("/usr/bin").join(program).exists();
-    let missing: Vec<_> = programs.iter().filter(lacks).collect();
-    if !missing.is_empty() {
-        eprintln!("skipped: needs {missing:?}");
-    }
-    missing.is_empty()
-}
-
 /// Makes nodes of several kinds beside other files.
 const MAKE: &str = "umask 022; exec 2>&1; mkdir t; cd t; mknod -m 666 null c 1 3; mknod zero c 1 5; mknod -m 600 disk b 8 1; \
      chgrp 6 disk; mknod undriven c 240 9; echo text > file; mkfifo fifo; \
@@ -73,7 +62,7 @@ const SHOW: &str = "show() { find \"$1\" -printf '%P %y %m %U:%G %s %n\\n' | sor
 
 #[test]
 fn programs_that_copy_trees_copy_nodes() {
-    if !common::needs_root() || !has(&["tar", "cpio", "rsync", "cp"]) {
+    if !common::needs_root() || !common::has(&["tar", "cpio", "rsync", "cp"]) {
         return;
     }
     let script = format!(
@@ -90,7 +79,7 @@ fn programs_that_copy_trees_copy_nodes() {
 
 #[test]
 fn shells_and_tools_read_and_write_nodes() {
-    if !common::needs_root() || !has(&["dd", "od", "tee"]) {
+    if !common::needs_root() || !common::has(&["dd", "od", "tee"]) {
         return;
     }
     let script = format!(
@@ -107,7 +96,7 @@ fn shells_and_tools_read_and_write_nodes() {
 
 #[test]
 fn a_terminal_is_opened_as_ones_own() {
-    if !common::needs_root() || !has(&["script"]) {
+    if !common::needs_root() || !common::has(&["script"]) {
         return;
     }
     let script = "script -qec 'mknod t c 5 0; echo to the terminal > t; test -t 3 3< t; echo $?; \
@@ -229,7 +218,7 @@ fn where_nothing_can_be_written_devices_can() {
 
 #[test]
 fn a_device_that_another_tool_or_listing_speaks_of_opens_as_one() {
-    if !common::needs_root() || !has(&["setfattr"]) {
+    if !common::needs_root() || !common::has(&["setfattr"]) {
         return;
     }
     let place = Scratch::new("devices");

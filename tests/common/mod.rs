@@ -57,6 +57,16 @@ pub fn needs_root() -> bool {
     root
 }
 
+/// Whether this machine has every one of these programs; says so where it has not.
+pub fn has(programs: &[&str]) -> bool {
+    let lacks = |program: &&&str| !Path::new("/usr/bin").join(program).exists();
+    let missing: Vec<_> = programs.iter().filter(lacks).collect();
+    if !missing.is_empty() {
+        eprintln!("skipped: needs {missing:?}");
+    }
+    missing.is_empty()
+}
+
 /// Whether this is the initial user namespace, or one as wide.
 fn maps_every_id() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
