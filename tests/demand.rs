@@ -270,10 +270,7 @@ fn a_child_at_large_of_one_that_answers_itself_is_known_to_do_so() {
     // The parent sets modes until it does; the child drops what it has inherited, as does its own child.
     let script = r#"touch f g h; perl -MPOSIX -e '
         sub look { lstat q(h) for 1..40; chown 7, 8, q(h) for 1..40; POSIX::setuid(1000);
-                   print chmod(0644, q(g)) ? qq(done
-) : qq($!
-); mkdir qq(d$_[0]); print +(lstat qq(d$_[0]))[4], qq(
-) }
+                   print chmod(0644, q(g)) ? qq(done\n) : qq($!\n); mkdir qq(d$_[0]); print +(lstat qq(d$_[0]))[4], qq(\n) }
         chmod 0600, q(f) for 1..80;
         $pid = fork; if (!$pid) { chown 5, 6, q(h); $pid = fork; if (!$pid) { look(1); exit } wait; look(2); exit } wait'"#;
     let said = |how| {
