@@ -198,6 +198,15 @@
 //! that is in series, as natively hardly anything is parallel there, and the other CPU is idle for as long. What is left to
 //! take away are the five times that a worker runs for each short program: birth, first stop, exec, end and SIGCHLD.
 //!
+//! *Short of the goals.* An installation was to take 1.05 times as long as for real root, and less than with any other tool: it takes
+//! 1.08, as with fakeroot. All that is answered in it takes 0.26 s of 23; what is left are 6,659 births with a first stop and an
+//! end each, 4,184 execs and 6,373 SIGCHLDs: some 60 µs for each of them, of which 5 are the stop where nothing is cold. That they
+//! become fewer was tried ("At large with facts"), that they become nearer as well ("Until it execs", "Where a child is born").
+//! A stat and a getuid before anything was to take 1.02 times as long. The kernel looks at a bit for the number of each call of
+//! who has a filter, and enters system calls by a slower way: 20 to 40 ns, in the same run 1.07 and 1.12 under a filter that lets all
+//! but two calls pass (strace), 1.12 and 1.10 under this one. Less than that is only without a filter. `find` over 20,000 given
+//! files takes 2.3 times as long, four calls for one, see "Inside".
+//!
 //! *Ids.* Who has dropped and asks goes by words in its own page, 7 ns where the kernel takes 128; by the listener it was
 //! 5 µs. Before a drop nothing is known of who asks, and the mere presence of a filter costs getuid 40 ns, strace's as well.
 #![cfg_attr(not(test), warn(clippy::all))]

@@ -1,5 +1,6 @@
 //! What a process answers itself, at the first look of a run at inodes that bear owners of earlier runs or other tools.
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a helper of a test is a test
+#![allow(clippy::print_stderr)]
 #![cfg(target_arch = "x86_64")]
 
 mod common;
@@ -104,7 +105,11 @@ fn says(place: &Scratch, script: &str) -> (Vec<String>, u64) {
 
 /// Whether the kernel has getxattrat(2), which is needed.
 fn can_be_answered() -> bool {
-    common::kernel_is_at_least(6, 13)
+    let can = common::kernel_is_at_least(6, 13);
+    if !can {
+        eprintln!("skipped: this kernel lacks getxattrat(2)");
+    }
+    can
 }
 
 fn letter(device: Option<Device>) -> char {
@@ -270,7 +275,8 @@ fn libraries_need_no_listener_once_they_are_known() {
 
 #[test]
 fn who_gives_files_away_itself_gets_what_root_gets() {
-    if !common::needs_root() {
+    // Before that two changes may have the same time.
+    if !common::needs_root() || !can_be_answered() {
         return;
     }
     let built = Scratch::new("inside-program");
@@ -307,14 +313,10 @@ fn who_gives_many_files_away_asks_nobody() {
          chown -1, $i + 5, qq($i); chmod 0600, qq($i); utime 1, 2, qq($i) }} \
          for (1..{FILES}) {{ @s = stat; print qq($s[4]:$s[5]:$s[9]\\n) }}'"
     );
-    let summary = place.file("summary");
-    let run = Run::shell(How::Remainroot, &script).directory(place.path()).option("--store=xattr");
-    let said = run.option(&format!("--summary={summary}")).output().success();
+    let run = Run::shell(How::Remainroot, &script).directory(place.path());
     let expected: String = (1..=FILES).map(|id| format!("{id}:{}:2\n", id + 5)).collect();
-    assert_eq!(said, expected);
-    let asked = asked_by("perl", &summary);
     // Of 2,100 calls about them.
-    assert!((1..FILES / 2).contains(&asked), "{}", fs::read_to_string(&summary).unwrap());
+    assert_eq!(perl_says(run, FILES / 2), expected);
 }
 
 #[test]
@@ -325,16 +327,12 @@ fn who_changes_much_before_anything_is_known_asks_nobody() {
     }
     let (place, root) = (Scratch::new("inside"), Scratch::new("inside-root"));
     let script = format!(
-        "perl -e 'for $i (1..{FILES}) {{ open F, qq(>$i); chown 0, 0, *F; chmod 0600, qq($i); utime 1, 2, qq($i) }}
-         chown 7, 8, q(1); @s = stat q(1); print qq($s[4]:$s[5]:$s[9]\n); @s = stat q(2); print qq($s[4]\n)'"
+        "perl -e 'for $i (1..{FILES}) {{ open F, qq(>$i); chown 0, 0, *F; chmod 0600, qq($i); utime 1, 2, qq($i) }} \
+         chown 7, 8, q(1); @s = stat q(1); print qq($s[4]:$s[5]:$s[9]\\n); @s = stat q(2); print qq($s[4]\\n)'"
     );
-    let summary = place.file("summary");
     let run = Run::shell(How::Remainroot, &script).directory(place.path()).own_root(root.path());
-    let run = run.option("--store=xattr").option(&format!("--summary={summary}"));
-    assert_eq!(run.output().success(), "7:8:2\n0\n");
-    let asked = asked_by("perl", &summary);
     // Of 900 changes.
-    assert!((1..FILES / 3).contains(&asked), "{}", fs::read_to_string(&summary).unwrap());
+    assert_eq!(perl_says(run, FILES / 3), "7:8:2\n0\n");
 }
 
 #[test]
@@ -349,7 +347,11 @@ fn a_label_that_everything_bears_makes_no_difference() {
         fs::write(&path, "").unwrap();
         // As on a system with SELinux. Only real root may set it, where there is none.
         let named = CString::new(path.as_str()).unwrap();
-        remainroot::sys::xattr::set(&named, c"security.selinux", b"system_u:object_r:tmp_t:s0\0").unwrap();
+        let label = b"system_u:object_r:tmp_t:s0\0";
+        if let Err(errno) = remainroot::sys::xattr::set(&named, c"security.selinux", label) {
+            eprintln!("skipped: no label can be set ({errno:?})");
+            return;
+        }
         chown(path.as_str(), Some(nobody.0), Some(nobody.1)).unwrap();
     }
     let script = format!(
@@ -357,18 +359,19 @@ fn a_label_that_everything_bears_makes_no_difference() {
          open F, qq(>$i); print F 1; close F; utime 1, 2, qq($i) }} \
          for (1..{FILES}) {{ @s = stat; print qq($s[4]:$s[5]:$s[7]:$s[9]\\n) }}'"
     );
-    let summary = place.file("summary");
-    let run = Run::shell(How::Remainroot, &script).directory(place.path()).option("--store=xattr");
-    let said = run.option(&format!("--summary={summary}")).output().success();
+    let run = Run::shell(How::Remainroot, &script).directory(place.path());
     let expected: String = (1..=FILES).map(|id| format!("{id}:{}:1:2\n", id + 5)).collect();
-    assert_eq!(said, expected);
-    let asked = asked_by("perl", &summary);
-    assert!((1..FILES / 2).contains(&asked), "{}", fs::read_to_string(&summary).unwrap());
+    assert_eq!(perl_says(run, FILES / 2), expected);
 }
 
-/// How many calls of a program were answered by somebody else, by a summary.
-fn asked_by(program: &str, summary: &str) -> u64 {
-    let summary = fs::read_to_string(summary).expect("a summary was asked for");
+/// What a script says, of whose perl somebody else answers fewer than `most` calls, but some.
+fn perl_says(run: Run, most: u64) -> String {
+    let place = Scratch::new("inside-summary");
+    let run = run.option("--store=xattr").option(&format!("--summary={}", place.file("s")));
+    let said = run.output().success();
+    let summary = fs::read_to_string(place.file("s")).expect("a summary was asked for");
     let count = |line: &str| line.split_whitespace().nth(3)?.parse::<u64>().ok();
-    summary.lines().filter(|line| line.ends_with(program)).filter_map(count).sum()
+    let asked: u64 = summary.lines().filter(|line| line.ends_with("perl")).filter_map(count).sum();
+    assert!((1..most).contains(&asked), "{summary}");
+    said
 }

@@ -190,9 +190,7 @@ impl Ownership {
     /// There are some, `foreign` ones.
     pub fn expect_extras(&self, foreign: bool) {
         self.extras.expect(foreign);
-        if let Some(slate) = self.slate() {
-            slate.fill();
-        }
+        self.note_known();
     }
 
     /// What memory says of an inode's extended attributes.

@@ -311,8 +311,8 @@ impl Ownership {
         if fact.device.is_some() {
             self.devices.note(identity.ino, self.slate());
         }
-        if let Some(slate) = self.slate().filter(|_| !fact.is_empty()) {
-            slate.fill();
+        if !fact.is_empty() {
+            self.note_known();
         }
         fact
     }
@@ -335,7 +335,7 @@ impl Ownership {
     /// `ENOSPC`, `EDQUOT`, `EIO`: then it must not be written.
     pub fn leave_mark(&self) -> Result<(), Errno> {
         let left = self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark);
-        self.fill_slate();
+        self.note_known();
         left
     }
 
@@ -345,7 +345,7 @@ impl Ownership {
     /// As [`Ownership::leave_mark`].
     pub fn leave_mark_of_device(&self) -> Result<(), Errno> {
         let left = self.lasting.as_ref().map_or(Ok(()), Lasting::leave_mark_of_device);
-        self.fill_slate();
+        self.note_known();
         left
     }
 
@@ -353,7 +353,9 @@ impl Ownership {
     pub fn finds_evidence(&self) -> Evidence {
         self.disturb_slate_unless_quiet();
         let found = self.lasting.as_ref().map_or(Evidence::Nothing, Lasting::finds_evidence);
-        self.fill_slate();
+        if found != Evidence::Nothing {
+            self.note_known();
+        }
         if found == Evidence::Devices {
             self.devices.expect(self.slate());
         }

@@ -31,7 +31,9 @@ impl Ownership {
             self.devices.tell(slate);
             slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty, !self.knows_something());
             // Who got to know something meanwhile may have found no slate that says otherwise.
-            self.fill_slate();
+            if self.knows_something() {
+                slate.fill();
+            }
             // Who kept something elsewhere meanwhile may have found nothing to disturb.
             self.disturb_slate_unless_quiet();
         }
@@ -51,11 +53,9 @@ impl Ownership {
         !self.is_empty() || self.may_have_extras()
     }
 
-    /// Has the slate say that something is known, if that is so.
-    pub(super) fn fill_slate(&self) {
-        if let Some(slate) = self.slate()
-            && self.knows_something()
-        {
+    /// Something is known of an inode. To be called when that can be seen already, for who opens the slate at this moment.
+    pub(super) fn note_known(&self) {
+        if let Some(slate) = self.slate() {
             slate.fill();
         }
     }

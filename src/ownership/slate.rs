@@ -11,7 +11,8 @@
 //!
 //! Of most inodes there is nothing to say. Instead of an entry they have a word that tells so, of 63 bits of what number, device
 //! and change time are multiplied to; and a bit says of an inode's number whether there may be an entry. So a process that has
-//! just begun does not fault in a page of entries for each look.
+//! just begun does not fault in a page of entries for each look. As long as nothing is known of any inode, and none is to be
+//! looked at for what it bears, the slate is *empty*, and the kernel's answers are right.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 

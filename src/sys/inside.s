@@ -92,6 +92,9 @@ remainroot_inside_calls:
     answered 199, removexattr
     answered 217, getdents64
     answered 9, mmap
+    .if . - remainroot_inside_calls - 8 * {calls}
+    .error "so many calls are not answered"
+    .endif
 
     # The slate and its state.
     .set SLATE, remainroot_inside_begin + {code}
@@ -505,7 +508,11 @@ place:
     je 2f
     cmp eax, 5                          # fstat
     je 3f
+    cmp eax, 190                        # fsetxattr
+    je 3f
     cmp eax, 193                        # fgetxattr
+    je 3f
+    cmp eax, 199                        # fremovexattr
     je 3f
     cmp eax, 196                        # flistxattr
     je 3f
@@ -514,11 +521,15 @@ place:
     xor edx, edx
     cmp eax, 4                          # stat
     je 1f
+    cmp eax, 188                        # setxattr
+    je 1f
     cmp eax, 191                        # getxattr
+    je 1f
+    cmp eax, 197                        # removexattr
     je 1f
     cmp eax, 194                        # listxattr
     je 1f
-    mov edx, NOFOLLOW                   # lstat, lgetxattr, llistxattr
+    mov edx, NOFOLLOW                   # lstat, lgetxattr and their like
 1:
     ret
 2:
@@ -1115,21 +1126,11 @@ answer_removexattr:
     mov ecx, ANY_LIST
     call names_list
 1:
-    mov rcx, [rbp + OF_SITE]
-    mov eax, [rcx + 8]
-    add eax, ebx
+    call place
+    mov r12, rdi
+    mov r13, rsi
+    mov r14d, edx
     mov r15, NONE
-    mov r13, [rbp + OF_RDI]
-    mov r12, AT_FDCWD
-    xor r14d, r14d
-    cmp eax, 191
-    je change
-    mov r14d, NOFOLLOW
-    cmp eax, 192
-    je change
-    mov r12, r13
-    lea r13, [rip + nothing]
-    mov r14d, EMPTY_PATH
     jmp change
 
 # Goes to slow unless the kernel has read the name at rsi, and the inode at hand has no such attribute.

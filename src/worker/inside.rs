@@ -5,7 +5,8 @@
 //! thunk. The code makes the kernel's very call, marked so that no filter stops it, in the task's own root, directory,
 //! namespaces and descriptors, and puts over the answer what the slate knows of the inode, by its number and change time;
 //! where the slate does not know, and the inode bears no attribute, there is nothing to put there. In all doubt it goes
-//! to the site's own `syscall`, which stands where it stood, and a listener answers.
+//! to the site's own `syscall`, which stands where it stood, and a listener answers. What sets an owner, a mode or a time is done
+//! there as well where nothing but an owner stands on the inode, and an owner is written to it.
 //!
 //! - The worker makes the task make a call of which its listener is told, who puts the file into it
 //!   (`SECCOMP_IOCTL_NOTIF_ADDFD`), map that and close it. A new image of a process that has a listener does so before

@@ -13,15 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define COUNT(array) (sizeof array / sizeof *array)
-#define PICK(array) array[draw(COUNT(array))]
-
-static unsigned state;
-
-static unsigned draw(unsigned below) {
-    state ^= state << 13, state ^= state >> 17, state ^= state << 5;
-    return state % below;
-}
+#include "../draw.h"
 
 static const char *const names[] = {"a", "b", "d", "e", "h", "l", "n", "s", "g", "x", "d/i"};
 static const char *const paths[] = {"a", "b", "d", "h", "s", "g", "x", "d/i", "d/../a", "d/", "e/", "a/", "", "none", "l", "n"};
@@ -125,7 +117,7 @@ static void *sleep_on(void *nothing) {
 
 int main(int argc, char **argv) {
     if (argc < 4 || chdir(argv[1])) return 2;
-    state = strtoul(argv[2], NULL, 10) * 2654435761u | 1;
+    seed(strtoul(argv[2], NULL, 10));
     umask(0);
     make("a", 0644), make("b", 0640), make("s", 04755), make("x", 0644);
     if (mkdir("d", 0755) || mkdir("e", 0700) || mkdir("g", 0755) || chmod("g", 02755)) return 3;

@@ -6,15 +6,7 @@
 #include "raw.h"
 #include <linux/capability.h>
 
-#define COUNT(array) (sizeof array / sizeof *array)
-#define PICK(array) array[draw(COUNT(array))]
-
-static __u32 state;
-
-static unsigned draw(unsigned below) {
-	state ^= state << 13, state ^= state >> 17, state ^= state << 5;
-	return state % below;
-}
+#include "../draw.h"
 
 static const char *const paths[] = { "a", "b", "d", "e", "d/a", "d/b", "d/s", "e/a", "e/s", "e/s/a" };
 static const unsigned ids[] = { 0, 1000, 1001, 50, 60, 65534, 70000, KEEP };
@@ -123,7 +115,7 @@ static unsigned value(const char *digits) {
 
 static void run(int argc, char **argv) {
 	if (argc != 4 || SYS(chdir, argv[1])) SYS(exit_group, 2);
-	state = value(argv[2]) * 2654435761u | 1;
+	seed(value(argv[2]));
 	SYS(umask, 0);
 	if (SYS(mkdir, argv[2], 0777) || SYS(chdir, argv[2])) SYS(exit_group, 3);
 	SYS(mkdir, "d", 0777), SYS(mkdir, "e", 02777);
