@@ -119,7 +119,7 @@ mod code {
     }
 
     /// Number and place of the calls that are answered, those first that only look.
-    fn calls() -> &'static [[u32; 2]] {
+    pub fn calls() -> &'static [[u32; 2]] {
         // SAFETY: as many stand there, aligned, and nobody changes them.
         unsafe { &remainroot_inside_calls }
     }
@@ -272,5 +272,15 @@ impl Inside {
     /// The file.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_calls_are_answered_as_the_code_has_rows() {
+        assert!(code::calls().iter().all(|&[_, place]| place as usize >= PAGE), "{:?}", code::calls());
     }
 }

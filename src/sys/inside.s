@@ -92,9 +92,7 @@ remainroot_inside_calls:
     answered 199, removexattr
     answered 217, getdents64
     answered 9, mmap
-    .if . - remainroot_inside_calls - 8 * {calls}
-    .error "so many calls are not answered"
-    .endif
+    .org remainroot_inside_calls + 8 * {calls} # more rows are an error here, fewer one of a unit test
 
     # The slate and its state.
     .set SLATE, remainroot_inside_begin + {code}
