@@ -204,6 +204,24 @@ fn job_control_is_seen_by_the_parent() {
 }
 
 #[test]
+fn a_process_goes_on_after_each_sigcont() {
+    if !needs_root() {
+        return;
+    }
+    let Some(guest) = Guest::new("continued") else { return };
+    for argument in ["drop", "give"] {
+        let [expected, ours, attached] = [How::Native, How::Remainroot, How::Attached].map(|how| {
+            let (root, directory) = (Scratch::new("root"), Scratch::new("continued"));
+            let run = guest.run(how, &[argument, &directory.path().to_string_lossy()]).seconds(120);
+            run.own_root(root.path()).output()
+        });
+        assert_eq!(expected.code(), 0, "{expected:#?}");
+        compare(&expected, &ours);
+        compare(&expected, &attached);
+    }
+}
+
+#[test]
 fn the_command_itself_stops_and_continues_for_its_caller() {
     let Some(guest) = Guest::new("jobs") else { return };
     for command in [&["sleep", "1000"][..], &["sh", "-c", "while :; do :; done"]] {

@@ -5,6 +5,10 @@
 //! entry it is *rewound*: its own registers again, the program counter back on its entry instruction,
 //! all signals blocked, and it stops at the same entry once more. Nothing but the kernel ever runs in
 //! between, and the last step restores registers and mask.
+//!
+//! A stop signal that comes meanwhile takes effect at once, for the whole process: its parent is told, and SIGCONT ends
+//! it. The tracee alone goes on inside the kernel (PTRACE_CONT in a group-stop), and is interrupted when it is let go, so
+//! that it stops as well if its process is still stopped then.
 
 use std::marker::PhantomData;
 
@@ -12,7 +16,7 @@ use super::failure::{Lost, Traced, TracerError, traced};
 use super::registers::{self, NO_SYSCALL, NUMBER_OFFSET, RESULT_OFFSET};
 use super::stop::{Report, Stop, SyscallStop, decode};
 use super::{narrowed, placement, waiting};
-use crate::abi::{Abi, Call};
+use crate::abi::{Abi, Call, Numbers};
 use crate::sys::ptrace::{Registers, cont, syscall};
 use crate::sys::{self, Tid};
 
@@ -25,6 +29,12 @@ pub enum Entry {
     Syscall,
 }
 
+/// getpid(2): every filter lets it pass.
+const GETPID: Numbers = Numbers { x86_64: Some(39), i386: Some(20), aarch64: Some(172) };
+
+/// So many stops may come before the one that is waited for: a process may be stopped and continued again and again.
+const MOST_STOPS: usize = 10_000;
+
 /// What must be remembered while the kernel runs a call whose result will be corrected.
 #[derive(Debug)]
 pub struct Suspended {
@@ -32,7 +42,7 @@ pub struct Suspended {
     entry: Entry,
     /// The guest's own registers, where the call was replaced.
     original: Option<Registers>,
-    deferred: Option<i32>,
+    group_stop: bool,
     /// Whether it has its own affinity.
     own: Narrowed,
 }
@@ -60,8 +70,8 @@ pub struct Intercepted {
     original: Option<Registers>,
     /// Its own signal mask, while all signals are blocked.
     mask: Option<u64>,
-    /// A stop signal that came meanwhile and must be sent again.
-    deferred: Option<i32>,
+    /// Whether its process was stopped meanwhile, which it may still be.
+    group_stop: bool,
     /// The result that stands in the tracee's registers, all of which are its own.
     standing: Option<i64>,
     own: Narrowed,
@@ -91,7 +101,7 @@ impl Intercepted {
             at_entry: true,
             original: None,
             mask: None,
-            deferred: None,
+            group_stop: false,
             standing: None,
             own: Narrowed::NotYet,
             thread_bound: PhantomData,
@@ -104,7 +114,7 @@ impl Intercepted {
     pub fn at_exit(stop: SyscallStop, suspended: Suspended) -> Traced<(Intercepted, Option<i64>)> {
         let tid = stop.tid();
         let now = traced("reading the registers", tid, sys::ptrace::registers(tid))?;
-        let Suspended { call, entry, original, deferred, own } = suspended;
+        let Suspended { call, entry, original, group_stop, own } = suspended;
         let raw = registers::result(&now, call.abi);
         let restarting = registers::restarts(raw);
         if let (true, Some(own_registers)) = (restarting, &original) {
@@ -120,7 +130,7 @@ impl Intercepted {
             at_entry: false,
             original: original.or(Some(now)),
             mask: None,
-            deferred,
+            group_stop,
             standing,
             own,
             thread_bound: PhantomData,
@@ -167,8 +177,17 @@ impl Intercepted {
 
     /// Resumes with `raw` as the result of a call that the kernel does not run, or has run; `to_syscall` as in
     /// [`SyscallStop::resume`].
+    ///
+    /// At a seccomp stop no filter sees that there is no call any more (`__seccomp_filter`). At an entry by PTRACE_SYSCALL all of
+    /// them do, a container's too, which knows no such number: there another call is run that changes nothing.
     pub fn reply(mut self, raw: i64, to_syscall: bool) -> Traced<()> {
         let request = if to_syscall { syscall } else { cont };
+        if self.at_entry
+            && self.entry == Entry::Syscall
+            && let Some(number) = GETPID.of(self.call.abi)
+        {
+            self.inject(number, [0; 6])?;
+        }
         if self.standing == Some(raw) {
             return self.resume(request);
         }
@@ -213,11 +232,11 @@ impl Intercepted {
     /// Resumes to the exit stop of the call as it is.
     pub fn run_to_exit(mut self) -> Traced<Suspended> {
         self.rewind()?;
-        let deferred = self.deferred.take();
+        let group_stop = std::mem::take(&mut self.group_stop);
         self.restore()?;
         self.narrow();
         let suspended =
-            Suspended { call: self.call, entry: self.entry, original: None, deferred, own: self.own };
+            Suspended { call: self.call, entry: self.entry, original: None, group_stop, own: self.own };
         traced("resuming", self.tid, syscall(self.tid, 0))?;
         Ok(suspended)
     }
@@ -243,7 +262,7 @@ impl Intercepted {
             call: self.call,
             entry: self.entry,
             original: Some(original),
-            deferred: self.deferred.take(),
+            group_stop: std::mem::take(&mut self.group_stop),
             own: Narrowed::NotYet,
         };
         self.resume_placed(syscall, here)?;
@@ -289,20 +308,19 @@ impl Intercepted {
         Ok(())
     }
 
-    /// Resumes with `request` and waits for the expected stop. Only SIGSTOP and traps can come
-    /// before it, since all else is blocked; a stop signal is put off until the end.
+    /// Resumes with `request` and waits for the expected stop. Only SIGSTOP, group-stops and traps can come
+    /// before it, since all else is blocked.
     fn run(&mut self, request: Request, expected: impl Fn(&Stop) -> bool) -> Traced<()> {
-        let tid = self.tid;
-        for _ in 0..100 {
+        let (tid, mut deliver) = (self.tid, 0);
+        for _ in 0..MOST_STOPS {
             self.narrow();
-            traced("resuming", tid, request(tid, 0))?;
+            traced("resuming", tid, request(tid, std::mem::take(&mut deliver)))?;
             let status = traced("waiting", tid, waiting::next_of(tid))?;
             match decode(tid, status) {
                 Report::Ended(..) => return Err(Lost::Gone),
                 Report::Stopped(stop) if expected(&stop) => return Ok(()),
-                Report::Stopped(Stop::Signal(_, signal) | Stop::Group(_, signal)) => {
-                    self.deferred = Some(signal);
-                }
+                Report::Stopped(Stop::Signal(_, signal)) => deliver = signal,
+                Report::Stopped(Stop::Group(..)) => self.group_stop = true,
                 Report::Stopped(_) => {}
             }
         }
@@ -344,8 +362,9 @@ impl Intercepted {
         if let Some(mask) = self.mask {
             traced("restoring the signal mask", tid, sys::ptrace::set_signal_mask(tid, mask))?;
         }
-        if let Some(signal) = self.deferred {
-            let _ = sys::process::tkill(tid, signal);
+        if self.group_stop {
+            // It is reported as stopped only if SIGCONT has not come (`do_jobctl_trap`).
+            let _ = sys::ptrace::interrupt(tid);
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ pub const RET_USER_NOTIF: u32 = 0x7fc0_0000;
 pub const RET_ALLOW: u32 = 0x7fff_0000;
 /// `SECCOMP_RET_ERRNO`.
 pub const RET_ERRNO: u32 = 0x0005_0000;
-/// `__X32_SYSCALL_BIT`: numbers from here on are x32's, which no row describes; but for −1, which is no call: the
-/// filter sees it where the tracer has answered before.
+/// `__X32_SYSCALL_BIT`: numbers from here on are x32's, which no row describes; but for −1, which is no call: who traces a
+/// task puts it there to answer instead of the kernel, and that answer stands.
 pub const X32_BIT: u32 = 0x4000_0000;
 
 /// The number of no call.

@@ -120,12 +120,6 @@ pub fn tgkill(tgid: Tid, tid: Tid, signal: i32) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, signal) }).map(drop)
 }
 
-/// tkill(2): a signal to one thread, whatever its process.
-pub fn tkill(tid: Tid, signal: i32) -> Result<()> {
-    // SAFETY: all arguments are values.
-    Errno::result(unsafe { libc::syscall(libc::SYS_tkill, tid, signal) }).map(drop)
-}
-
 /// The name of a task (`/proc/TID/comm`), which may be any bytes; `?` once it is gone.
 pub fn name_of(tid: Tid) -> String {
     let name = text(&format!("/proc/{tid}/comm"));
