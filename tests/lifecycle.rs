@@ -47,6 +47,26 @@ fn same_as_root_with_a_file(name: &str) {
     compare(&outputs[0], &outputs[2]);
 }
 
+/// As real root, in a new directory, which is the last argument: below a root directory that is the user's own, and below
+/// the machine's.
+fn same_as_root_in_a_directory(name: &str, arguments: &[&str]) {
+    if !needs_root() {
+        return;
+    }
+    let Some(guest) = Guest::new(name) else { return };
+    let run = |how, own_root| {
+        let (root, directory) = (Scratch::new("root"), Scratch::new("directory"));
+        let directory = directory.path().to_string_lossy();
+        let run = guest.run(how, &[arguments, &[&directory]].concat()).seconds(120);
+        if own_root { run.own_root(root.path()).output() } else { run.output() }
+    };
+    let expected = run(How::Native, false);
+    assert_eq!(expected.code(), 0, "{expected:#?}");
+    for (how, own_root) in [(How::Remainroot, true), (How::Remainroot, false), (How::Attached, true)] {
+        compare(&expected, &run(how, own_root));
+    }
+}
+
 fn shell(script: &str) {
     let [bare, ours, attached] =
         [How::Namespace, How::Remainroot, How::Attached].map(|how| Run::shell(how, script).output());
@@ -96,6 +116,18 @@ fn a_child_that_shares_its_parents_memory_has_ids_of_its_own() {
 #[test]
 fn a_child_cloned_untraced_is_answered_too() {
     same_as_root("births", &["untraced"]);
+}
+
+#[test]
+fn what_all_threads_have_is_had_by_threads_that_are_made_then() {
+    same_as_root_in_a_directory("siblings", &[]);
+}
+
+#[test]
+fn children_that_wait_in_vfork_see_the_first_owner() {
+    for giver in ["self", "other"] {
+        same_as_root_in_a_directory("waiting", &["40", giver]);
+    }
 }
 
 #[test]
@@ -205,19 +237,8 @@ fn job_control_is_seen_by_the_parent() {
 
 #[test]
 fn a_process_goes_on_after_each_sigcont() {
-    if !needs_root() {
-        return;
-    }
-    let Some(guest) = Guest::new("continued") else { return };
     for argument in ["drop", "give"] {
-        let [expected, ours, attached] = [How::Native, How::Remainroot, How::Attached].map(|how| {
-            let (root, directory) = (Scratch::new("root"), Scratch::new("continued"));
-            let run = guest.run(how, &[argument, &directory.path().to_string_lossy()]).seconds(120);
-            run.own_root(root.path()).output()
-        });
-        assert_eq!(expected.code(), 0, "{expected:#?}");
-        compare(&expected, &ours);
-        compare(&expected, &attached);
+        same_as_root_in_a_directory("continued", &[argument]);
     }
 }
 

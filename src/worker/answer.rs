@@ -21,6 +21,9 @@ use crate::syscalls::{Operation, Verdict, table};
 /// The kernel's own result of a call that is made again after an interruption.
 const ERESTARTNOINTR: i64 = -513;
 
+/// How often a call is sent back at most to be served at a stop. Only a signal handler can come first, and each has an end.
+const MOST_SENT_BACK: u32 = 1000;
+
 /// How long after another run has attached to a task it has interrupted it for certain: that is the next thing it does.
 const HELD: Duration = Duration::from_millis(50);
 
@@ -187,7 +190,11 @@ impl<'a> Answering<'a> {
             let (reply, answer) = bounded(1);
             match shared.listeners.task(tid) {
                 Some(task) => {
-                    task.worker.interrupt(Message::Fetch(tid, moves_in, reply));
+                    if task.sent_back.fetch_add(1, Ordering::Relaxed) >= MOST_SENT_BACK {
+                        tracing::error!(tid, "a call is sent back again and again; the kernel answers it");
+                        return self.respond(Response::Continue);
+                    }
+                    task.worker.interrupt(Message::Fetch(tid, self.listener.stage, moves_in, reply));
                     if answer.recv() == Ok(true) {
                         return self.respond(Response::Result(ERESTARTNOINTR));
                     }

@@ -146,13 +146,17 @@ impl Worker {
     }
 
     fn join(&mut self, tid: Tid, tgid: Tid, born: Born, stop: Stop) {
+        let mut stages = born.stages;
         match self.groups.get_mut(&tgid) {
-            Some(group) => group.threads += 1,
+            Some(group) => {
+                group.threads += 1;
+                stages = stages.union(group.synced);
+            }
             None => {
                 self.groups.insert(tgid, Group::new(&born));
             }
         }
-        self.start(tid, Tracee::new(tgid, &born), stop);
+        self.start(tid, Tracee { stages, ..Tracee::new(tgid, &born) }, stop);
     }
 
     /// Lets a task go from its first stop.

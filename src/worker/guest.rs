@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
 use super::eyes::Eyes;
-use super::tracee::SLOTS;
+use super::tracee::SCRATCH_LENGTH;
 use super::{Count, Worker, devices};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
@@ -13,7 +13,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Share, Stage, Stages, kernel, table};
+use crate::syscalls::{Guest, Look, Share, Stage, Stages, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
@@ -64,31 +64,22 @@ impl<'a> Live<'a> {
     }
 }
 
-/// The task's scratch area: its process's part of a mapping that is made when first needed.
+/// The task's scratch area: its process's part of a mapping that is made when none has one to spare.
 pub fn map_scratch(worker: &mut Worker, stop: &mut Intercepted) -> Traced<Result<u64, Errno>> {
     let tid = stop.tid();
+    let Some(tgid) = worker.tracees.get(&tid).map(|tracee| tracee.tgid) else { return Err(Lost::Gone) };
+    let Some(group) = worker.groups.get_mut(&tgid) else { return Err(Lost::Gone) };
+    group.memory(tgid);
+    if let Some(scratch) = group.scratch() {
+        return Ok(Ok(scratch));
+    }
     let abi = stop.call().abi;
-    let group = |worker: &mut Worker| worker.tracees.get(&tid).map(|tracee| tracee.tgid);
-    let Some(tgid) = group(worker) else { return Err(Lost::Gone) };
-    let Some(memory) = worker.groups.get_mut(&tgid).map(|group| Arc::clone(group.memory(tgid))) else {
-        return Err(Lost::Gone);
-    };
-    let base = match memory.scratch.get() {
-        Some(&base) => base,
-        None => {
-            let below = if abi == Abi::X86_64 { MAP_32BIT } else { 0 };
-            let length = (SLOTS * SCRATCH_BYTES) as u64;
-            let flags = MAP_PRIVATE_ANONYMOUS | below;
-            let nowhere = u64::from(u32::MAX) | if abi.word() == 8 { u64::MAX } else { 0 };
-            let args = [0, length, PROT_READ_WRITE, flags, nowhere, 0];
-            match Live::new(worker, stop).execute(&kernel::MMAP, args)? {
-                Ok(base) => *memory.scratch.get_or_init(|| base),
-                Err(errno) => return Ok(Err(errno)),
-            }
-        }
-    };
-    let slot = worker.groups.get_mut(&tgid).and_then(|group| group.scratch_at(base));
-    Ok(slot.ok_or(Errno::ENOMEM))
+    let below = if abi == Abi::X86_64 { MAP_32BIT } else { 0 };
+    let nowhere = u64::from(u32::MAX) | if abi.word() == 8 { u64::MAX } else { 0 };
+    let args = [0, SCRATCH_LENGTH, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | below, nowhere, 0];
+    let mapped = Live::new(worker, stop).execute(&kernel::MMAP, args)?;
+    let Some(group) = worker.groups.get_mut(&tgid) else { return Err(Lost::Gone) };
+    Ok(mapped.map(|base| group.use_scratch(base)))
 }
 
 impl Guest for Live<'_> {

@@ -66,6 +66,8 @@ pub(super) struct Task {
     pub(super) worker: Arc<Handle>,
     /// How often its image has looked since it was last made to answer something inside.
     pub(super) looks: AtomicU32,
+    /// How often in a row a call of its was sent back to be served at a stop, and was not yet.
+    pub(super) sent_back: AtomicU32,
     /// By which instructions it makes calls that cannot be answered inside, or are.
     pub(super) tried: Mutex<Vec<u64>>,
     /// Where it runs.
@@ -83,6 +85,8 @@ pub(super) struct Listener {
     _afterlife: Option<Afterlife>,
     /// Threads that wait for a call, or will before they do anything else.
     waiting: AtomicUsize,
+    /// That of its filter.
+    pub(super) stage: Stage,
     /// Whether it is that of all who are [at large](super::demand), and has not ended: the run lasts as long.
     lasts: AtomicBool,
 }
@@ -103,8 +107,9 @@ impl Default for Listeners {
 impl Listeners {
     /// A worker has got a task, or a task of its has got a new image.
     pub(super) fn adopt(&self, tid: Tid, worker: &Arc<Handle>, memory: Weak<Memory>, image: Option<Inode>) {
-        let (worker, looks, tried) = (Arc::clone(worker), AtomicU32::new(0), Mutex::default());
-        self.tasks.write().insert(tid, Arc::new(Task { worker, looks, tried, memory, image }));
+        let (worker, tried) = (Arc::clone(worker), Mutex::default());
+        let [looks, sent_back] = [0; 2].map(AtomicU32::new);
+        self.tasks.write().insert(tid, Arc::new(Task { worker, looks, sent_back, tried, memory, image }));
     }
 
     /// A task has ended.
@@ -115,6 +120,13 @@ impl Listeners {
     /// Whether a task is attached to.
     pub(super) fn serves(&self, tid: Tid) -> bool {
         self.tasks.read().contains_key(&tid)
+    }
+
+    /// What was sent back is served.
+    pub(super) fn served(&self, tid: Tid) {
+        if let Some(task) = self.task(tid) {
+            task.sent_back.store(0, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn task(&self, tid: Tid) -> Option<Arc<Task>> {
@@ -197,16 +209,13 @@ impl Worker {
                     {
                         stop.unfiltered();
                     }
-                    self.listen(tid, descriptor)?;
+                    self.listen(tid, descriptor, stage)?;
                     let _ = Live::new(self, stop).execute(&kernel::CLOSE, [descriptor, 0, 0, 0, 0, 0])?;
                 }
                 Err(errno) => tracing::debug!(tid, ?errno, "no listener"),
             }
         }
-        let tgid = self.tracees.get(&tid).map(|tracee| tracee.tgid);
-        for tracee in self.tracees.values_mut().filter(|tracee| Some(tracee.tgid) == tgid) {
-            tracee.stages = tracee.stages.union(stage.only());
-        }
+        self.note_synced(tid, stage);
         Ok(())
     }
 
@@ -241,21 +250,23 @@ impl Worker {
     }
 
     /// Takes the task's descriptor of a listener, and has a thread wait for it.
-    fn listen(&self, tid: Tid, descriptor: u64) -> Traced<()> {
+    fn listen(&self, tid: Tid, descriptor: u64, stage: Stage) -> Traced<()> {
         let task = sys::descriptor::open_task(tid);
         let taken = task.and_then(|task| sys::descriptor::take(&task, descriptor as i32));
         let failed = |source| Lost::Failed(TracerError { operation: "taking a listener", tid, source });
         let fd = taken.map_err(failed)?;
-        match seat(&self.shared, &Listener::of(fd, false)) {
+        match seat(&self.shared, &Listener::of(fd, stage)) {
             true => Ok(()),
             false => Err(failed(sys::Errno::EAGAIN)),
         }
     }
 
-    /// Has a task stop that waits for a listener; whether it is this worker's.
-    pub(super) fn fetch(&mut self, tid: Tid, moves_in: Option<u64>) -> bool {
+    /// Has a task stop that waits for the listener of this stage; whether it is this worker's. It has that stage, whatever is
+    /// known of it: a child of one thread does not know what another has loaded for all of them meanwhile.
+    pub(super) fn fetch(&mut self, tid: Tid, stage: Stage, moves_in: Option<u64>) -> bool {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
         tracee.fetched = true;
+        tracee.stages = tracee.stages.union(stage.only());
         tracee.moves_in = moves_in.or(tracee.moves_in);
         ptrace::interrupt(tid);
         true
@@ -268,13 +279,13 @@ impl Listener {
         self.lasts.load(Ordering::Relaxed)
     }
 
-    fn of(fd: OwnedFd, lasts: bool) -> Arc<Listener> {
+    fn of(fd: OwnedFd, stage: Stage) -> Arc<Listener> {
         // A kernel that does not know it is only slower.
         let _ = sys::seccomp::wake_synchronously(fd.as_fd());
         let afterlife = Afterlife::of(fd.as_fd());
         let afterlife = afterlife.inspect_err(|errno| tracing::debug!(?errno, "no afterlife")).ok();
-        let (waiting, lasts) = (AtomicUsize::new(0), AtomicBool::new(lasts));
-        Arc::new(Listener { fd, _afterlife: afterlife, waiting, lasts })
+        let (waiting, lasts) = (AtomicUsize::new(0), AtomicBool::new(stage == Stage::NotifyBase));
+        Arc::new(Listener { fd, _afterlife: afterlife, waiting, stage, lasts })
     }
 }
 
@@ -289,7 +300,7 @@ pub(super) fn are_known() -> bool {
 /// `EAGAIN` where no thread can be made.
 pub(super) fn wait_for_run(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
     shared.pool.enter();
-    if seat(shared, &Listener::of(filter, true)) { Ok(()) } else { Err(sys::Errno::EAGAIN) }
+    if seat(shared, &Listener::of(filter, Stage::NotifyBase)) { Ok(()) } else { Err(sys::Errno::EAGAIN) }
 }
 
 /// Has one thread more wait for a listener; whether there is one.

@@ -112,8 +112,8 @@ impl Worker {
                 self.interrupt_all(None);
                 let _ = done.send(());
             }
-            Message::Fetch(tid, moves_in, reply) => {
-                let _ = reply.send(self.fetch(tid, moves_in));
+            Message::Fetch(tid, stage, moves_in, reply) => {
+                let _ = reply.send(self.fetch(tid, stage, moves_in));
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::ownership::Evidence;
 use crate::ptrace::{self, Parked};
 use crate::sys::sched::{self, CpuSet};
 use crate::sys::{self, Tid};
+use crate::syscalls::Stage;
 
 /// Stack of a worker thread, in bytes.
 const STACK: usize = 256 * 1024;
@@ -46,9 +47,9 @@ pub enum Message {
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),
-    /// Have this task stop and make its call again, which a listener cannot answer, or which is to be answered inside
-    /// from now on where it is made by this instruction; say whether it is yours.
-    Fetch(Tid, Option<u64>, Sender<bool>),
+    /// Have this task stop and make its call again, which the listener of this stage cannot answer, or which is to be answered
+    /// inside from now on where it is made by this instruction; say whether it is yours.
+    Fetch(Tid, Stage, Option<u64>, Sender<bool>),
 }
 
 /// One worker as the others see it.

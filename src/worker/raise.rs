@@ -48,6 +48,9 @@ impl Worker {
             }
             return Ok(());
         }
+        if missing.is_empty() || !self.is_due_again(stop.tid()) {
+            return Ok(());
+        }
         for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
             match stage {
                 stage if Stages::LISTENING.contains(stage) => self.load_listener(stop, stage)?,
@@ -139,31 +142,48 @@ impl Worker {
             }
             _ => None,
         };
-        let only = stage.only();
-        let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return Ok(()) };
         match loaded {
-            Some(true) => {
-                for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == tgid) {
-                    tracee.stages = tracee.stages.union(only);
+            Some(true) => self.note_synced(tid, stage),
+            Some(false) => self.note_loaded_alone(tid, stage),
+            None => {
+                // What this stage answers is served at each entry until another try succeeds.
+                tracing::warn!(tid, ?stage, "a filter could not be loaded into a process yet");
+                if let Some(tracee) = self.tracees.get_mut(&tid) {
+                    tracee.unloaded.get_or_insert(0);
                 }
-            }
-            other => {
-                // Not loaded: asking again at every syscall would not help. It is said, and the
-                // process goes on with what it has.
-                if other.is_none() {
-                    tracing::error!(tid, ?stage, "a filter could not be loaded into a process");
-                }
-                for (&task, tracee) in self.tracees.iter_mut().filter(|(_, tracee)| tracee.tgid == tgid) {
-                    if task == tid {
-                        tracee.stages = tracee.stages.union(only);
-                    } else {
-                        tracee.wanted = tracee.wanted.union(only);
-                    }
-                }
-                self.interrupt_all(Some(tid));
             }
         }
         Ok(())
+    }
+
+    /// All threads of a task's process have the filter of a stage, and those to come.
+    pub(super) fn note_synced(&mut self, tid: Tid, stage: Stage) {
+        let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return };
+        if let Some(group) = self.groups.get_mut(&tgid) {
+            group.synced = group.synced.union(stage.only());
+        }
+        for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == tgid) {
+            tracee.stages = tracee.stages.union(stage.only());
+            tracee.unloaded = None;
+        }
+    }
+
+    /// A task alone has it: its siblings are to load it themselves.
+    fn note_loaded_alone(&mut self, tid: Tid, stage: Stage) {
+        let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return };
+        for (&task, tracee) in self.tracees.iter_mut().filter(|(_, tracee)| tracee.tgid == tgid) {
+            let stages = if task == tid { &mut tracee.stages } else { &mut tracee.wanted };
+            *stages = stages.union(stage.only());
+            tracee.unloaded = None;
+        }
+        self.interrupt_all(Some(tid));
+    }
+
+    /// Whether a task into which a filter could not be loaded is to try once more: ever more rarely.
+    fn is_due_again(&mut self, tid: Tid) -> bool {
+        let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
+        tracee.unloaded = tracee.unloaded.map(|entries| entries.saturating_add(1));
+        tracee.unloaded.is_none_or(u32::is_power_of_two)
     }
 
     /// `Some(true)` when all threads have the filter, `Some(false)` when only this one has, because

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::guest::Live;
-use super::tracee::{Group, Tracee};
+use super::tracee::Group;
 use super::{Count, Tally, Worker};
 use crate::abi::{Call, Errno, KernelCall};
 use crate::cred::Credentials;
@@ -194,19 +194,20 @@ impl Worker {
     }
 
     /// Whether a call is served at this entry: where the filter has stopped it, a listener could not answer it or is told
-    /// of all calls of the base stage, or it would stop in a stage that is on trial. What a loaded filter stops comes here
-    /// once more.
+    /// of all calls of the base stage, or it would stop in a stage that is on trial or could not be loaded. What a loaded
+    /// filter stops comes here once more.
     fn is_served(&mut self, tid: Tid, entry: Entry, operation: &Operation, args: &[u64; 6]) -> bool {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
         let stages = tracee.stages;
-        let fetched =
-            |tracee: &mut Tracee| operation.is_told(stages, args) && std::mem::take(&mut tracee.fetched);
+        if operation.is_told(stages, args) && std::mem::take(&mut tracee.fetched) {
+            self.shared.listeners.served(tid);
+            return true;
+        }
+        let on_trial = if tracee.trial.is_some() { Stage::Identity.only() } else { Stages::NONE };
+        let lacking = self.missing(tid).union(on_trial);
         entry == Entry::Seccomp
-            || fetched(tracee)
             || operation.is_told(stages.common(Stage::NotifyBase.only()), args)
-            || tracee.trial.is_some()
-                && operation.stops_in(Stage::Identity.only(), args)
-                && !operation.stops_in(tracee.stages.minus(Stages::LISTENING), args)
+            || operation.stops_in(lacking, args) && !operation.stops_in(stages.minus(Stages::LISTENING), args)
     }
 
     /// Lets the kernel run a call that a listener would be told of again.

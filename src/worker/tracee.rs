@@ -1,8 +1,7 @@
 //! What a worker remembers of a task and of its thread group.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -41,6 +40,8 @@ pub struct Tracee {
     pub fresh: bool,
     /// Whether a listener could not answer it, so that the call is served at its entry.
     pub fetched: bool,
+    /// How many calls it has entered since a filter could not be loaded into it.
+    pub unloaded: Option<u32>,
     /// By which instruction it makes calls that it is to answer inside.
     pub moves_in: Option<u64>,
     /// What is to be undone where it cannot map what answers it.
@@ -169,6 +170,7 @@ impl Tracee {
             interrupted: false,
             fresh: false,
             fetched: false,
+            unloaded: None,
             moves_in: None,
             arriving: born.arriving.clone(),
             trial: None,
@@ -185,8 +187,10 @@ pub struct Group {
     /// The parent it shared `memory` with when it was born (vfork, posix_spawn). Whether it still
     /// does is found out when it matters: its exec need not be reported for that.
     shares_with: Option<Tid>,
-    /// Which part of the scratch mapping it uses.
-    pub slot: Option<u8>,
+    /// The stages of filters that were loaded for all its threads: a new thread has them, whoever made it.
+    pub synced: Stages,
+    /// The part of a scratch mapping that it uses.
+    scratch: Option<u64>,
     /// Whether it has a seccomp filter of its own.
     pub sandboxed: bool,
     /// Whether it, or one that it descends from, could not take from the tracer what answers it inside.
@@ -222,7 +226,8 @@ impl Group {
         Group {
             memory: Arc::clone(&born.memory),
             shares_with: born.shares_with,
-            slot: None,
+            synced: Stages::NONE,
+            scratch: None,
             sandboxed: born.sandboxed,
             secluded: born.secluded,
             suspect: false,
@@ -260,7 +265,7 @@ impl Group {
 
     /// Where the scratch mapping of its address space is, if that is known to exist.
     pub fn known_scratch(&self) -> Option<u64> {
-        if self.shares_with.is_some() { None } else { self.memory.scratch.get().copied() }
+        if self.shares_with.is_some() { None } else { self.memory.first_scratch() }
     }
 
     /// What is inside its address space, or was inside its parent's that it shares: as long as something is, its exec is
@@ -281,49 +286,79 @@ impl Group {
 
     /// A new image: a new address space and another program (exec).
     pub fn leave_image(&mut self) {
-        self.release_slot();
+        self.release_scratch();
         self.memory = Arc::default();
         self.shares_with = None;
         self.program = None;
         self.image = None;
     }
 
-    fn release_slot(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.memory.slots.fetch_and(!(1 << slot), Ordering::SeqCst);
+    fn release_scratch(&mut self) {
+        if let Some(part) = self.scratch.take() {
+            self.memory.give_back(part);
         }
     }
 
-    /// The address of this group's own part of the scratch mapping at `base`.
-    pub fn scratch_at(&mut self, base: u64) -> Option<u64> {
-        if self.slot.is_none() {
-            self.slot = self.memory.take_slot();
+    /// The address of this group's own part of a scratch mapping; `None` where there has to be one more.
+    pub fn scratch(&mut self) -> Option<u64> {
+        if self.scratch.is_none() {
+            self.scratch = self.memory.take_part();
         }
-        self.slot.map(|slot| base + u64::from(slot) * SCRATCH_BYTES as u64)
+        self.scratch
+    }
+
+    /// The same of one that was mapped for it at `base`.
+    pub fn use_scratch(&mut self, base: u64) -> u64 {
+        self.memory.scratch.lock().push(Scratch { base, taken: 1 });
+        self.scratch = Some(base);
+        base
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.release_slot();
+        self.release_scratch();
     }
 }
 
 /// An address space; shared by a process and the children it made with CLONE_VM (vfork, posix_spawn).
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Where the scratch mapping is, once there is one.
-    pub scratch: OnceLock<u64>,
     /// What is inside, if something is.
     pub inside: Mutex<Option<Quarters>>,
     /// Whether several tasks run in it, or did.
     crowded: AtomicBool,
-    /// Which of its [`SLOTS`] are in use: each of the groups that share the memory has its own.
-    slots: AtomicU8,
+    /// Scratch mappings, of which each of the groups that share the memory uses one part.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+/// A scratch mapping.
+#[derive(Debug, Clone, Copy)]
+struct Scratch {
+    base: u64,
+    /// Which of its [`PARTS`] are in use.
+    taken: u8,
 }
 
 /// Parts of a scratch mapping.
-pub const SLOTS: usize = 8;
+const PARTS: u8 = 8;
+/// Bytes of one.
+pub const SCRATCH_LENGTH: u64 = PARTS as u64 * SCRATCH_BYTES as u64;
+
+impl Scratch {
+    fn take(&mut self) -> Option<u64> {
+        let part = self.taken.trailing_ones();
+        self.taken |= 1_u8.checked_shl(part)?;
+        Some(self.base + u64::from(part) * SCRATCH_BYTES as u64)
+    }
+
+    fn give_back(&mut self, part: u64) {
+        let index = part.wrapping_sub(self.base) / SCRATCH_BYTES as u64;
+        if index < u64::from(PARTS) {
+            self.taken &= !(1 << index);
+        }
+    }
+}
 
 impl Memory {
     /// One of which nothing is known but what is inside, which a copy has as well as who shares it.
@@ -334,9 +369,7 @@ impl Memory {
     /// The copy that fork(2) makes: mapped where the parent's was for certain.
     pub fn copied(parent: &Heritage) -> Memory {
         let memory = Memory::unknown(parent.inside);
-        if let Some(address) = parent.scratch {
-            let _ = memory.scratch.set(address);
-        }
+        memory.scratch.lock().extend(parent.scratch.map(|base| Scratch { base, taken: 0 }));
         memory
     }
 
@@ -350,17 +383,15 @@ impl Memory {
         self.crowded.load(Ordering::SeqCst)
     }
 
-    fn take_slot(&self) -> Option<u8> {
-        let mut taken = self.slots.load(Ordering::SeqCst);
-        loop {
-            let slot = taken.trailing_ones();
-            if slot as usize >= SLOTS {
-                return None;
-            }
-            match self.slots.compare_exchange(taken, taken | 1 << slot, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return Some(slot as u8),
-                Err(now) => taken = now,
-            }
-        }
+    fn first_scratch(&self) -> Option<u64> {
+        self.scratch.lock().first().map(|scratch| scratch.base)
+    }
+
+    fn take_part(&self) -> Option<u64> {
+        self.scratch.lock().iter_mut().find_map(Scratch::take)
+    }
+
+    fn give_back(&self, part: u64) {
+        self.scratch.lock().iter_mut().for_each(|scratch| scratch.give_back(part));
     }
 }
