@@ -5,9 +5,10 @@ mod common;
 #[path = "bench/statistics.rs"]
 mod statistics;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{How, Run, Running, Scratch};
+use common::{How, Place, Run, Running, Scratch};
 
 #[test]
 fn output_and_status_are_what_the_program_gave() {
@@ -123,4 +124,53 @@ fn the_benchmark_writes_figures_for_people() {
     let shown = [9_999.0, 10_000.0, 2.5e7, 1.2e10, f64::NAN].map(statistics::duration);
     assert_eq!(shown, ["9999 ns", "10.0 µs", "25.0 ms", "12.0 s", "–"]);
     assert_eq!([1.0, 9.996, 94.5, 888.4].map(statistics::times), ["1.00", "10.0", "94.5", "888"]);
+}
+
+/// What a place is like for its user: id, no_new_privs, effective set, an unknown call, a new namespace.
+const FOUND: &str = "echo $(id -u) $(grep -E 'CapEff|NoNewPrivs' /proc/self/status | cut -f2) \
+    $(perl -e 'syscall(2000); print $! + 0') $(unshare -U true 2>/dev/null && echo makes || echo none)";
+
+#[test]
+fn places_are_what_their_names_say() {
+    if !common::needs_root() {
+        return;
+    }
+    let (full, empty) = ("000001ffffffffff", "0000000000000000");
+    for (place, expected) in [
+        (Place::Whole, format!("0 {full} 0 38 makes")),
+        (Place::Filter { errno: 38 }, format!("0 {full} 1 38 makes")),
+        (Place::Filter { errno: 1 }, format!("0 {full} 1 1 makes")),
+        (Place::PrivilegedFilter { errno: 1 }, format!("0 {full} 0 1 makes")),
+        (Place::NoCapabilities { no_new_privs: true }, format!("0 {empty} 1 38 makes")),
+        (Place::NoCapabilities { no_new_privs: false }, format!("0 {empty} 0 38 makes")),
+        (Place::NoNamespace, format!("65534 {empty} 1 38 none")),
+        (Place::Chroot, format!("65534 {empty} 0 38 none")),
+    ] {
+        for root in [None, Some(Scratch::new("root"))] {
+            let run = Run::shell(How::Namespace, FOUND).place(place);
+            let run = if let Some(root) = &root { run.own_root(root.path()) } else { run };
+            let said = run.output().success();
+            // A root directory of one's own is a chroot too.
+            let expected = if root.is_some() { expected.replace("makes", "none") } else { expected.clone() };
+            assert_eq!(said.trim(), expected, "{place:?} {}", root.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_directory_is_mounted_for_whoever_may_mount_none() {
+    if !common::needs_root() {
+        return;
+    }
+    for place in
+        [Place::Whole, Place::NoCapabilities { no_new_privs: true }, Place::NoNamespace, Place::Chroot]
+    {
+        for how in [How::Native, How::Namespace] {
+            let scratch = Scratch::new("bound");
+            let run =
+                Run::shell(how, "touch /mnt/made").place(place).bound(scratch.path(), Path::new("/mnt"));
+            run.output().success();
+            assert!(scratch.path().join("made").exists(), "{place:?} {how:?}");
+        }
+    }
 }

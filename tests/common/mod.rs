@@ -12,8 +12,10 @@
 #![allow(clippy::print_stderr)]
 
 mod guest;
+mod place;
 mod probe;
 mod scratch;
+mod skip;
 mod tree;
 
 use std::ffi::{OsStr, OsString};
@@ -27,13 +29,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use guest::{Guest, compare};
+pub use place::{Place, needs_namespace, needs_privilege, place};
 pub use probe::{Entry, probes};
 pub use scratch::{Scratch, compile};
+pub use skip::{Lack, skip};
 
 /// The user that plays "an unprivileged user" when the tests run as root.
 pub const NOBODY: u32 = 65534;
 
-/// Who runs a program, and where.
+/// Who runs a program. Where, [`place`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// As the tests themselves run: real root, for what [`needs_root`] guards.
@@ -52,7 +56,7 @@ pub enum How {
 pub fn needs_root() -> bool {
     let root = nix::unistd::geteuid().is_root() && maps_every_id();
     if !root {
-        eprintln!("skipped: compares with real root, and this is not real root");
+        skip(Lack::Root, "compares with real root, and this is not real root");
     }
     root
 }
@@ -62,7 +66,7 @@ pub fn has(programs: &[&str]) -> bool {
     let lacks = |program: &&&str| !Path::new("/usr/bin").join(program).exists();
     let missing: Vec<_> = programs.iter().filter(lacks).collect();
     if !missing.is_empty() {
-        eprintln!("skipped: needs {missing:?}");
+        skip(Lack::Program, &format!("needs {missing:?}"));
     }
     missing.is_empty()
 }
@@ -84,6 +88,9 @@ const OWN_ROOT: &str = "cd \"$1\" && here=$2 && shift 2 && for entry in /*; do n
     mount --rbind $entry $name; fi || exit; done; \
     exec chroot . sh -c 'cd \"$0\" && exec \"$@\"' \"$here\" \"$@\"";
 
+/// Mounts the directory `$1` at `$2` and runs the rest.
+const BOUND: &str = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+
 /// A program to be run.
 #[derive(Debug)]
 pub struct Run {
@@ -91,6 +98,8 @@ pub struct Run {
     before: Vec<OsString>,
     namespaces: &'static str,
     root: Option<PathBuf>,
+    bound: Option<(PathBuf, PathBuf)>,
+    place: Place,
     options: Vec<OsString>,
     words: Vec<OsString>,
     input: Vec<u8>,
@@ -132,6 +141,8 @@ impl Run {
             before: Vec::new(),
             namespaces: "-Ur",
             root: None,
+            bound: None,
+            place: place(),
             options: Vec::new(),
             words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
             input: Vec::new(),
@@ -163,6 +174,22 @@ impl Run {
     /// root in such a mount namespace too. Not alone.
     pub fn own_root(mut self, root: &Path) -> Run {
         self.root = Some(root.to_owned());
+        self.in_mount_namespace()
+    }
+
+    /// In this place, whatever the environment chooses.
+    pub fn place(mut self, place: Place) -> Run {
+        self.place = place;
+        self
+    }
+
+    /// In a mount namespace in which one directory is mounted at another; real root too. Not alone.
+    pub fn bound(mut self, from: &Path, onto: &Path) -> Run {
+        self.bound = Some((from.to_owned(), onto.to_owned()));
+        self.in_mount_namespace()
+    }
+
+    fn in_mount_namespace(self) -> Run {
         let letters = if self.how == How::Native { "-m" } else { "-Urm" };
         self.namespaces(letters)
     }
@@ -239,15 +266,45 @@ impl Run {
         }
     }
 
-    fn command(&self, mark: &str) -> Command {
-        let mut words: Vec<&OsStr> = self.before.iter().map(OsString::as_os_str).collect();
-        if matches!(self.how, How::Namespace | How::Remainroot | How::Attached) || self.root.is_some() {
-            words.extend(["unshare", self.namespaces, "--"].map(OsStr::new));
+    /// What unshare(1) is told, if it runs at all.
+    fn letters(&self) -> Option<String> {
+        if self.place.has_namespace(self.how) || self.how == How::Native {
+            let mounts = self.root.is_some() || self.bound.is_some();
+            return (self.how != How::Native || mounts).then(|| self.namespaces.to_owned());
+        }
+        // Real root makes what a plain user, who has no namespace here, cannot.
+        let letters: String = self.namespaces.chars().filter(|letter| !"Ur".contains(*letter)).collect();
+        (self.how != How::Alone && letters != "-").then_some(letters)
+    }
+
+    /// The words that make namespaces, and what is mounted there.
+    fn mounts(&self, letters: Option<&str>) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![];
+        if let Some(letters) = letters {
+            words.extend(["unshare", letters, "--"].map(OsString::from));
+        }
+        if let Some((from, onto)) = &self.bound {
+            words.extend(["sh", "-c", BOUND, "sh"].map(OsString::from));
+            words.extend([from, onto].map(|path| path.clone().into_os_string()));
         }
         if let Some(root) = &self.root {
-            words.extend(["sh", "-c", OWN_ROOT, "sh"].map(OsStr::new));
-            words.extend([root.as_os_str(), self.directory.as_os_str()]);
+            words.extend(["sh", "-c", OWN_ROOT, "sh"].map(OsString::from));
+            words.extend([root, &self.directory].map(|path| path.clone().into_os_string()));
         }
+        words
+    }
+
+    fn command(&self, mark: &str) -> Command {
+        let place = self.place;
+        let (outside, inside) = (place.outside(self.how), place.inside(self.how));
+        let letters = self.letters();
+        let mounts = self.mounts(letters.as_deref());
+        let before = outside.iter().chain(&self.before);
+        let mut words: Vec<&OsStr> = if place.has_namespace(self.how) || self.how == How::Native {
+            before.chain(&mounts).chain(&inside).map(OsString::as_os_str).collect()
+        } else {
+            mounts.iter().chain(before).map(OsString::as_os_str).collect()
+        };
         if matches!(self.how, How::Remainroot | How::Attached | How::Alone) {
             words.push(remainroot().as_os_str());
             if self.how == How::Attached {
@@ -267,7 +324,7 @@ impl Run {
         command.env("HOME", "/nonexistent").env("LC_ALL", "C").env(tree::MARK, mark);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if self.how != How::Native && nix::unistd::geteuid().is_root() {
+        if self.how != How::Native && outside.is_empty() && nix::unistd::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY); // std drops the supplementary groups with them
         }
         command

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::NOBODY;
+use super::skip::{Lack, skip};
 
 /// A new directory that belongs to the unprivileged user; removed when dropped.
 #[derive(Debug)]
@@ -56,18 +57,22 @@ impl Drop for Scratch {
 /// Compiles `tests/SOURCE` with gcc and more `flags` to `name` below `into`; `None`, said on stderr,
 /// where there is no such compiler.
 pub fn compile(into: &Scratch, source: &str, flags: &[&str]) -> Option<String> {
+    compile_to(into.path(), source, flags)
+}
+
+fn compile_to(into: &Path, source: &str, flags: &[&str]) -> Option<String> {
     let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(source);
     let stem = input.file_stem().and_then(|stem| stem.to_str()).expect("the name is text");
-    let output = into.file(stem);
+    let output = into.join(stem).to_str().expect("the path is text").to_owned();
     let mut gcc = Command::new("gcc");
     gcc.args(["-O1", "-Wall", "-Werror", "-pthread", "-o"]).arg(&output).arg(&input).args(flags);
     let Ok(done) = gcc.output() else {
-        eprintln!("skipped: needs gcc");
+        skip(Lack::Program, "needs gcc");
         return None;
     };
     let complaint = String::from_utf8_lossy(&done.stderr);
     if !done.status.success() && flags.contains(&"-m32") && complaint.contains("No such file") {
-        eprintln!("skipped: needs gcc for 32-bit programs (gcc-multilib)");
+        skip(Lack::Program, "needs gcc for 32-bit programs (gcc-multilib)");
         return None;
     }
     assert!(done.status.success(), "{source}: {complaint}");
@@ -75,21 +80,34 @@ pub fn compile(into: &Scratch, source: &str, flags: &[&str]) -> Option<String> {
 }
 
 /// The program itself where everyone may reach it, else a copy that everyone may.
-pub fn reachable(program: &'static Path) -> &'static Path {
+pub fn reachable(program: &Path) -> &'static Path {
     static COPY: OnceLock<PathBuf> = OnceLock::new();
     COPY.get_or_init(|| {
         let open = |path: &Path| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 1 != 0);
         if program.ancestors().all(open) {
             return program.to_owned();
         }
+        let copy = copies().join("remainroot");
+        fs::copy(program, &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        copy
+    })
+}
+
+/// A program of the tests' own, compiled for as long as this test process lives.
+pub fn build(source: &str) -> Option<PathBuf> {
+    compile_to(copies(), source, &[]).map(PathBuf::from)
+}
+
+/// A directory that everyone may reach. It stays until the next test process removes it.
+fn copies() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
         remove_stale_copies();
         let directory = std::env::temp_dir().join(format!("{COPIES}{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-        let copy = directory.join("remainroot");
-        fs::copy(program, &copy).unwrap();
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
-        copy
+        directory
     })
 }
 
