@@ -174,3 +174,26 @@ fn a_directory_is_mounted_for_whoever_may_mount_none() {
         }
     }
 }
+
+#[test]
+fn a_build_that_is_missing_or_older_than_its_sources_is_not_tested() {
+    let scratch = Scratch::new("build");
+    let (program, source) = (scratch.path().join("tool"), scratch.path().join("a source.rs"));
+    let told = || common::is_current(&program).err().unwrap_or_default();
+    let touch = |path: &Path, seconds: u64| {
+        let file = std::fs::File::create(path).expect("the directory is writable");
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).expect("the file is ours");
+    };
+    assert!(told().starts_with("there is no "), "{}", told());
+    touch(&source, 10);
+    touch(&program, 20);
+    assert!(told().ends_with("tool.d"), "{}", told());
+    let name = source.to_str().expect("the path is text").replace(' ', "\\ ");
+    std::fs::write(program.with_extension("d"), format!("tool: {name}\n"))
+        .expect("the directory is writable");
+    assert_eq!(told(), "");
+    touch(&source, 30);
+    assert!(told().contains(" is older than "), "{}", told());
+    std::fs::remove_file(&source).expect("it is there");
+    assert!(told().contains(" is older than "), "{}", told());
+}

@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
+mod binary;
 mod guest;
 mod place;
 mod probe;
@@ -28,6 +29,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub use binary::{is_current, remainroot};
 pub use guest::{Guest, compare};
 pub use place::{Place, needs_namespace, needs_privilege, place};
 pub use probe::{Entry, probes};
@@ -75,11 +77,6 @@ pub fn has(programs: &[&str]) -> bool {
 fn maps_every_id() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().nth(2).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0) > 65_536
-}
-
-/// The built binary, where an unprivileged user can execute it.
-pub fn remainroot() -> &'static Path {
-    scratch::reachable(Path::new(env!("CARGO_BIN_EXE_remainroot")))
 }
 
 /// Makes the directory `$1` a root directory with the machine's directories in it, and runs the rest there from `$2` on.
