@@ -23,6 +23,8 @@ use nix::unistd::Pid;
 const PROCESSES: &str = "3";
 /// Kills in one directory: the facts of all of them must last.
 const ROUNDS: u64 = 8;
+/// So many changes are finished at most before a kill is made ready.
+const MOST: u64 = 24;
 /// Kinds of files whose facts stand in attributes: regular files, directories, devices.
 const BEARING: [u32; 3] = [0, 2, 5];
 
@@ -173,7 +175,8 @@ fn outlives_kills(store: &str) {
         let mut known = BTreeMap::new();
         for round in 0..ROUNDS {
             let run = arena.run(&[&round.to_string(), PROCESSES]).start();
-            run.until("\n!");
+            // The dice say how many changes must be finished, and how far the next may be.
+            run.until_times("\n!", 1 + dice.below(MOST) as usize);
             std::thread::sleep(Duration::from_micros(dice.below(120_000)));
             kill_some(&run, &mut dice);
             await_end(&run, Duration::from_millis(dice.below(10)));
@@ -187,7 +190,6 @@ fn outlives_kills(store: &str) {
         }
     }
     eprintln!("{store}: {kills} kills, {finished} finished changes of owner");
-    assert!(finished as u64 > kills * 3, "the storms were storms");
 }
 
 #[test]

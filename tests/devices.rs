@@ -71,7 +71,7 @@ fn programs_that_copy_trees_copy_nodes() {
          cp -a t cp; show cp; mkdir rsync; rsync -aHD t/ rsync/; show rsync; rsync -aHDni --delete t/ rsync/; \
          (cd t; find . | sort | cpio -o --quiet -H newc) > t.cpio; cpio -tv --quiet < t.cpio | sort; \
          mkdir cpio; (cd cpio; cpio -idm --quiet < ../t.cpio); show cpio; (cd t; find . | cpio -pdm --quiet ../pass); show pass; \
-         cp t/zero plain & sleep 0.2; kill $!; wait $!; rm -r t tar cp rsync cpio pass; ls"
+         cp t/zero plain & until [ -s plain ]; do sleep 0.01; done; kill $!; wait $!; rm -r t tar cp rsync cpio pass; ls"
     );
     let said = compare(150, |how, _| Run::shell(how, &script).seconds(60));
     assert!(said.contains("block special file 8:1"), "{said}");

@@ -39,7 +39,7 @@ fn same_with(name: &'static str, seconds: u64, stores: &[&str]) {
         return;
     }
     if !Run::new(How::Native, ["unshare", "-m", "true"]).output().status.success() {
-        eprintln!("skipped: root may not make mount namespaces here");
+        common::skip(common::Lack::Kernel, "root may not make mount namespaces here");
         return;
     }
     let start = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
@@ -47,7 +47,7 @@ fn same_with(name: &'static str, seconds: u64, stores: &[&str]) {
     job.provide();
     let lacks = job.drive(How::Native, "shared", &["lacks"]).output().success();
     if !lacks.is_empty() {
-        eprintln!("skipped: {name} needs {lacks}");
+        common::skip(common::Lack::Program, &format!("{name} needs {lacks}"));
         return;
     }
     job.drive(How::Namespace, "shared", &["prepare"]).output().success();

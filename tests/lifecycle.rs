@@ -1,6 +1,6 @@
 //! Births, deaths and signals: one hazard a test. Small C programs print what they find, and must find the
 //! same under remainroot as without it.
-#![allow(clippy::expect_used, clippy::indexing_slicing)] // a helper of a test is a test
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // a helper of a test is a test
 
 mod common;
 
@@ -330,11 +330,11 @@ fn a_shell_sees_its_children_end_as_they_do() {
     shell("set -o pipefail 2>/dev/null; yes | head -2; seq 100000 | tail -1; echo $?");
 }
 
-#[test]
-fn a_child_that_lives_gets_a_worker_of_its_own_and_others_do_not() {
+/// How many were born, and how many of them were handed over, in a run of which every second child lives long enough.
+fn handed_over() -> (u64, u64) {
     let scratch = common::Scratch::new("handover");
     let summary = scratch.file("summary");
-    // Each second child lives long enough, and is somebody else before and after.
+    // It is somebody else before and after.
     let lives = "setpriv --reuid 7 --regid 8 --clear-groups perl -e 'sub who { print \"$< $> $(\n\" } who; select undef, undef, undef, 0.03; \
                  who; system(\"id -u\"); who'";
     let script = format!("for i in 1 2 3 4 5; do true; /bin/true; {lives}; done; exit 3");
@@ -346,9 +346,23 @@ fn a_child_that_lives_gets_a_worker_of_its_own_and_others_do_not() {
         let line = summary.lines().find_map(|line| line.strip_suffix(name)).expect(name);
         line.trim().parse::<u64>().expect("a number")
     };
-    let (born, handed_over) = (count(" first stops"), count(" hand-overs"));
-    assert!(handed_over >= 5 && born >= handed_over + 5, "{summary}");
     assert_eq!(count(" foster children"), 0);
+    (count(" first stops"), count(" hand-overs"))
+}
+
+#[test]
+fn a_child_that_lives_gets_a_worker_of_its_own_and_others_do_not() {
+    // Where the machine is slow a short life is long: of several runs one must show it.
+    let mut seen = vec![];
+    for _ in 0..20 {
+        let (born, handed_over) = handed_over();
+        assert!(handed_over >= 5, "{handed_over} of {born}");
+        seen.push((born, handed_over));
+        if born >= handed_over + 5 {
+            return;
+        }
+    }
+    panic!("everybody was handed over: {seen:?}");
 }
 
 #[test]
@@ -378,11 +392,16 @@ fn a_killed_command_dies_of_that_and_its_children_live_on() {
         "sleep 1000 >/dev/null 2>&1 </dev/null & echo up; while :; do sleep 1000 >/dev/null 2>&1; done";
     let running = Run::shell(How::Attached, script).leaves_daemons().start();
     running.until("up");
-    std::thread::sleep(Duration::from_millis(100));
     let pid = running.pid();
     let tracer = tracer_of(pid).expect("it is traced");
     let is_child = |&other: &u32| other != pid && tracer_of(other) == Some(tracer);
-    let children: Vec<u32> = running.processes().into_iter().filter(is_child).collect();
+    let children = || running.processes().into_iter().filter(is_child).collect::<Vec<u32>>();
+    let until = Instant::now() + Duration::from_secs(20);
+    while children().len() < 2 {
+        assert!(Instant::now() < until, "both children begin: {}", running.description());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let children = children();
     assert_eq!(children.len(), 2);
     kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("it lives");
     let mark = running.mark().to_owned();

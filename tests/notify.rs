@@ -40,7 +40,9 @@ fn same(name: &str, expected: &str) {
                     "-DSITES" => counted(" call sites answered inside") > 0,
                     _ => counted(" notifications") > 20,
                 };
-                assert!(enough || !listens(), "{kind}\n{summary}");
+                if listens() {
+                    assert!(enough, "{kind}\n{summary}");
+                }
             }
         }
     }
@@ -48,7 +50,11 @@ fn same(name: &str, expected: &str) {
 
 /// Whether the kernel can wake a listener as it must, and ends it with its last task.
 fn listens() -> bool {
-    common::kernel_is_at_least(6, 11)
+    let can = common::kernel_is_at_least(6, 11);
+    if !can {
+        common::skip(common::Lack::Kernel, "in part: this kernel has no listener as it must be");
+    }
+    can
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn every_call_about_extended_attributes_gives_what_root_gets() {
 fn a_filesystem_in_memory_makes_no_difference() {
     let memory = Path::new("/dev/shm");
     if !memory.exists() {
-        eprintln!("skipped: there is no /dev/shm");
+        common::skip(common::Lack::Kernel, "there is no /dev/shm");
         return;
     }
     compare(&[], memory);
@@ -207,9 +207,11 @@ fn install_and_useful_tools_agree() {
 
 #[test]
 fn package_tools_agree() {
+    if !common::has(&["useradd", "dpkg-deb", "dpkg", "perl"]) {
+        return;
+    }
     same(
-        "for tool in useradd dpkg-deb dpkg perl; do command -v $tool >/dev/null || { echo no $tool; exit 0; }; done; \
-         mkdir -p r/etc r/home skel/d; echo x > skel/d/f; touch r/etc/passwd r/etc/group r/etc/shadow r/etc/gshadow; \
+        "mkdir -p r/etc r/home skel/d; echo x > skel/d/f; touch r/etc/passwd r/etc/group r/etc/shadow r/etc/gshadow; \
          useradd --prefix $PWD/r -m -k $PWD/skel -d /home/bob -u 1500 -U bob; \
          find r -printf '%p %y %m %U:%G\\n' | sort; \
          mkdir -p p/DEBIAN p/var/lib/x p/usr/bin; \
@@ -227,8 +229,11 @@ fn package_tools_agree() {
 
 #[test]
 fn a_terminal_does_not_inherit_the_owner_of_an_earlier_one() {
+    if !common::has(&["python3"]) {
+        return;
+    }
     same(
-        "command -v python3 >/dev/null || { echo no python; exit 0; }; python3 -c '
+        "python3 -c '
 import os, pty, time
 for user in 1000, 1001, 1002:
     master, slave = pty.openpty()
@@ -258,8 +263,11 @@ fn facts_follow_their_inodes_through_renames_and_links() {
 
 #[test]
 fn a_file_without_a_name_leaves_its_owner_to_nobody() {
+    if !common::has(&["python3"]) {
+        return;
+    }
     same(
-        "command -v python3 >/dev/null || { echo no python; exit 0; }; chmod 777 .; python3 -c '
+        "chmod 777 .; python3 -c '
 import os
 wrong = 0
 for number in range(200):

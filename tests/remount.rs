@@ -27,7 +27,7 @@ fn mounting(scratch: &Scratch, script: &str) -> Option<String> {
     let run = Run::shell(How::Namespace, &script).namespaces("-Urm").directory(scratch.path()).seconds(60);
     let said = run.output().success();
     if said == "cannot\n" {
-        eprintln!("skipped: no filesystem can be mounted");
+        common::skip(common::Lack::Kernel, "no filesystem can be mounted");
         return None;
     }
     Some(said)
@@ -51,7 +51,7 @@ $R -- chown -h 9:9 m/below; umount m; over upper work
 $R -- stat -c '%n %u:%g' m/below";
     let Some(said) = mounting(&scratch, script) else { return };
     if !common::kernel_is_at_least(6, 6) {
-        eprintln!("skipped: before Linux 6.6 an overlay has no id of its own");
+        common::skip(common::Lack::Kernel, "before Linux 6.6 an overlay has no id of its own");
         return;
     }
     assert_eq!(said, "another number\nm/above 5:6\nm/below 7:8\nm/pipe 3:4\nm/below 0:0\nm/below 7:8\n");
@@ -94,7 +94,7 @@ fn image(scratch: &Scratch, kind: &str) -> Option<String> {
     if made.is_ok_and(|made| made.status.success()) {
         return Some(image);
     }
-    eprintln!("skipped in part: needs mkfs.{kind}");
+    common::skip(common::Lack::Program, &format!("in part: needs mkfs.{kind}"));
     None
 }
 
@@ -122,7 +122,7 @@ fn a_disk_found_under_another_device_number_keeps_its_owners() {
             .seconds(60);
         let said = run.output().success();
         if said == "cannot\n" || said.ends_with("inconclusive\n") {
-            eprintln!("skipped in part: no loop device for {kind}");
+            common::skip(common::Lack::Kernel, &format!("in part: no loop device for {kind}"));
             continue;
         }
         // What names a disk by the order in which it was found loses a fact rather than give it to another.
@@ -155,7 +155,7 @@ fn an_inode_number_used_again_between_two_runs_has_no_owner() {
     let again = names("d").iter().filter(|number| before.contains(number)).count();
     assert_eq!(run("stat -c %u:%g d/* | sort | uniq -c").trim(), "40 0:0");
     if again == 0 {
-        eprintln!("skipped in part: this filesystem does not use a number again");
+        common::skip(common::Lack::Kernel, "in part: this filesystem does not use a number again");
         return;
     }
     // Who has met the number's next owner has forgotten the first.
@@ -176,7 +176,7 @@ fn attributes_without_room_are_the_guests_error_and_leave_what_stood_there() {
     let made =
         Command::new("mkfs.ext4").args(["-q", "-I", "256", "-O", "^has_journal", "-m", "0", &image]).output();
     if !made.is_ok_and(|made| made.status.success()) {
-        eprintln!("skipped: needs mkfs.ext4");
+        common::skip(common::Lack::Program, "needs mkfs.ext4");
         return;
     }
     // What an inode has room for itself is taken up: every further attribute needs a block of its own.
@@ -195,7 +195,7 @@ fn attributes_without_room_are_the_guests_error_and_leave_what_stood_there() {
         Run::new(How::Native, ["unshare", "-m", "sh", "-c", &script]).directory(scratch.path()).seconds(60);
     let said = run.output().success();
     if said == "cannot\n" {
-        eprintln!("skipped: no loop device");
+        common::skip(common::Lack::Kernel, "no loop device");
         return;
     }
     let lines: Vec<&str> = said.lines().collect();

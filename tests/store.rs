@@ -5,7 +5,6 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use common::{How, Output, Run, Scratch, compile};
@@ -34,7 +33,7 @@ impl Place {
         let mut getfattr = Command::new("getfattr");
         getfattr.args(["-d", "-m-", "-e", "hex"]).args(names).current_dir(self.0.path().join("w"));
         let Ok(output) = getfattr.output() else {
-            eprintln!("skipped in part: needs getfattr (attr)");
+            common::skip(common::Lack::Program, "in part: needs getfattr (attr)");
             return None;
         };
         Some(String::from_utf8(output.stdout).unwrap())
@@ -138,8 +137,7 @@ fd = os.open('d', os.O_RDONLY); p = os.open('j', os.O_PATH)
 print([os.fstat(fd).st_uid, os.stat('g', dir_fd=fd).st_gid, os.fstat(p).st_uid])
 ";
     let python = |script: &str| format!("PATH=/usr/bin python3 -c \"{script}\"");
-    if !Path::new("/usr/bin/python3").exists() {
-        eprintln!("skipped: needs python3");
+    if !common::has(&["python3"]) {
         return;
     }
     place.says("xattr", &python(script));
@@ -180,10 +178,13 @@ fn two_runs_at_once_see_each_others_owners_and_lose_none() {
     assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["80", "11", "80", "12"]);
     let watcher =
         place.run("auto", "stat -c %u one/1; read line; stat -c %u one/1; read line; stat -c %u one/l1");
-    let script = format!("mkfifo {0}; exec 9<>{0}; (sleep 1; echo >&9; sleep 1; echo >&9) & exec 0<&9", "go");
+    let script = "mkfifo go; exec 9<>go; (for i in 1 2; do while [ ! -e step$i ]; do sleep 0.02; done; echo >&9; done) & exec 0<&9";
     let watcher = watcher.before(["sh", "-c", &format!("{script}; exec \"$@\"",), "sh"]).start();
     watcher.until("11\n");
     place.says("auto", "chown -h 30 one/1 one/l1");
+    for step in ["step1", "step2"] {
+        fs::write(place.0.file(step), "").unwrap();
+    }
     assert_eq!(watcher.finish().success(), "11\n30\n30\n");
 }
 
@@ -206,7 +207,7 @@ fn a_full_filesystem_is_the_guests_error_and_loses_nothing() {
     let run = Run::shell(How::Namespace, &script).namespaces("-Urm").directory(place.0.path()).seconds(120);
     let said = run.output().success();
     if said == "cannot\n" {
-        eprintln!("skipped: no tmpfs can be mounted");
+        common::skip(common::Lack::Kernel, "no tmpfs can be mounted");
         return;
     }
     assert!(said.contains("No space left on device\n"), "{said}");
@@ -262,8 +263,7 @@ fn what_umoci_unpacked_has_its_owners_from_the_first_stat() {
     if !common::needs_root() {
         return;
     }
-    if Command::new("umoci").arg("--version").output().is_err() {
-        eprintln!("skipped: needs umoci");
+    if !common::has(&["umoci"]) {
         return;
     }
     let place = Place::new();

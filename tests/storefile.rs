@@ -326,7 +326,7 @@ fn with_little_room(place: &Place, script: &str) -> Option<String> {
     let run = Run::shell(How::Namespace, &script).namespaces("-Urm").directory(place.0.path()).seconds(120);
     let said = run.output().success();
     if said == "cannot\n" {
-        eprintln!("skipped: no filesystem in memory can be mounted");
+        common::skip(common::Lack::Kernel, "no filesystem in memory can be mounted");
         return None;
     }
     Some(said)

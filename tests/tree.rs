@@ -9,7 +9,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 
-use common::{How, Output, Run, Scratch};
+use common::{How, Lack, Output, Run, Scratch};
 
 /// The exit status of `scripts/rootfs` where the machine cannot do it at all.
 const CANNOT: i32 = 77;
@@ -53,7 +53,7 @@ fn a_debian_tree_with_packages_is_the_one_real_root_would_have_made_and_stays_th
     let work = scratch.path().to_str().expect("the path is text");
     let prepared = rootfs(&["prepare", work]);
     if prepared.code() == CANNOT {
-        eprintln!("skipped: {}", prepared.stderr);
+        common::skip(Lack::Kernel, &prepared.stderr);
         return;
     }
     prepared.success();
@@ -80,7 +80,7 @@ fn a_debian_tree_with_packages_is_the_one_real_root_would_have_made_and_stays_th
     for mounted in ["after a copy-up", "after another mount"] {
         let layer = rootfs(&["oneid", work, "layer", binary, "layer", "made"]);
         if layer.code() == CANNOT {
-            eprintln!("skipped in part: {}", layer.stderr);
+            common::skip(Lack::Kernel, &format!("in part: {}", layer.stderr));
             break;
         }
         layer.success();

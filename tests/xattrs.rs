@@ -27,7 +27,7 @@ fn possible() -> bool {
         |program: &str| Run::shell(How::Native, &format!("command -v {program}")).output().status.success();
     let lacking = PROGRAMS.iter().find(|(program, _)| !there(program));
     if let Some((program, package)) = lacking {
-        eprintln!("skipped: needs {program} ({package})");
+        common::skip(common::Lack::Program, &format!("needs {program} ({package})"));
     }
     lacking.is_none() && common::needs_root()
 }

@@ -65,7 +65,9 @@ pub fn needs_root() -> bool {
 
 /// Whether this machine has every one of these programs; says so where it has not.
 pub fn has(programs: &[&str]) -> bool {
-    let lacks = |program: &&&str| !Path::new("/usr/bin").join(program).exists();
+    let there =
+        |program: &str| ["/usr/bin", "/usr/sbin"].iter().any(|at| Path::new(at).join(program).exists());
+    let lacks = |program: &&&str| !there(program);
     let missing: Vec<_> = programs.iter().filter(lacks).collect();
     if !missing.is_empty() {
         skip(Lack::Program, &format!("needs {missing:?}"));
@@ -399,9 +401,14 @@ impl Running {
 
     /// Waits until stdout so far contains `text`; the deadline is the program's.
     pub fn until(&self, text: &str) {
-        while !self.so_far().contains(text) {
+        self.until_times(text, 1);
+    }
+
+    /// The same until it contains it so many times.
+    pub fn until_times(&self, text: &str, times: usize) {
+        while self.so_far().matches(text).count() < times {
             if Instant::now() > self.until {
-                panic!("{}", self.complaint(&format!("wrote no {text:?}")));
+                panic!("{}", self.complaint(&format!("wrote {text:?} less than {times} times")));
             }
             std::thread::sleep(Duration::from_millis(5));
         }

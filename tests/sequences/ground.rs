@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Entry, How, Run, Scratch, kernel_is_at_least, probes};
+use crate::common::{Entry, How, Lack, Run, Scratch, kernel_is_at_least, probes, skip};
 use crate::script::NAMES;
 
 /// A kind of filesystem.
@@ -25,7 +25,7 @@ impl Ground {
     pub fn is_there(self) -> bool {
         let there = self.base().exists();
         if !there {
-            eprintln!("skipped: there is no {}", self.base().display());
+            skip(Lack::Kernel, &format!("there is no {}", self.base().display()));
         }
         there
     }
