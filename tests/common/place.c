@@ -1,7 +1,7 @@
 /* place ACTION... -- COMMAND...: changes what a command may do, action after action, and executes it.
  *
  *   unknown=ERRNO        a seccomp filter answers every number from 1000 on so, -1 too, in each ABI
- *   no-new-namespaces    a seccomp filter lets nobody make a user namespace, as a container's profile
+ *   no-new-namespaces    a seccomp filter refuses unshare and clone that would make a user namespace
  *   no-new-privs         sets no_new_privs
  *   no-capabilities      empties every set of capabilities and the bounding set
  *   chroot               a root directory that is not the mount namespace's: no user namespace can be made there
@@ -54,25 +54,22 @@ static void unknown(int answer) {
     load(filter, COUNT(filter));
 }
 
-/* clone3(2) keeps its flags in memory, where no filter looks: C libraries go back to clone(2) when it is unknown. */
+/* clone3(2) keeps its flags in memory, where no filter looks. It is let pass, since threads and children are made by it. */
 static void no_new_namespaces(void) {
     struct sock_filter filter[] = {
         LOAD(arch),
-        IF(BPF_JEQ, NATIVE, 0, 4),
+        IF(BPF_JEQ, NATIVE, 0, 3),
         LOAD(nr),
-        IF(BPF_JEQ, __NR_clone3, 9, 0),
-        IF(BPF_JEQ, __NR_unshare, 5, 0),
-        IF(BPF_JEQ, __NR_clone, 4, 8),
-        /* i386 and arm: numbers of their own for two of them, which differ in unshare. */
+        IF(BPF_JEQ, __NR_unshare, 4, 0),
+        IF(BPF_JEQ, __NR_clone, 3, 5),
+        /* The numbers of i386 or arm. */
         LOAD(nr),
-        IF(BPF_JEQ, 435, 5, 0),
         IF(BPF_JEQ, 120, 1, 0),
-        IF(BPF_JEQ, NATIVE == AUDIT_ARCH_X86_64 ? 310 : 337, 0, 4),
+        IF(BPF_JEQ, NATIVE == AUDIT_ARCH_X86_64 ? 310 : 337, 0, 2),
         LOAD(args[0]),
-        IF(BPF_JSET, CLONE_NEWUSER, 0, 2),
-        ANSWER(EPERM),
-        ANSWER(ENOSYS),
+        IF(BPF_JSET, CLONE_NEWUSER, 1, 0),
         ALLOW,
+        ANSWER(EPERM),
     };
     load(filter, COUNT(filter));
 }
