@@ -206,3 +206,39 @@ fn finished_changes_outlive_kills_where_facts_live_on_files_alone() {
 fn finished_changes_outlive_kills_where_facts_live_in_a_file_alone() {
     outlives_kills("FILE");
 }
+
+/// Two runs on one tree; one of them is killed in half of the rounds, and a third run sees what both have finished.
+#[test]
+fn two_runs_on_one_tree_leave_what_both_have_finished() {
+    let built = Scratch::new("crash-built");
+    let Some(program) = compile(&built, "crash/storm.c", &[]) else { return };
+    let mut dice = Dice(0xFACADE);
+    let (mut finished, mut kills, rounds) = (0, 0, crashes(24));
+    for directory in 0..rounds.div_ceil(ROUNDS) {
+        let place = Scratch::new("crash");
+        fs::create_dir(place.path().join("w")).unwrap();
+        std::os::unix::fs::chown(place.path().join("w"), Some(common::NOBODY), Some(common::NOBODY)).unwrap();
+        let arena = Arena { place, program: program.clone(), store: "auto".to_owned() };
+        let mut known = BTreeMap::new();
+        for round in 0..ROUNDS {
+            let runs = [2 * round, 2 * round + 1].map(|round| arena.run(&[&round.to_string(), "2"]).start());
+            for run in &runs {
+                run.until_times("\n!", 1 + dice.below(MOST) as usize);
+            }
+            if round % 2 == 0 {
+                kill_some(&runs[0], &mut dice);
+                kills += 1;
+            }
+            for run in runs {
+                await_end(&run, Duration::from_millis(dice.below(10)));
+                let output = run.finish();
+                assert!(output.status.signal() == Some(9) && output.stderr.is_empty(), "{output:?}");
+                finished += output.stdout.matches('!').count();
+                told(&output.stdout, &mut known);
+            }
+            let wrong = arena.wrong(&known);
+            assert!(wrong.is_empty(), "directory {directory}, round {round}\n{}", wrong.join("\n"));
+        }
+    }
+    eprintln!("two runs: {rounds} rounds, {kills} kills, {finished} finished changes of owner");
+}
