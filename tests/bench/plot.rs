@@ -59,6 +59,7 @@ fn colour(side: Side) -> &'static str {
         Side::Root => "#000000",
         Side::Bare => "#999999",
         Side::Remainroot => "#d55e00",
+        Side::Before => "#f0c0a0",
         Side::Fakeroot => "#0072b2",
         Side::Proot => "#009e73",
         Side::Pseudo => "#cc79a7",

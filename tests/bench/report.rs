@@ -61,16 +61,16 @@ impl Report {
         self.group = group;
         println!("\n### {group}\n");
         println!(
-            "| work | real root | bare namespace | remainroot | ratio | its quartiles | stops a round | fakeroot | \
-             proot | pseudo | strace |"
+            "| work | real root | bare namespace | remainroot | ratio | its quartiles | stops a round | before | \
+             to that | fakeroot | proot | pseudo | strace |"
         );
-        println!("|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|");
+        println!("|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|");
     }
 
     /// Says why a session has no figures.
     pub fn skip(&mut self, session: &Session, why: &str) {
         for step in &session.steps {
-            println!("| {} |{}", step.title, " – |".repeat(10));
+            println!("| {} |{}", step.title, " – |".repeat(12));
         }
         self.notes.push(format!("{}: skipped: {why}", session.name));
         self.sessions.push(json!({ "group": session.group, "name": session.name, "skipped": why }));
@@ -88,13 +88,15 @@ impl Report {
             let between =
                 between.map_or("–".into(), |(low, high)| format!("{}–{}", times(low), times(high)));
             println!(
-                "| {} | {} | {} | {} | **{}** | {between} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | **{}** | {between} | {} | {} | {} | {} | {} | {} | {} |",
                 step.title,
                 cell(Side::Root),
                 cell(Side::Bare),
                 self::cell(ours.as_ref(), step.unit, false),
                 times(ratio),
                 taken.stops_a_round().map_or("–".into(), |stops| format!("{stops:.2}")),
+                cell(Side::Before),
+                times(taken.between(Side::Before, Side::Remainroot, index)),
                 cell(Side::Fakeroot),
                 cell(Side::Proot),
                 cell(Side::Pseudo),

@@ -92,6 +92,11 @@ impl<'a> Taken<'a> {
         })
     }
 
+    /// The median of the turns' ratios of a step between two sides.
+    pub fn between(&self, base: Side, other: Side, step: usize) -> f64 {
+        median(&ratios(&self.values(base, step), &self.values(other, step)))
+    }
+
     /// What a side said when something failed.
     pub fn complaint(&self, side: Side) -> &str {
         let failed = |measured: &&Measured| measured.outcomes.contains(&Outcome::Failed);

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::common::{How, NOBODY, Run, remainroot};
 
+/// Names another build of remainroot to compare with.
+pub const BEFORE: &str = "REMAINROOT_BEFORE";
+
 /// One side of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -13,6 +16,8 @@ pub enum Side {
     Bare,
     /// remainroot.
     Remainroot,
+    /// Another build of it, which the variable [`BEFORE`] names.
+    Before,
     /// fakeroot, which does not try the kernel's chown first.
     Fakeroot,
     /// `proot -0`, by the unprivileged user without a namespace: in one the kernel refuses in words that it does not
@@ -35,8 +40,16 @@ pub struct Options<'a> {
 
 impl Side {
     /// All of them, in the order of the columns.
-    pub const ALL: [Side; 7] =
-        [Side::Root, Side::Bare, Side::Remainroot, Side::Fakeroot, Side::Proot, Side::Pseudo, Side::Strace];
+    pub const ALL: [Side; 8] = [
+        Side::Root,
+        Side::Bare,
+        Side::Remainroot,
+        Side::Before,
+        Side::Fakeroot,
+        Side::Proot,
+        Side::Pseudo,
+        Side::Strace,
+    ];
 
     /// What tables and files call it.
     pub fn name(self) -> &'static str {
@@ -44,6 +57,7 @@ impl Side {
             Side::Root => "real root",
             Side::Bare => "bare namespace",
             Side::Remainroot => "remainroot",
+            Side::Before => "before",
             Side::Fakeroot => "fakeroot",
             Side::Proot => "proot",
             Side::Pseudo => "pseudo",
@@ -56,6 +70,8 @@ impl Side {
         match self {
             Side::Root if !nix::unistd::geteuid().is_root() => Some("this is not real root".into()),
             Side::Bare | Side::Remainroot | Side::Root => None,
+            Side::Before if before().is_none() => Some(format!("{BEFORE} names no other build")),
+            Side::Before => None,
             Side::Pseudo if preloaded().is_none() => Some("pseudo is not installed".into()),
             _ if !installed(self.name()) => Some(format!("{} is not installed", self.name())),
             _ => None,
@@ -72,8 +88,10 @@ impl Side {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         match self {
             Side::Root | Side::Bare => Vec::new(),
-            Side::Remainroot => {
-                let mut prefix = vec![remainroot().display().to_string(), "--store=auto".into()];
+            Side::Remainroot | Side::Before => {
+                let program = if self == Side::Before { before() } else { None };
+                let program = program.unwrap_or_else(|| remainroot().to_owned());
+                let mut prefix = vec![program.display().to_string(), "--store=auto".into()];
                 prefix.extend(options.summary.map(|file| format!("--summary={file}")));
                 prefix.push("--".into());
                 prefix
@@ -120,6 +138,11 @@ impl Side {
 pub fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).exists())
+}
+
+/// The other build, which an unprivileged user must be able to reach.
+fn before() -> Option<PathBuf> {
+    std::env::var_os(BEFORE).map(PathBuf::from).filter(|program| program.is_file())
 }
 
 /// pseudo's library.
