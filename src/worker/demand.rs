@@ -132,9 +132,12 @@ impl Demand {
         }
     }
 
-    /// Whether a task at large that is being answered once more is to be attached to: it asks often, or a signal with a
-    /// handler might interrupt its next question.
+    /// Whether a task at large that is being answered once more is to be attached to: it asks often, a signal with a
+    /// handler might interrupt its next question, or it was not found when everybody was looked for.
     pub(super) fn is_due(&self, tid: Tid) -> bool {
+        if self.has_gathered() {
+            return true;
+        }
         let mut answered = self.answered.lock();
         if answered.len() >= MOST {
             answered.clear();
