@@ -54,6 +54,14 @@ pub fn set(path: &CStr, name: &CStr, value: &[u8]) -> Result<(), Errno> {
     sys::xattr::set(path, name, value).map_err(errno)
 }
 
+/// Sets one with the flags of setxattr(2).
+///
+/// # Errors
+/// As [`set`]; `EEXIST` and `ENODATA` for the flags.
+pub fn set_as(path: &CStr, name: &CStr, value: &[u8], flags: i32) -> Result<(), Errno> {
+    sys::xattr::set_with(path, name, value, flags).map_err(errno)
+}
+
 /// Removes one.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ pub enum Entry {
     Syscall,
 }
 
-/// getpid(2): every filter lets it pass.
+/// getpid(2): all but the strictest filters let it pass.
 const GETPID: Numbers = Numbers { x86_64: Some(39), i386: Some(20), aarch64: Some(172) };
 
 /// So many stops may come before the one that is waited for: a process may be stopped and continued again and again.
@@ -74,6 +74,8 @@ pub struct Intercepted {
     group_stop: bool,
     /// The result that stands in the tracee's registers, all of which are its own.
     standing: Option<i64>,
+    /// The call that stands for none, where that is not getpid(2).
+    idle: Option<(u32, [u64; 6])>,
     own: Narrowed,
     thread_bound: PhantomData<*const ()>,
 }
@@ -103,6 +105,7 @@ impl Intercepted {
             mask: None,
             group_stop: false,
             standing: None,
+            idle: None,
             own: Narrowed::NotYet,
             thread_bound: PhantomData,
         }))
@@ -132,6 +135,7 @@ impl Intercepted {
             mask: None,
             group_stop,
             standing,
+            idle: None,
             own,
             thread_bound: PhantomData,
         };
@@ -163,6 +167,17 @@ impl Intercepted {
         self.original().map(|registers| registers::entry_address(&registers))
     }
 
+    /// Where the next instruction stands, which is what a filter sees of where the guest has entered the kernel.
+    pub fn next_instruction(&mut self) -> Traced<u64> {
+        self.original().map(|registers| registers.rip)
+    }
+
+    /// Says which call is to be run that changes nothing where the kernel is to run none: filters of the tracee's own do
+    /// not let getpid(2) pass.
+    pub fn idle_by(&mut self, number: u32, args: [u64; 6]) {
+        self.idle = Some((number, args));
+    }
+
     /// Makes the tracee execute another call, which must not block, and gives its raw result.
     pub fn inject(&mut self, number: u32, args: [u64; 6]) -> Traced<i64> {
         self.rewind()?;
@@ -184,9 +199,10 @@ impl Intercepted {
         let request = if to_syscall { syscall } else { cont };
         if self.at_entry
             && self.entry == Entry::Syscall
-            && let Some(number) = GETPID.of(self.call.abi)
+            && let Some((number, args)) =
+                self.idle.or(GETPID.of(self.call.abi).map(|number| (number, [0; 6])))
         {
-            self.inject(number, [0; 6])?;
+            self.inject(number, args)?;
         }
         if self.standing == Some(raw) {
             return self.resume(request);

@@ -34,6 +34,9 @@ pub const NUMBER: u32 = 0;
 /// Offset of `arch` in `struct seccomp_data`.
 pub const ARCH: u32 = 4;
 
+/// Offset of the low half of `instruction_pointer` there.
+pub const POINTER: u32 = 8;
+
 /// Offset of the low half of argument `index` in `struct seccomp_data` (little-endian).
 pub const fn argument(index: u8) -> u32 {
     16 + 8 * index as u32
@@ -56,9 +59,19 @@ impl Instruction {
         let [k0, k1, k2, k3] = self.k.to_ne_bytes();
         [c0, c1, self.jt, self.jf, k0, k1, k2, k3]
     }
+
+    /// The instruction that the kernel would read there.
+    pub const fn from_bytes([c0, c1, jt, jf, k0, k1, k2, k3]: [u8; 8]) -> Instruction {
+        Instruction { code: u16::from_ne_bytes([c0, c1]), jt, jf, k: u32::from_ne_bytes([k0, k1, k2, k3]) }
+    }
 }
 
 /// A whole program as the kernel reads it from memory.
 pub fn bytes(program: &[Instruction]) -> Vec<u8> {
     program.iter().flat_map(|instruction| instruction.to_bytes()).collect()
+}
+
+/// The program that the kernel would read there.
+pub fn parse(bytes: &[u8]) -> Vec<Instruction> {
+    bytes.as_chunks::<8>().0.iter().map(|&bytes| Instruction::from_bytes(bytes)).collect()
 }

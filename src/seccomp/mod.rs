@@ -8,12 +8,12 @@
 
 mod compile;
 mod instruction;
-#[cfg(test)]
 mod interpreter;
 #[cfg(test)]
 mod tests;
 
-pub use instruction::{Instruction, bytes};
+pub use instruction::{Instruction, bytes, parse};
+pub use interpreter::{Data, Outcome, run};
 
 use std::sync::OnceLock;
 

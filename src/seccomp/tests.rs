@@ -3,10 +3,14 @@
 use proptest::prelude::*;
 
 use super::compile::{NONE, RET_ALLOW, RET_ERRNO, RET_TRACE, RET_USER_NOTIF, X32_BIT};
-use super::interpreter::run;
+use super::interpreter::{self, Data, Outcome};
 use super::{ABIS, Instruction, MAX_INSTRUCTIONS, bytes, compile, program};
 use crate::abi::{Abi, MARK, Numbers};
 use crate::syscalls::{Guest, Operation, Room, SCRATCH_BYTES, Stage, Stages, TABLE, Test, Tried, Verdict};
+
+fn run(program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> Option<Outcome> {
+    interpreter::run(program, &Data { number, arch, pointer: 0x1234_5678_9abc, args: *args })
+}
 
 /// Argument values next to every edge a test knows.
 const EDGES: [u64; 18] = [
@@ -247,5 +251,62 @@ proptest! {
                 agree(&table, &program, stage, abi, *number, args);
             }
         }
+    }
+}
+
+/// Instructions in words: code, jt, jf, k.
+fn words(words: &[[u32; 4]]) -> Vec<Instruction> {
+    let instruction =
+        |&[code, jt, jf, k]: &[u32; 4]| Instruction { code: code as u16, jt: jt as u8, jf: jf as u8, k };
+    words.iter().map(instruction).collect()
+}
+
+#[test]
+fn every_instruction_of_a_guests_filter_is_understood() {
+    let data = Data {
+        number: 39,
+        arch: 7,
+        pointer: 0x1_0000_0002,
+        args: [0xa_0000_000b, 0, 0, 0, 0, 0xc_0000_000d],
+    };
+    let ret_a = [0x16, 0, 0, 0];
+    let load = |k| [0x20, 0, 0, k];
+    let cases: &[(&[[u32; 4]], u32)] = &[
+        (&[load(0), ret_a], 39),
+        (&[load(4), ret_a], 7),
+        (&[load(8), ret_a], 2),
+        (&[load(12), ret_a], 1),
+        (&[load(16), ret_a], 0xb),
+        (&[load(20), ret_a], 0xa),
+        (&[load(60), ret_a], 0xc),
+        (&[[0x80, 0, 0, 0], ret_a], 64),
+        (&[[0x81, 0, 0, 0], [0x87, 0, 0, 0], ret_a], 64),
+        (&[[0x00, 0, 0, 5], [0x07, 0, 0, 0], [0x00, 0, 0, 3], [0x0c, 0, 0, 0], ret_a], 8),
+        (&[[0x00, 0, 0, 5], [0x14, 0, 0, 6], ret_a], u32::MAX),
+        (&[[0x00, 0, 0, 5], [0x24, 0, 0, 0x4000_0001], ret_a], 0x4000_0005),
+        (&[[0x00, 0, 0, 7], [0x34, 0, 0, 2], ret_a], 3),
+        (&[[0x00, 0, 0, 7], [0x01, 0, 0, 0], [0x3c, 0, 0, 0], ret_a], 0),
+        (&[[0x00, 0, 0, 4], [0x44, 0, 0, 3], [0x54, 0, 0, 6], [0xa4, 0, 0, 0xf], ret_a], 9),
+        (&[[0x00, 0, 0, 1], [0x64, 0, 0, 4], [0x84, 0, 0, 0], ret_a], 0xffff_fff0),
+        (&[[0x00, 0, 0, 0x80], [0x01, 0, 0, 35], [0x7c, 0, 0, 0], ret_a], 0x10),
+        (&[[0x00, 0, 0, 9], [0x02, 0, 0, 15], [0x61, 0, 0, 15], [0x03, 0, 0, 1], [0x60, 0, 0, 1], ret_a], 9),
+        (&[[0x05, 0, 0, 1], [0x06, 0, 0, 1], [0x06, 0, 0, 2]], 2),
+        (&[load(0), [0x15, 0, 1, 39], [0x06, 0, 0, 1], [0x06, 0, 0, 2]], 1),
+        (&[load(0), [0x25, 0, 1, 39], [0x06, 0, 0, 1], [0x06, 0, 0, 2]], 2),
+        (&[load(0), [0x01, 0, 0, 39], [0x3d, 0, 1, 0], [0x06, 0, 0, 1], [0x06, 0, 0, 2]], 1),
+        (&[load(0), [0x45, 0, 1, 0x10], [0x06, 0, 0, 1], [0x06, 0, 0, 2]], 2),
+    ];
+    for (program, expected) in cases {
+        let outcome = interpreter::run(&words(program), &data);
+        assert_eq!(outcome.map(|outcome| outcome.action), Some(*expected), "{program:x?}");
+    }
+    for refused in [
+        &[load(0)][..],
+        &[load(2), ret_a],
+        &[load(64), ret_a],
+        &[[0x60, 0, 0, 16], ret_a],
+        &[[0x30, 0, 0, 0], ret_a],
+    ] {
+        assert_eq!(interpreter::run(&words(refused), &data), None, "{refused:x?}");
     }
 }

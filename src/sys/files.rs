@@ -130,3 +130,29 @@ pub fn is_on_proc(fd: BorrowedFd<'_>) -> Result<bool> {
     Errno::result(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut found) })?;
     Ok(found.f_type == libc::PROC_SUPER_MAGIC)
 }
+
+/// mknod(2) with a file mode creation mask, which the calling thread has for itself from then on.
+///
+/// # Errors
+/// Those of the path's resolution; `EPERM` for a device.
+pub fn make_node(path: &CStr, mode: u32, device: u64, mask: u32) -> Result<()> {
+    // SAFETY: all arguments are values. The thread no longer shares root, directory and mask with others.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_FS) })?;
+    // SAFETY: the path is a C string that lives over the call; all else is values.
+    let outcome = unsafe {
+        let own = libc::umask(mask);
+        let outcome = Errno::result(libc::mknod(path.as_ptr(), mode, device));
+        libc::umask(own);
+        outcome
+    };
+    outcome.map(drop)
+}
+
+/// unlinkat(2) of a path of the caller's.
+///
+/// # Errors
+/// Those of unlink(2) and rmdir(2).
+pub fn unlink(path: &CStr, flags: i32) -> Result<()> {
+    // SAFETY: the path is a C string that lives over the call.
+    Errno::result(unsafe { libc::unlinkat(CWD, path.as_ptr(), flags) }).map(drop)
+}

@@ -60,7 +60,11 @@ pub fn create(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
     set_with(path, name, value, libc::XATTR_CREATE)
 }
 
-fn set_with(path: &CStr, name: &CStr, value: &[u8], flags: i32) -> Result<()> {
+/// The same with `XATTR_CREATE` or `XATTR_REPLACE`, or neither.
+///
+/// # Errors
+/// As setxattr(2).
+pub fn set_with(path: &CStr, name: &CStr, value: &[u8], flags: i32) -> Result<()> {
     // SAFETY: both are C strings that live over the call, and the kernel reads `value.len()` bytes.
     let outcome =
         unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags) };

@@ -3,7 +3,7 @@
 use super::ids::adopt;
 use super::{Guest, Verdict, kernel};
 use crate::abi::Errno;
-use crate::cred::{CapSet, CapSets, Credentials};
+use crate::cred::{CapSet, CapSets};
 
 /// `_LINUX_CAPABILITY_VERSION_3`, which the kernel names to who asks with an unknown one.
 const PREFERRED: u32 = 0x2008_0522;
@@ -57,16 +57,16 @@ pub fn capget(guest: &mut dyn Guest) -> Verdict {
 /// capset(2).
 pub fn capset(guest: &mut dyn Guest) -> Verdict {
     let old = guest.credentials();
-    let change = requested(guest, &old).and_then(|sets| old.capset(sets));
+    let change = requested(guest).and_then(|sets| old.capset(sets));
     adopt(guest, &old, change)
 }
 
 /// The sets that capset asks for; what a version 1 call cannot name is 0.
-fn requested(guest: &mut dyn Guest, own: &Credentials) -> Result<CapSets, Errno> {
+fn requested(guest: &mut dyn Guest) -> Result<CapSets, Errno> {
     let (header, data) = (guest.call().arg(0), guest.call().arg(1));
     let structs = validate_version(guest, header)?;
     let pid = header_pid(guest, header)?;
-    if pid != 0 && !is_caller(guest, own, pid) {
+    if pid != 0 && !is_caller(guest, pid) {
         return Err(Errno::EPERM);
     }
     let mut bytes = [0; 2 * DATA_BYTES];
@@ -74,12 +74,8 @@ fn requested(guest: &mut dyn Guest, own: &Credentials) -> Result<CapSets, Errno>
     Ok(decode(&bytes))
 }
 
-/// Whether the guest knows the calling task by this id, in whatever pid namespace it is. Where it
-/// cannot be asked, a task with the very same credentials is taken for it.
-fn is_caller(guest: &mut dyn Guest, own: &Credentials, pid: i32) -> bool {
-    if guest.sandboxed() {
-        return guest.credentials_of(pid).is_some_and(|target| *target == *own);
-    }
+/// Whether the guest knows the calling task by this id, in whatever pid namespace it is.
+fn is_caller(guest: &mut dyn Guest, pid: i32) -> bool {
     guest.inject(&kernel::GETTID, [0; 6]) == Ok(pid as u64)
 }
 

@@ -88,7 +88,10 @@ pub(crate) struct FakeGuest {
     pub(crate) commits: usize,
     /// Every stage raised, by a commit too.
     pub(crate) raised: Vec<Stage>,
-    pub(crate) sandboxed: bool,
+    /// The programs that it has loaded as filters.
+    pub(crate) filters: Vec<Option<Vec<u8>>>,
+    /// Whether they let nothing pass.
+    pub(crate) refuses: bool,
     /// What the tracer sees: by descriptor and name.
     pub(crate) observed: BTreeMap<(u64, Vec<u8>), Statx>,
     /// Whether mounts are nodev.
@@ -131,7 +134,8 @@ impl FakeGuest {
             injected: Vec::new(),
             commits: 0,
             raised: Vec::new(),
-            sandboxed: false,
+            filters: Vec::new(),
+            refuses: false,
             observed: BTreeMap::new(),
             nodev: false,
             devices: BTreeMap::new(),
@@ -299,6 +303,9 @@ impl Guest for FakeGuest {
     }
 
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
+        if self.refuses {
+            return Err(Errno::EPERM);
+        }
         self.injected.push((call.name, args));
         if let Some(result) = self.results.pop_front() {
             return result;
@@ -313,16 +320,20 @@ impl Guest for FakeGuest {
         self.scratch.ok_or(Errno::ENOMEM)
     }
 
-    fn sandboxed(&self) -> bool {
-        self.sandboxed
+    fn may(&mut self, _: &'static KernelCall, _: [u64; 6]) -> bool {
+        !self.refuses
     }
 
-    fn set_sandboxed(&mut self) {
-        self.sandboxed = true;
+    fn filtered(&self) -> bool {
+        !self.filters.is_empty()
     }
 
-    fn raise_all(&mut self) {
+    fn expect_filter(&mut self, _: &[u8]) {
         self.raised.extend(Stage::ALL.into_iter().filter(|&stage| Stages::LASTING.contains(stage)));
+    }
+
+    fn add_filter(&mut self, program: Option<&[u8]>, _: bool) {
+        self.filters.push(program.map(<[u8]>::to_vec));
     }
 
     fn raise_for_all(&mut self, stage: Stage) {

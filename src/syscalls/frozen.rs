@@ -26,7 +26,7 @@ fn by_fact(guest: &mut dyn Guest, place: Place) -> Option<u32> {
 }
 
 fn may_refuse(guest: &dyn Guest) -> bool {
-    guest.ownership().freezes() && !guest.sandboxed()
+    guest.ownership().freezes()
 }
 
 fn directory(guest: &mut dyn Guest, [directory, path]: Name) -> u32 {

@@ -123,7 +123,8 @@ pub trait Guest {
     fn send_devices(&mut self, socket: u64) -> Result<(), Errno>;
 
     /// Makes the task execute one more syscall, which must not block, and gives its result. The
-    /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call.
+    /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call. What a filter of
+    /// the task's own does not let pass, the tracer does in its place where it can.
     ///
     /// # Errors
     /// The errno the kernel gave it.
@@ -136,18 +137,20 @@ pub trait Guest {
     /// `ENOMEM` when none can be had.
     fn scratch(&mut self) -> Result<u64, Errno>;
 
-    /// Whether the task runs under a seccomp filter of its own, so that an injected call might kill
-    /// it: then a handler must do without.
-    fn sandboxed(&self) -> bool;
+    /// Whether seccomp filters of the task's own let it execute a call. Where they do not, to [inject](Guest::inject) it
+    /// has the tracer make it from outside, or is `EPERM`.
+    fn may(&mut self, call: &'static KernelCall, args: [u64; 6]) -> bool;
 
-    /// The task has loaded a seccomp filter of its own; from now on its process and what it forks
-    /// are [`sandboxed`](Guest::sandboxed).
-    fn set_sandboxed(&mut self);
+    /// Whether the task has seccomp filters of its own.
+    fn filtered(&self) -> bool;
 
-    /// Raises every stage but [`Stage::Devices`] and [`Stage::Reading`] for this process alone: what those
-    /// answer, a process with a filter of its own cannot be made to do. Complete before the handler's verdict
-    /// takes effect.
-    fn raise_all(&mut self);
+    /// The task is about to load this program as a filter of its own. Raises for its process, and completes before the
+    /// handler's verdict takes effect, what could not be raised once it has.
+    fn expect_filter(&mut self, program: &[u8]);
+
+    /// The task has loaded this program, for all threads of its process or for itself; `None` where it cannot be read any
+    /// more. Its process and what that forks have it from now on.
+    fn add_filter(&mut self, program: Option<&[u8]>, for_all_threads: bool);
 
     /// Raises a stage for every process. Complete before the handler's verdict takes effect.
     fn raise_for_all(&mut self, stage: Stage);

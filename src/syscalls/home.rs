@@ -25,9 +25,7 @@ fn can_bear(statx: &Statx) -> bool {
 /// `EIO` where the store fails that the person has named.
 pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), Errno> {
     let identity = Identity::of(statx);
-    // A guest that must not be made to look can be spared that only where the tracer sees the inode itself.
-    let out_of_reach = guest.sandboxed() && guest.seen(place).is_none();
-    if out_of_reach || !guest.ownership().is_unread(identity.inode(), Some(statx.ctime)) {
+    if !guest.ownership().is_unread(identity.inode(), Some(statx.ctime)) {
         return Ok(());
     }
     let reading = guest.ownership().begin_reading(identity, statx.ctime);

@@ -62,9 +62,9 @@ pub(super) fn adopt(
     change: Result<Credentials, Errno>,
 ) -> Verdict {
     let outcome = change.map(|mut new| {
-        if old.outgrows_parent(&new) && !guest.sandboxed() {
-            let _ = guest.inject(&kernel::PRCTL, [prctl::SET_PDEATHSIG.into(), 0, 0, 0, 0, 0]);
-            new.heeds_parent = false;
+        if old.outgrows_parent(&new) {
+            let forgotten = guest.inject(&kernel::PRCTL, [prctl::SET_PDEATHSIG.into(), 0, 0, 0, 0, 0]);
+            new.heeds_parent = forgotten.is_err();
         }
         if new != **old {
             guest.commit(new);

@@ -122,7 +122,7 @@ impl Place {
 }
 
 /// What the kernel says of an inode (statx(2) executed by the guest), after what earlier runs left on
-/// it was read. Not for a [`sandboxed`](Guest::sandboxed) guest.
+/// it was read.
 ///
 /// # Errors
 /// What the kernel gave, which is what it gives any call that resolves this path; `ENOMEM` where
@@ -131,6 +131,12 @@ pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
     let statx = look(guest, place)?;
     home::recall(guest, place, &statx)?;
     Ok(statx)
+}
+
+/// Whether nobody can tell which inode it is: the tracer does not see it from outside, and a filter of the guest's own
+/// keeps it from looking.
+pub fn is_out_of_sight(guest: &mut dyn Guest, place: Place) -> bool {
+    guest.filtered() && !guest.may(&kernel::STATX, [0; 6]) && sight(guest, place, 0, Statx::MASK).is_none()
 }
 
 /// What the kernel says of an inode that this very call has inspected before, or has made.
@@ -313,15 +319,11 @@ pub fn remember_after(
 }
 
 /// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or
-/// the directory passes an emulated group on, or names in its default list. A [`sandboxed`](Guest::sandboxed)
-/// guest cannot be made to look, and what it makes is shown as root's.
+/// the directory passes an emulated group on, or names in its default list.
 pub fn creation_matters(
     guest: &mut dyn Guest,
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
 ) -> bool {
-    if guest.sandboxed() {
-        return false;
-    }
     let who = guest.credentials();
     if who.fsuid != Uid::ROOT || who.fsgid != Gid::ROOT {
         return true;
@@ -416,7 +418,7 @@ pub(super) fn dirname(path: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// `EFAULT`; `ENAMETOOLONG` past `PATH_MAX` (`getname`).
-pub(super) fn string(guest: &mut dyn Guest, address: u64) -> Result<Vec<u8>, Errno> {
+pub fn string(guest: &mut dyn Guest, address: u64) -> Result<Vec<u8>, Errno> {
     const PAGE: u64 = 4096;
     let mut text = Vec::new();
     while text.len() < PATH_MAX {

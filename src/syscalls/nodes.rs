@@ -36,7 +36,7 @@ pub fn made(guest: &mut dyn Guest, device: Option<Device>, place: Place, path: &
 
 /// The guest was told that what is at `place` is a device.
 pub fn told(guest: &mut dyn Guest, device: Option<Device>, place: Option<Place>) {
-    let Some(device) = device.filter(|&device| device != NULL && !guest.sandboxed()) else { return };
+    let Some(device) = device.filter(|&device| device != NULL) else { return };
     guest.raise(Stage::Reading);
     let open = match place {
         Some(Place::Descriptor(descriptor)) => Some(descriptor),
@@ -62,7 +62,7 @@ fn exchange(guest: &mut dyn Guest, descriptor: u64, device: Device) -> Result<()
         guest.observe(descriptor, b"").is_ok_and(|found| device::device(guest, &found).is_some());
     let mut get = |what| guest.inject(&kernel::FCNTL, [descriptor, what, 0, 0, 0, 0]);
     let (flags, cloexec) = (get(F_GETFL)?, get(F_GETFD)? & FD_CLOEXEC != 0);
-    if !is_placeholder || flags & O_PATH != 0 || guest.is_nodev(descriptor) {
+    if !is_placeholder || !device::may_open_real(guest) || flags & O_PATH != 0 || guest.is_nodev(descriptor) {
         return Ok(());
     }
     let name = guest.real_device(device)?;
@@ -79,7 +79,7 @@ fn exchange(guest: &mut dyn Guest, descriptor: u64, device: Device) -> Result<()
 
 /// The guest may have another root, and other nodes in its `/dev`.
 pub fn moved(guest: &mut dyn Guest) {
-    if guest.sandboxed() || !guest.ownership().devices().any() {
+    if !guest.ownership().devices().any() {
         return;
     }
     for name in READABLE {

@@ -93,7 +93,7 @@ fn are_one(guest: &mut dyn Guest, old: Name, new: Name) -> bool {
 /// Makes a call that takes a name away from the inode that has it.
 fn take(guest: &mut dyn Guest, name: Name, call: &'static KernelCall, args: [u64; 6]) -> Verdict {
     let listed = guest.ownership().records_all();
-    if guest.sandboxed() || !listed && !guest.ownership().keeps_beside() {
+    if !listed && !guest.ownership().keeps_beside() || !guest.may(call, args) {
         return Verdict::Run;
     }
     let place = Place::at(name[0], name[1], AT_SYMLINK_NOFOLLOW);

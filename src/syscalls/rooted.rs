@@ -34,9 +34,6 @@ fn parent(guest: &mut dyn Guest, resolve: u64) -> Option<u64> {
 
 /// Whether the owner of what the call may make is to be remembered.
 pub fn matters(guest: &mut dyn Guest, resolve: u64) -> bool {
-    if guest.sandboxed() {
-        return false;
-    }
     let Some(parent) = parent(guest, resolve) else { return false };
     let matters = inode::creation_matters(guest, |_| Some(Place::Descriptor(parent)));
     close(guest, parent);

@@ -86,9 +86,8 @@ impl Stages {
     pub const NONE: Stages = Stages(0);
     /// Every stage.
     pub const ALL: Stages = Stages(1023);
-    /// What a process gets that may not load a filter later: all but what some never need.
-    pub const LASTING: Stages =
-        Stages::ALL.minus(Stage::Devices.only()).minus(Stage::Reading.only()).minus(Stages::LISTENING);
+    /// What a process gets that may not load a filter later.
+    pub const LASTING: Stages = Stages::ALL.minus(Stages::LISTENING);
     /// Those with a listener, of which a process has one at most.
     pub const LISTENING: Stages = Stage::Notify
         .only()

@@ -86,9 +86,6 @@ pub(super) fn fact_of(
     }
     let Some(dev) = reported.dev else {
         // The oldest structure does not tell which inode it is.
-        if guest.sandboxed() {
-            return Ok(None);
-        }
         return again(guest, place, |_| true, None);
     };
     let inode = Inode { dev, ino: reported.ino };
@@ -96,9 +93,6 @@ pub(super) fn fact_of(
     match guest.ownership().ask(inode, reported.ctime) {
         Answer::Nothing => Ok(None),
         Answer::Known(fact) => Ok(Some(fact)),
-        // A guest that cannot be made to look: trust it.
-        Answer::Unsure(fact) if guest.sandboxed() => Ok(Some(fact)),
-        Answer::Unread(fact) if guest.sandboxed() => Ok(fact),
         Answer::Unread(fact) => again(guest, place, same, fact),
         Answer::Unsure(fact) => again(guest, place, same, Some(fact)),
     }

@@ -71,6 +71,13 @@ impl<'a> Answering<'a> {
         if self.is_aside(shared, &call) {
             return;
         }
+        if shared
+            .listeners
+            .task(tid)
+            .is_some_and(|task| task.filters.ask_a_tracer(call, data.instruction_pointer))
+        {
+            return self.respond(Response::Result(Errno::join(Err(Errno::ENOSYS))));
+        }
         let entry = data.instruction_pointer.wrapping_sub(2);
         if abi == Abi::X86_64 && self.is_due_inside(shared, tid, &call, entry) {
             return self.fetch(shared, tid, Some(entry));

@@ -137,7 +137,7 @@ impl Worker {
         let Some(tracee) = self.tracees.get(&tid) else { return false };
         let looks = tracee.stages.contains(Stage::Ownership);
         looks
-            && self.groups.get(&tracee.tgid).is_some_and(|group| !group.sandboxed && !group.secluded)
+            && self.groups.get(&tracee.tgid).is_some_and(|group| !group.filtered && !group.secluded)
             && self.shared.ownership.open_slate(&self.shared.view).is_some()
             && sys::process::may_map_without_limit(tid)
     }

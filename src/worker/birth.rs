@@ -67,7 +67,7 @@ impl Worker {
         };
         let shares_with = shares.then_some(parent.tgid);
         let secluded = group.secluded;
-        Ok(Some(Born { shares_with, secluded, ..inherit(parent, memory, joins, group.sandboxed) }))
+        Ok(Some(Born { shares_with, secluded, ..inherit(parent, memory, joins) }))
     }
 
     /// The child's side.
@@ -124,7 +124,7 @@ impl Worker {
         let (group, _) = family(tid);
         let memory = Arc::new(Memory::unknown(dead.heritage.inside));
         memory.crowd();
-        let born = inherit(dead, memory, (group != tid).then_some(group), false);
+        let born = inherit(dead, memory, (group != tid).then_some(group));
         self.begin(tid, born, stop);
     }
 
@@ -134,7 +134,7 @@ impl Worker {
             self.join(tid, tgid, born, stop);
             return;
         }
-        let deferred = matches!(&stop, Stop::Trap(_) if !born.sandboxed).then(Instant::now);
+        let deferred = matches!(&stop, Stop::Trap(_) if !born.filters.any()).then(Instant::now);
         if deferred.is_none() {
             self.shared.counters.add(Count::Foster);
         }
@@ -177,7 +177,7 @@ fn family(tid: Tid) -> (Tid, Tid) {
     (field("Tgid:").unwrap_or(tid), field("PPid:").unwrap_or(0))
 }
 
-fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: bool) -> Born {
+fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>) -> Born {
     let Heritage { stages, .. } = parent.heritage;
     let wanted = parent.bequeaths();
     let credentials = Arc::clone(&parent.credentials);
@@ -189,7 +189,7 @@ fn inherit(parent: &Tracee, memory: Arc<Memory>, joins: Option<Tid>, sandboxed: 
         shares_with: None,
         parent: Some(parent.tgid),
         joins,
-        sandboxed,
+        filters: parent.filters.clone(),
         secluded: false,
         arriving: None,
         options: parent.options,

@@ -397,7 +397,7 @@ impl Worker {
             && tracee.wanted.minus(STAGES).is_empty()
             && tracee.trial.is_none()
             && *tracee.credentials == self.shared.view.initial
-            && self.groups.get(&tracee.tgid).is_some_and(|group| group.threads == 1 && !group.sandboxed)
+            && self.groups.get(&tracee.tgid).is_some_and(|group| group.threads == 1 && !group.filtered)
     }
 
     /// Whether the process of the task at this entry is of this run, which it is made to ask where it is not known.

@@ -38,7 +38,7 @@ impl Worker {
         if let Some(group) = self.groups.get_mut(&tgid) {
             group.image = program;
         }
-        self.tell_listeners(tgid, tgid);
+        self.tell_listeners(tgid);
         let unchanged = || Execed { credentials: Credentials::clone(&old), secure: false };
         let execed = image.and_then(|(_, file)| old.exec(&file).ok());
         let Execed { credentials, secure } = execed.unwrap_or_else(unchanged);

@@ -13,7 +13,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, Share, Stage, Stages, kernel, table};
+use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Share, Stage, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
@@ -26,13 +26,26 @@ pub struct Live<'a> {
     /// Why nothing more can be done with it.
     lost: Option<Lost>,
     eyes: Eyes,
+    /// The scratch memory where the task may map none: nothing that the task itself is made to execute finds it.
+    apart: Option<Vec<u8>>,
+}
+
+/// Where [`Live::apart`] stands: where the kernel keeps a task from mapping anything.
+const fn apart(abi: Abi) -> u64 {
+    if abi.word() == 4 { 0xFFFF_E000 } else { 0xFFFF_FFFF_FFFF_0000 }
+}
+
+/// Where in scratch memory at `base` an address is.
+fn within(base: u64, address: u64) -> Option<usize> {
+    let offset = address.checked_sub(base)? as usize;
+    (offset < SCRATCH_BYTES).then_some(offset)
 }
 
 impl<'a> Live<'a> {
     /// The guest of a stop.
     pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
         let eyes = Eyes::of(stop.tid());
-        Live { worker, stop, lost: None, eyes }
+        Live { worker, stop, lost: None, eyes, apart: None }
     }
 
     /// `Err` when the task was lost while the handler ran, whatever the handler made of it.
@@ -50,10 +63,34 @@ impl<'a> Live<'a> {
     /// The same of one that its listener is told of.
     pub fn execute_told(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<SysResult> {
         let Some(number) = call.numbers.of(self.stop.call().abi) else { return Ok(Err(Errno::ENOSYS)) };
+        if !self.passes(call, args)? {
+            let outcome = self.instead(call, args);
+            tracing::debug!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "made from outside");
+            return Ok(outcome);
+        }
         self.worker.shared.counters.add(Count::Injected);
         let outcome = self.stop.inject(number, args).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
         outcome
+    }
+
+    /// Whether the task can be made to execute a call: its own filters let it, and what it is about stands in its memory.
+    fn passes(&mut self, call: &KernelCall, args: [u64; 6]) -> Traced<bool> {
+        let abi = self.stop.call().abi;
+        let apart = self.apart.is_some() && args.iter().any(|&arg| within(apart(abi), arg).is_some());
+        let Some(number) = call.numbers.of(abi) else { return Ok(true) };
+        Ok(!apart && self.worker.lets_pass(self.stop, Call { abi, number, args })?)
+    }
+
+    /// The task.
+    pub(super) fn tid(&self) -> Tid {
+        self.stop.tid()
+    }
+
+    /// The part of the scratch memory that stands with the tracer, from this address on.
+    fn apart_from(&mut self, address: u64, length: usize) -> Option<&mut [u8]> {
+        let start = within(apart(self.stop.call().abi), address)?;
+        self.apart.as_deref_mut()?.get_mut(start..)?.get_mut(..length)
     }
 
     fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
@@ -88,11 +125,19 @@ impl Guest for Live<'_> {
     }
 
     fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+        if let Some(bytes) = self.apart_from(address, into.len()) {
+            into.copy_from_slice(bytes);
+            return Ok(());
+        }
         if memory::read(self.stop.tid(), address, into) { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
         self.eyes.overwritten(address, bytes.len());
+        if let Some(apart) = self.apart_from(address, bytes.len()) {
+            apart.copy_from_slice(bytes);
+            return Ok(());
+        }
         if memory::write(self.stop.tid(), address, bytes) { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
@@ -238,24 +283,30 @@ impl Guest for Live<'_> {
 
     fn scratch(&mut self) -> Result<u64, Errno> {
         let outcome = map_scratch(self.worker, self.stop);
-        self.note(outcome)?
-    }
-
-    fn sandboxed(&self) -> bool {
-        self.worker.is_sandboxed(self.stop.tid())
-    }
-
-    fn set_sandboxed(&mut self) {
-        let tgid = self.worker.tracees.get(&self.stop.tid()).map(|tracee| tracee.tgid);
-        if let Some(group) = tgid.and_then(|tgid| self.worker.groups.get_mut(&tgid)) {
-            group.sandboxed = true;
+        let outcome = self.note(outcome)?;
+        if outcome.is_ok() || !self.filtered() {
+            return outcome;
         }
-        self.worker.move_out(self.stop.tid());
+        self.apart.get_or_insert_with(|| vec![0; SCRATCH_BYTES]);
+        Ok(apart(self.stop.call().abi))
     }
 
-    fn raise_all(&mut self) {
-        let outcome = self.worker.raise_here(self.stop, Stages::LASTING);
+    fn may(&mut self, call: &'static KernelCall, args: [u64; 6]) -> bool {
+        let outcome = self.passes(call, args);
+        self.note(outcome).unwrap_or(false)
+    }
+
+    fn filtered(&self) -> bool {
+        self.worker.filters(self.stop.tid()).any()
+    }
+
+    fn expect_filter(&mut self, program: &[u8]) {
+        let outcome = self.worker.raise_before(self.stop, program);
         let _ = self.note(outcome);
+    }
+
+    fn add_filter(&mut self, program: Option<&[u8]>, for_all_threads: bool) {
+        self.worker.filter(self.stop.tid(), program, for_all_threads);
     }
 
     fn raise_for_all(&mut self, stage: Stage) {
@@ -276,7 +327,7 @@ impl Guest for Live<'_> {
 }
 
 /// A task's ids in the pid namespaces that it is in, from remainroot's own inwards.
-fn ids_of(tid: Tid) -> Vec<Tid> {
+pub(super) fn ids_of(tid: Tid) -> Vec<Tid> {
     let line = sys::process::status(tid, "NSpid:").unwrap_or_default();
     line.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }

@@ -67,7 +67,7 @@ impl Worker {
             shares_with,
             parent: group.parent,
             joins: None,
-            sandboxed: group.sandboxed,
+            filters: tracee.filters.clone(),
             secluded: group.secluded,
             arriving: tracee.arriving.clone(),
             options: ptrace::OPTIONS,

@@ -293,7 +293,7 @@ impl Worker {
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         unlimited
             && group.is_some_and(|group| {
-                group.threads == 1 && !group.sandboxed && group.has_own_memory() && !group.is_crowded()
+                group.threads == 1 && !group.filtered && group.has_own_memory() && !group.is_crowded()
             })
     }
 

@@ -22,6 +22,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Mutex, RwLock};
 
 use super::answer::Answering;
+use super::filters::Filters;
 use super::guest::{Live, map_scratch};
 use super::pool::Handle;
 use super::raise::{SET_MODE_FILTER, write_program};
@@ -74,6 +75,8 @@ pub(super) struct Task {
     pub(super) memory: Weak<Memory>,
     /// And what, where that is known.
     pub(super) image: Option<Inode>,
+    /// Its own filters: what they have a tracer asked of comes here before.
+    pub(super) filters: Filters,
 }
 
 /// A filter's listener.
@@ -106,10 +109,8 @@ impl Default for Listeners {
 
 impl Listeners {
     /// A worker has got a task, or a task of its has got a new image.
-    pub(super) fn adopt(&self, tid: Tid, worker: &Arc<Handle>, memory: Weak<Memory>, image: Option<Inode>) {
-        let (worker, tried) = (Arc::clone(worker), Mutex::default());
-        let [looks, sent_back] = [0; 2].map(AtomicU32::new);
-        self.tasks.write().insert(tid, Arc::new(Task { worker, looks, sent_back, tried, memory, image }));
+    pub(super) fn adopt(&self, tid: Tid, task: Task) {
+        self.tasks.write().insert(tid, Arc::new(task));
     }
 
     /// A task has ended.
@@ -150,7 +151,7 @@ impl Worker {
         let mut is_due = |tgid: Tid| {
             let Some(group) = self.groups.get_mut(&tgid) else { return false };
             group.looks = group.looks.saturating_add(1);
-            group.looks >= MANY && !group.sandboxed
+            group.looks >= MANY && !group.filtered
         };
         let (parent, own) = (parent.filter(|&parent| is_due(parent)), is_due(tgid));
         // A parent whose children look does not look itself, but those to come inherit its filter.

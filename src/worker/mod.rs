@@ -15,10 +15,12 @@ mod demand;
 mod devices;
 mod exec;
 mod eyes;
+mod filters;
 mod guardian;
 mod guest;
 mod handover;
 mod inside;
+mod instead;
 mod labels;
 mod listener;
 mod notified;
@@ -39,11 +41,13 @@ pub use tally::Tally;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::ptrace::{self, Lost, Report, Stop, Traced, decode};
 use crate::sys::{self, Errno, Tid};
+use listener::Task;
+use parking_lot::Mutex;
 use pool::{Handle, Message};
 use tracee::{Born, Group, Tracee};
 
@@ -262,16 +266,19 @@ impl Worker {
 
     /// A task is this worker's from now on.
     fn insert(&mut self, tid: Tid, tracee: Tracee) {
-        self.tell_listeners(tid, tracee.tgid);
         self.tracees.insert(tid, tracee);
+        self.tell_listeners(tid);
     }
 
-    /// Listeners serve a task of this group from now on, which may have got a new image.
-    fn tell_listeners(&self, tid: Tid, tgid: Tid) {
-        let group = self.groups.get(&tgid);
+    /// Listeners serve a task of this worker from now on, which may have got a new image, or filters of its own.
+    fn tell_listeners(&self, tid: Tid) {
+        let Some(tracee) = self.tracees.get(&tid) else { return };
+        let group = self.groups.get(&tracee.tgid);
         let memory = group.map(|group| Arc::downgrade(&group.shared_memory().0)).unwrap_or_default();
         let image = group.and_then(|group| group.image);
-        self.shared.listeners.adopt(tid, &self.handle, memory, image);
+        let (worker, filters) = (Arc::clone(&self.handle), tracee.filters.clone());
+        let ([looks, sent_back], tried) = ([0; 2].map(AtomicU32::new), Mutex::default());
+        self.shared.listeners.adopt(tid, Task { worker, looks, sent_back, tried, memory, image, filters });
     }
 
     /// A task has ended: whoever has its id next is another.

@@ -186,16 +186,20 @@ impl Guest for Notified<'_> {
         self.beyond(Err(Errno::ENOMEM))
     }
 
-    /// What a filter of the guest's own forbids, it has forbidden before this call came here.
-    fn sandboxed(&self) -> bool {
-        false
+    fn may(&mut self, _call: &'static KernelCall, _args: [u64; 6]) -> bool {
+        self.beyond(true)
     }
 
-    fn set_sandboxed(&mut self) {
+    /// Who is at large has none: to load one takes a stop, and whoever has one is traced from then on.
+    fn filtered(&self) -> bool {
+        if self.shared.listeners.serves(self.tid) { self.beyond(false) } else { false }
+    }
+
+    fn expect_filter(&mut self, _program: &[u8]) {
         self.beyond(());
     }
 
-    fn raise_all(&mut self) {
+    fn add_filter(&mut self, _program: Option<&[u8]>, _for_all_threads: bool) {
         self.beyond(());
     }
 

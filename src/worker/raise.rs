@@ -32,19 +32,15 @@ impl Worker {
         })
     }
 
-    /// Whether a task runs under a seccomp filter of its own.
-    pub(super) fn is_sandboxed(&self, tid: Tid) -> bool {
-        let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
-        group.is_some_and(|group| group.sandboxed)
-    }
-
     /// Raises what the task at this entry lacks.
     pub(super) fn raise_missing(&mut self, stop: &mut Intercepted) -> Traced<()> {
         let missing = self.missing(stop.tid());
-        if !missing.is_empty() && self.is_sandboxed(stop.tid()) {
-            // It got every stage before its own filter, which might not let it load another.
+        let filters = self.filters(stop.tid());
+        if !missing.is_empty() && !Worker::can_load(stop, &filters)? {
+            // It got every stage before its own filter, which does not let it load another.
             if let Some(tracee) = self.tracees.get_mut(&stop.tid()) {
-                tracee.stages = tracee.stages.union(Stages::ALL.minus(Stage::NotifyBase.only()));
+                tracee.wanted = tracee.wanted.minus(Stages::LISTENING);
+                tracee.stages = tracee.stages.union(missing.minus(Stages::LISTENING));
             }
             return Ok(());
         }
@@ -189,8 +185,10 @@ impl Worker {
     /// `Some(true)` when all threads have the filter, `Some(false)` when only this one has, because
     /// another has a filter of its own.
     fn execute_seccomp(&mut self, stop: &mut Intercepted, program: u64) -> Traced<Option<bool>> {
+        // All threads would get its own filters too.
+        let alone = self.filters(stop.tid()).any();
         let mut guest = Live::new(self, stop);
-        for (flags, all) in [(ALL_THREADS, true), (AS_FAST, false)] {
+        for (flags, all) in [(ALL_THREADS, true), (AS_FAST, false)].into_iter().skip(usize::from(alone)) {
             let outcome = guest.execute(&kernel::SECCOMP, [SET_MODE_FILTER, flags, program, 0, 0, 0])?;
             match outcome {
                 Ok(0) => return Ok(Some(all)),

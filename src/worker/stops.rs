@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::filters::Refused;
 use super::guest::Live;
 use super::tracee::Group;
 use super::{Count, Tally, Worker};
@@ -161,6 +162,18 @@ impl Worker {
         if let Some(site) = self.tracees.get_mut(&tid).and_then(|tracee| tracee.moves_in.take()) {
             self.move_in(&mut stop, site)?;
         }
+        match self.is_refused(&mut stop)? {
+            // Before the filters have seen the call, they are let see it; what is refused never comes to the other stop.
+            Some(Refused::ByTheKernel) if entry == Entry::Syscall => {
+                let to_syscall = self.settle(tid)?;
+                return stop.proceed(to_syscall);
+            }
+            Some(Refused::WithoutTracer) if entry == Entry::Seccomp => {
+                let to_syscall = self.settle(tid)?;
+                return stop.reply(Errno::join(Err(Errno::ENOSYS)), to_syscall);
+            }
+            _ => {}
+        }
         let call = *stop.call();
         let operation =
             table::lookup(call.abi, call.number).filter(|it| self.is_served(tid, entry, it, &call.args));
@@ -251,7 +264,7 @@ impl Worker {
 
     fn replace(
         &mut self,
-        stop: Intercepted,
+        mut stop: Intercepted,
         call: &KernelCall,
         args: [u64; 6],
         finish: Finish,
@@ -261,7 +274,16 @@ impl Worker {
         let Some(number) = call.numbers.of(stop.call().abi) else {
             return stop.reply(Errno::join(Err(Errno::ENOSYS)), false);
         };
-        let args = table::marked(stop.call().abi, number, args);
+        let abi = stop.call().abi;
+        let args = table::marked(abi, number, args);
+        if !self.lets_pass(&mut stop, Call { abi, number, args })? {
+            let mut guest = Live::new(self, &mut stop);
+            let outcome = guest.instead(call, args);
+            let result = finish(&mut guest, outcome);
+            guest.outcome()?;
+            let to_syscall = self.settle(tid)?;
+            return stop.reply(Errno::join(result), to_syscall);
+        }
         let suspended = stop.replace(number, args)?;
         self.suspend(tid, suspended, finish);
         Ok(())

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::arrival::Arriving;
+use super::filters::Filters;
 use super::inside::Quarters;
 use super::{Shared, demand};
 use crate::cred::Credentials;
@@ -51,6 +52,8 @@ pub struct Tracee {
     pub trial: Option<u8>,
     /// Whether it is a new process that has not run yet.
     pub newborn: bool,
+    /// Its own seccomp filters.
+    pub filters: Filters,
 }
 
 /// apt becomes another user for ten calls to see what that one may read; a filter would stay, in all its children too.
@@ -65,6 +68,10 @@ impl Tracee {
     /// Its credentials are new; `differ` says whether the kernel's own answers about them are wrong.
     pub fn become_other(&mut self, differ: bool) {
         let has = self.stages.union(self.wanted).contains(Stage::Identity);
+        if differ && self.filters.any() {
+            // A call that is answered before its own filters have seen it would be seen by them as another.
+            return self.want_identity();
+        }
         self.trial = (differ && !has).then(|| self.trial.unwrap_or(TRIAL));
     }
 
@@ -118,8 +125,8 @@ pub struct Born {
     pub parent: Option<Tid>,
     /// The thread group it joins, if it is a thread.
     pub joins: Option<Tid>,
-    /// Whether it has a seccomp filter of the guest's.
-    pub sandboxed: bool,
+    /// Its own seccomp filters.
+    pub filters: Filters,
     /// See [`Group::secluded`].
     pub secluded: bool,
     /// See [`Tracee::arriving`].
@@ -139,7 +146,7 @@ impl Born {
             shares_with: None,
             parent: None,
             joins: None,
-            sandboxed: false,
+            filters: Filters::default(),
             secluded: false,
             arriving: None,
             options: shared.options_of_the_first(),
@@ -175,6 +182,7 @@ impl Tracee {
             arriving: born.arriving.clone(),
             trial: None,
             newborn: false,
+            filters: born.filters.clone(),
         }
     }
 }
@@ -191,8 +199,8 @@ pub struct Group {
     pub synced: Stages,
     /// The part of a scratch mapping that it uses.
     scratch: Option<u64>,
-    /// Whether it has a seccomp filter of its own.
-    pub sandboxed: bool,
+    /// Whether a task of its has a seccomp filter of its own.
+    pub filtered: bool,
     /// Whether it, or one that it descends from, could not take from the tracer what answers it inside.
     pub secluded: bool,
     /// Whether it may be another run's.
@@ -228,7 +236,7 @@ impl Group {
             shares_with: born.shares_with,
             synced: Stages::NONE,
             scratch: None,
-            sandboxed: born.sandboxed,
+            filtered: born.filters.any(),
             secluded: born.secluded,
             suspect: false,
             foreign: false,
@@ -245,7 +253,7 @@ impl Group {
 
     /// Whether it is to be given to another worker. A process of several threads cannot be parked.
     pub fn is_due(&self) -> bool {
-        self.threads == 1 && !self.sandboxed && self.deferred.is_some_and(|since| since.elapsed() > LIVES)
+        self.threads == 1 && !self.filtered && self.deferred.is_some_and(|since| since.elapsed() > LIVES)
     }
 
     /// Its address space; `tgid` is its own id.

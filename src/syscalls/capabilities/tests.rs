@@ -122,21 +122,6 @@ fn capset_changes_the_caller_and_nobody_else() {
 }
 
 #[test]
-fn a_sandboxed_caller_is_known_by_its_credentials() {
-    for (credentials, outcome) in [
-        (Some(Credentials::root()), Ok(0)),
-        (Some(Credentials { no_new_privs: true, ..Credentials::root() }), Err(Errno::EPERM)),
-        (None, Err(Errno::EPERM)),
-    ] {
-        let mut guest = guest(V3, 42, &[0; 6]);
-        guest.sandboxed = true;
-        guest.others.extend(credentials.map(|own| (42, Arc::new(own))));
-        assert_eq!(guest.sys("capset", &[HEADER, DATA]), outcome);
-        assert_eq!(guest.injected, []);
-    }
-}
-
-#[test]
 fn capset_of_more_than_one_has_is_refused() {
     let mut guest = guest(V3, 0, &[0, !0, 0, 0, !0, 0]);
     guest.credentials = Arc::new(Credentials { permitted: CapSet(8), ..Credentials::root() });

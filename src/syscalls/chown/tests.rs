@@ -127,10 +127,11 @@ fn a_frozen_inode_is_nobodys_to_give() {
 }
 
 #[test]
-fn a_sandboxed_guest_gets_only_what_the_kernel_can_do() {
+fn what_nobody_can_look_at_gets_only_an_owner_that_the_kernel_knows() {
     let files = with_file(0o644);
     let mut guest = files.guest(Credentials::root());
-    guest.sandboxed = true;
+    guest.filters.push(None);
+    guest.refuses = true;
     assert_eq!(guest.sys("fchown", &[5, 7, 8]), Err(Errno::EPERM));
     let verdict = guest.verdict(Abi::X86_64, "fchown", &[5, 0, u64::from(KEEP)]);
     assert!(matches!(verdict, Verdict::Run), "{verdict:?}");

@@ -139,17 +139,6 @@ fn openat2_is_read_from_memory_and_a_bad_pointer_is_the_kernels() {
 }
 
 #[test]
-fn a_sandboxed_guest_is_left_alone() {
-    let (_, mut guest) = with_directory(0o2755);
-    guest.credentials = user(7).into();
-    guest.sandboxed = true;
-    let path = Files::at(&mut guest, "/d/f");
-    for name in ["open", "creat", "mkdir"] {
-        assert!(matches!(guest.verdict(Abi::X86_64, name, &[path, 0o101]), Verdict::Run), "{name}");
-    }
-}
-
-#[test]
 fn a_filesystem_that_gives_everything_one_owner_is_believed() {
     let (files, mut guest) = with_directory(0o755);
     guest.credentials = user(7).into();

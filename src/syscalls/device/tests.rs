@@ -143,7 +143,8 @@ fn every_other_open_is_left_as_it_is() {
         assert!(matches!(verdict, Verdict::Run));
     }
     assert_eq!(guest.injected, []);
-    guest.sandboxed = true;
+    guest.filters.push(None);
+    guest.refuses = true;
     assert!(matches!(guest.verdict(Abi::X86_64, "open", &[path, 0, 0]), Verdict::Run));
     let mut other = FakeGuest::new();
     assert!(matches!(other.verdict(Abi::X86_64, "open", &[path, 0, 0]), Verdict::Run), "no device anywhere");

@@ -171,7 +171,7 @@ fn the_kernel_forgets_a_parent_death_signal_unless_a_filter_might_kill_for_it() 
     assert_eq!(guest.injected, [("prctl", [1, 0, 0, 0, 0, 0])]);
     assert!(!guest.credentials.heeds_parent);
     let mut guest = heeding();
-    guest.sandboxed = true;
+    guest.refuses = true;
     assert_eq!(guest.sys("setuid", &[7]), Ok(0));
     assert_eq!(guest.injected, []);
     assert!(guest.credentials.heeds_parent);

@@ -59,17 +59,6 @@ fn a_reused_inode_number_does_not_inherit_an_owner() {
 }
 
 #[test]
-fn a_sandboxed_guest_is_not_made_to_look() {
-    let files = Files::default();
-    files.make("/file", 0o100_644);
-    let mut guest = files.guest(root());
-    assert_eq!(chown(&mut guest, "/file", 7, 8), Ok(0));
-    guest.sandboxed = true;
-    guest.kernel = None;
-    assert_eq!(shown(&mut guest, &files, "/file"), (7, 8, 0o100_644));
-}
-
-#[test]
 fn a_path_that_means_another_inode_by_now_does_not_change_the_answer() {
     let files = Files::default();
     files.make("/file", 0o100_644);

@@ -18,7 +18,7 @@ pub fn get<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     if hidden::is_hidden(guest, &request.name) {
         return Verdict::Reply(hidden::absent(guest, &request, Kind::Get));
     }
-    if guest.sandboxed() || !guest.ownership().may_have_extras() {
+    if !guest.ownership().may_have_extras() {
         return Verdict::Run;
     }
     let kernel_knows = match Class::of(&request.name) {

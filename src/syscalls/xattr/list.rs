@@ -21,8 +21,7 @@ pub fn list<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
 /// Takes the hidden names out of what the kernel has listed, or would have, and adds what is remembered.
 fn listed<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     let Some(request) = Request::of_list(guest, FORM) else { return result };
-    let opened = !guest.sandboxed()
-        && !guest.ownership().is_empty()
+    let opened = !guest.ownership().is_empty()
         && inode::inspect(guest, request.place).is_ok()
         && request.has_placeholder(guest);
     let names = match result {
@@ -34,7 +33,7 @@ fn listed<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult
             names
         }
         // It may be only the hidden names that did not fit, or faulted.
-        Ok(_) | Err(Errno::ERANGE | Errno::EFAULT) if !guest.sandboxed() => match request.list(guest) {
+        Ok(_) | Err(Errno::ERANGE | Errno::EFAULT) => match request.list(guest) {
             Ok(names) => names,
             Err(_) => return result,
         },
@@ -60,7 +59,6 @@ fn shown(guest: &mut dyn Guest, request: &Request, names: &[u8]) -> Vec<u8> {
     let mut shown: Vec<Vec<u8>> = kernels.into_iter().map(bare).collect();
     shown.retain(|name| !hidden::is_hidden(guest, name));
     if guest.ownership().may_have_extras()
-        && !guest.sandboxed()
         && let Ok(statx) = inode::inspect(guest, request.place)
     {
         let admin = guest.credentials().has(Cap::SYS_ADMIN);

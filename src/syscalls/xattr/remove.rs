@@ -18,9 +18,6 @@ pub fn remove<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     if is_hidden {
         return Verdict::Reply(hidden::absent(guest, &request, Kind::Remove));
     }
-    if guest.sandboxed() {
-        return Verdict::Run;
-    }
     if foreign::is_frozen(guest, &request) {
         return Verdict::Reply(foreign::removable(guest, &request).and(Err(Errno::EPERM)));
     }

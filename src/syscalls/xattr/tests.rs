@@ -151,16 +151,6 @@ fn what_is_on_anothers_inode_is_remembered_whole_or_as_gone() {
 }
 
 #[test]
-fn a_sandboxed_guest_is_not_made_to_look() {
-    let (_, mut guest) = with_file(Credentials::root());
-    guest.sandboxed = true;
-    guest.memory.map(NAME, b"trusted.x\0");
-    for call in ["fsetxattr", "fgetxattr", "fremovexattr"] {
-        assert!(matches!(guest.verdict(Abi::X86_64, call, &[5, NAME, VALUE, 4, 0]), Verdict::Run), "{call}");
-    }
-}
-
-#[test]
 fn what_cannot_be_read_or_is_absurd_the_kernel_refuses() {
     let (_, mut guest) = with_file(Credentials::root());
     guest.memory.map(NAME, &[b"trusted.".as_slice(), &[b'n'; 300], b"\0"].concat());

@@ -62,15 +62,6 @@ fn a_list_by_directory_and_path_has_its_operands_elsewhere() {
 }
 
 #[test]
-fn a_sandboxed_guest_is_not_made_to_list_again() {
-    let mut guest = guest();
-    guest.sandboxed = true;
-    assert_eq!(list(&mut guest, 0, Ok(60)).0, Ok(60));
-    assert_eq!(list(&mut guest, 8, Err(Errno::ERANGE)).0, Err(Errno::ERANGE));
-    assert!(guest.injected.is_empty());
-}
-
-#[test]
 fn a_hidden_attribute_is_not_there_and_cannot_be_set() {
     for name in [
         "user.rootlesscontainers\0",
