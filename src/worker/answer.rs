@@ -71,13 +71,6 @@ impl<'a> Answering<'a> {
         if self.is_aside(shared, &call) {
             return;
         }
-        if shared
-            .listeners
-            .task(tid)
-            .is_some_and(|task| task.filters.ask_a_tracer(call, data.instruction_pointer))
-        {
-            return self.respond(Response::Result(Errno::join(Err(Errno::ENOSYS))));
-        }
         let entry = data.instruction_pointer.wrapping_sub(2);
         if abi == Abi::X86_64 && self.is_due_inside(shared, tid, &call, entry) {
             return self.fetch(shared, tid, Some(entry));
@@ -126,6 +119,11 @@ impl<'a> Answering<'a> {
         let [.., named, _, sixth] = call.args;
         if call.abi == Abi::X86_64 && sixth == u64::from(BRING) {
             self.bring(shared);
+            return true;
+        }
+        let (tid, pointer) = (self.notification.pid as Tid, self.notification.data.instruction_pointer);
+        if shared.listeners.task(tid).is_some_and(|task| task.filters.ask_a_tracer(*call, pointer)) {
+            self.respond(Response::Result(Errno::join(Err(Errno::ENOSYS))));
             return true;
         }
         let demand = shared.demand.as_ref().filter(|_| sixth == u64::from(WHOSE));

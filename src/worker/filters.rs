@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::tracee::Tracee;
-use crate::abi::{Abi, Call, KernelCall, Numbers};
+use crate::abi::{Abi, Call, Errno, KernelCall, Numbers};
 use crate::ptrace::{Entry, Intercepted, Traced};
 use crate::seccomp::{self, Data, Instruction};
 use crate::sys::Tid;
@@ -144,39 +144,45 @@ impl Worker {
         Ok(true)
     }
 
-    /// What the kernel makes of the call at hand before it asks the tracer, where a filter of the guest's has something to
-    /// say: whether it does not run as it is, and its result where that is the tracer's to tell.
-    pub(super) fn is_refused(&self, stop: &mut Intercepted) -> Traced<Option<Refused>> {
+    /// Leaves the call at this entry to filters of the guest's own, where they do not let it pass; else gives the stop back.
+    pub(super) fn leave_to_filters(&mut self, mut stop: Intercepted) -> Traced<Option<Intercepted>> {
         let filters = self.filters(stop.tid());
         if !filters.any() {
-            return Ok(None);
+            return Ok(Some(stop));
         }
         let call = *stop.call();
         if stop.entry() == Entry::Syscall {
-            let idle = IDLE.iter().filter_map(|number| number.of(call.abi)).chain([call.number]);
-            for number in idle {
-                let args = [u64::MAX; 6];
-                if filters.let_pass(&data(stop, Call { number, args, ..call })?) {
-                    stop.idle_by(number, args);
-                    break;
-                }
+            choose_idle(&mut stop, &filters)?;
+        }
+        let verdict = filters.verdict(&data(&mut stop, call)?);
+        match (verdict, stop.entry()) {
+            // The guest has no tracer.
+            (TRACE, _) => {
+                let to_syscall = self.settle(stop.tid())?;
+                stop.reply(Errno::join(Err(Errno::ENOSYS)), to_syscall)?;
+            }
+            (ALLOW | LOG, _) | (_, Entry::Seccomp) => return Ok(Some(stop)),
+            // The kernel refuses it when its filters see it.
+            (_, Entry::Syscall) => {
+                let to_syscall = self.settle(stop.tid())?;
+                stop.proceed(to_syscall)?;
             }
         }
-        Ok(match filters.verdict(&data(stop, call)?) {
-            ALLOW | LOG => None,
-            TRACE => Some(Refused::WithoutTracer),
-            _ => Some(Refused::ByTheKernel),
-        })
+        Ok(None)
     }
 }
 
-/// Who answers a call that a filter of the guest's does not let pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// The kernel, when its filters run.
-    ByTheKernel,
-    /// A tracer, of which the guest has none: `ENOSYS`.
-    WithoutTracer,
+/// Says which call may stand in place of one that is answered before the filters have seen it.
+fn choose_idle(stop: &mut Intercepted, filters: &Filters) -> Traced<()> {
+    let call = *stop.call();
+    let args = [u64::MAX; 6];
+    for number in IDLE.iter().filter_map(|number| number.of(call.abi)).chain([call.number]) {
+        if filters.let_pass(&data(stop, Call { number, args, ..call })?) {
+            stop.idle_by(number, args);
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// What a filter sees of a call made at this entry.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::filters::Refused;
 use super::guest::Live;
 use super::tracee::Group;
 use super::{Count, Tally, Worker};
@@ -162,18 +161,7 @@ impl Worker {
         if let Some(site) = self.tracees.get_mut(&tid).and_then(|tracee| tracee.moves_in.take()) {
             self.move_in(&mut stop, site)?;
         }
-        match self.is_refused(&mut stop)? {
-            // Before the filters have seen the call, they are let see it; what is refused never comes to the other stop.
-            Some(Refused::ByTheKernel) if entry == Entry::Syscall => {
-                let to_syscall = self.settle(tid)?;
-                return stop.proceed(to_syscall);
-            }
-            Some(Refused::WithoutTracer) if entry == Entry::Seccomp => {
-                let to_syscall = self.settle(tid)?;
-                return stop.reply(Errno::join(Err(Errno::ENOSYS)), to_syscall);
-            }
-            _ => {}
-        }
+        let Some(mut stop) = self.leave_to_filters(stop)? else { return Ok(()) };
         let call = *stop.call();
         let operation =
             table::lookup(call.abi, call.number).filter(|it| self.is_served(tid, entry, it, &call.args));
