@@ -35,8 +35,11 @@ impl Worker {
     /// Raises what the task at this entry lacks.
     pub(super) fn raise_missing(&mut self, stop: &mut Intercepted) -> Traced<()> {
         let missing = self.missing(stop.tid());
+        if missing.is_empty() {
+            return Ok(());
+        }
         let filters = self.filters(stop.tid());
-        if !missing.is_empty() && !Worker::can_load(stop, &filters)? {
+        if !Worker::can_load(stop, &filters)? {
             // It got every stage before its own filter, which does not let it load another.
             if let Some(tracee) = self.tracees.get_mut(&stop.tid()) {
                 tracee.wanted = tracee.wanted.minus(Stages::LISTENING);
