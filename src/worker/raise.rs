@@ -47,7 +47,7 @@ impl Worker {
             }
             return Ok(());
         }
-        if missing.is_empty() || !self.is_due_again(stop.tid()) {
+        if !self.is_due_again(stop.tid()) {
             return Ok(());
         }
         for stage in Stage::ALL.into_iter().filter(|&stage| missing.contains(stage)) {
