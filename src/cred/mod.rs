@@ -86,6 +86,12 @@ impl Credentials {
         self.effective.has(cap)
     }
 
+    /// Whether the task may send a signal to one of these credentials (`kill_ok_by_cred`).
+    pub fn may_signal(&self, target: &Credentials) -> bool {
+        let ids = [target.suid, target.uid];
+        ids.contains(&self.euid) || ids.contains(&self.uid) || self.has(Cap::KILL)
+    }
+
     /// Whether the task belongs to a group for file permissions (`in_group_p`).
     pub fn in_group(&self, gid: Gid) -> bool {
         gid == self.fsgid || self.groups.binary_search(&gid).is_ok()

@@ -25,6 +25,21 @@ fn pidfd_open(tid: Tid, flags: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// The namespace around a pid namespace (ioctl_ns(2)); `EPERM` where the calling process is not in it.
+pub fn parent_namespace(namespace: &OwnedFd) -> Result<OwnedFd> {
+    const NS_GET_PARENT: libc::c_ulong = 0xb702;
+    // SAFETY: the request has no argument.
+    let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) })?;
+    // SAFETY: the descriptor is new, so nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether two descriptors are of one file.
+pub fn are_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let identity = |fd: &OwnedFd| nix::sys::stat::fstat(fd).map(|found| (found.st_dev, found.st_ino)).ok();
+    identity(one).is_some_and(|it| identity(other) == Some(it))
+}
+
 /// pidfd_getfd(2), Linux 5.6: another task's descriptor.
 pub fn take(task: &OwnedFd, descriptor: RawFd) -> Result<OwnedFd> {
     // SAFETY: all arguments are values.

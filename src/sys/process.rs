@@ -172,6 +172,12 @@ pub fn may_map_without_limit(pid: Tid) -> bool {
     outcome == 0 && limit.rlim_cur == libc::RLIM64_INFINITY
 }
 
+/// getsid(2); 0 for a session that began outside this pid namespace.
+pub fn session(pid: Tid) -> Option<Tid> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::getsid(pid) }).ok()
+}
+
 /// kill(2) of a process.
 pub fn kill(pid: Tid, signal: i32) -> Result<()> {
     // SAFETY: all arguments are values.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::inode::Place;
-use super::{Guest, Look, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
+use super::{Guest, Look, Peer, Peers, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, View};
@@ -76,6 +76,10 @@ pub(crate) struct FakeGuest {
     pub(crate) credentials: Arc<Credentials>,
     /// Other traced tasks, by id.
     pub(crate) others: BTreeMap<i32, Arc<Credentials>>,
+    /// Those of them that are in the guest's session.
+    pub(crate) session: Vec<i32>,
+    /// Whether the guest is in the tracer's pid namespace.
+    pub(crate) with_tracer: bool,
     pub(crate) view: View,
     pub(crate) ownership: Ownership,
     /// Answers to injected calls in order; used before `kernel`.
@@ -127,6 +131,8 @@ impl FakeGuest {
             memory,
             credentials: Arc::new(view.initial.clone()),
             others: BTreeMap::new(),
+            session: Vec::new(),
+            with_tracer: true,
             view,
             ownership: Ownership::default(),
             results: VecDeque::new(),
@@ -222,8 +228,12 @@ impl Guest for FakeGuest {
         }
     }
 
-    fn peers(&self) -> Option<Vec<i32>> {
-        Some(self.others.keys().copied().collect())
+    fn peers(&self) -> Peers {
+        let peer = |(&id, credentials): (&i32, &Arc<Credentials>)| {
+            let in_session = self.session.contains(&id);
+            Peer { id, credentials: Arc::clone(credentials), in_session }
+        };
+        Peers { with_tracer: self.with_tracer, processes: self.others.iter().map(peer).collect() }
     }
 
     fn view(&self) -> &View {

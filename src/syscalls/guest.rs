@@ -41,9 +41,8 @@ pub trait Guest {
     /// The credentials of another traced task, by the id the guest knows it by; 0 is the caller.
     fn credentials_of(&self, tid: i32) -> Option<Arc<Credentials>>;
 
-    /// Every process that kill(2) with −1 names, but the tracer; `None` where the guest is in a pid
-    /// namespace of its own making, in which the tracer is not.
-    fn peers(&self) -> Option<Vec<i32>>;
+    /// Every process that kill(2) with −1 names, but the tracer's own.
+    fn peers(&self) -> Peers;
 
     /// How the kernel's ids are shown.
     fn view(&self) -> &View;
@@ -158,6 +157,26 @@ pub trait Guest {
     /// Raises a stage: [`Stage::Identity`] and [`Stage::Reading`] for this process, [`Stage::Ownership`],
     /// [`Stage::Removal`] and [`Stage::Devices`] for all. Complete before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
+}
+
+/// The processes that kill(2) with −1 names.
+#[derive(Debug, Clone, Default)]
+pub struct Peers {
+    /// Whether the tracer's are among those that the kernel would signal.
+    pub with_tracer: bool,
+    /// The others.
+    pub processes: Vec<Peer>,
+}
+
+/// A process beside the guest's own.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The id that the guest knows it by.
+    pub id: i32,
+    /// The credentials of its first thread.
+    pub credentials: Arc<Credentials>,
+    /// Whether it is in the guest's session.
+    pub in_session: bool,
 }
 
 /// What the kernel does about an inode where something else is remembered.

@@ -48,7 +48,7 @@ mod utimes;
 mod verdict;
 mod xattr;
 
-pub use guest::{Guest, Look, SCRATCH_BYTES, Share};
+pub use guest::{Guest, Look, Peer, Peers, SCRATCH_BYTES, Share};
 pub use stage::{ROOT_OR_NONE, Stage, Stages, Test};
 pub use table::{Operation, Room, TABLE, Tried};
 pub use verdict::{Finish, Verdict};

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
 use super::eyes::Eyes;
+use super::peers::{self, ids_of, is_itself, is_known_as};
 use super::tracee::SCRATCH_LENGTH;
 use super::{Count, Worker, devices};
 use crate::abi::stat::Statx;
@@ -13,7 +14,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, SCRATCH_BYTES, Share, Stage, kernel, table};
+use crate::syscalls::{Guest, Look, Peers, SCRATCH_BYTES, Share, Stage, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
@@ -181,16 +182,9 @@ impl Guest for Live<'_> {
         shared.registry.get(tid).or_else(|| exists().then(|| Arc::new(shared.view.initial.clone())))
     }
 
-    fn peers(&self) -> Option<Vec<i32>> {
-        let tracer = std::process::id() as Tid;
-        let own = self.worker.tracees.get(&self.stop.tid())?.tgid;
-        let guardian = self.worker.shared.guardian.pid();
-        let pids = match sys::process::listed() {
-            Some(_) if ids_of(own).len() > ids_of(tracer).len() => return None,
-            Some(pids) => pids,
-            None => sys::process::probed(),
-        };
-        Some(pids.into_iter().filter(|pid| ![1, own, tracer, guardian].contains(pid)).collect())
+    fn peers(&self) -> Peers {
+        let own = self.worker.tracees.get(&self.stop.tid()).map_or(self.stop.tid(), |tracee| tracee.tgid);
+        peers::of(&self.worker.shared, own)
     }
 
     fn view(&self) -> &View {
@@ -324,22 +318,4 @@ impl Guest for Live<'_> {
         };
         let _ = self.note(outcome);
     }
-}
-
-/// A task's ids in the pid namespaces that it is in, from remainroot's own inwards.
-pub(super) fn ids_of(tid: Tid) -> Vec<Tid> {
-    let line = sys::process::status(tid, "NSpid:").unwrap_or_default();
-    line.split_whitespace().filter_map(|id| id.parse().ok()).collect()
-}
-
-/// Whether a task means itself by `id`.
-pub(super) fn is_itself(task: Tid, id: Tid) -> bool {
-    id == 0 || ids_of(task).last() == Some(&id)
-}
-
-/// Whether a task that is `depth` namespaces deep, as `own` is, or deeper, is there known by `id`.
-fn is_known_as(task: Tid, id: Tid, own: Tid, depth: usize) -> bool {
-    let namespace = |tid: Tid| std::fs::read_link(format!("/proc/{tid}/ns/pid")).ok();
-    let ids = ids_of(task);
-    ids.get(depth - 1) == Some(&id) && (ids.len() > depth || namespace(task) == namespace(own))
 }

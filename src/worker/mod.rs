@@ -24,6 +24,7 @@ mod instead;
 mod labels;
 mod listener;
 mod notified;
+mod peers;
 mod pool;
 mod raise;
 mod shared;

@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::eyes::Eyes;
-use super::guest::is_itself;
+use super::peers::is_itself;
 use super::{Demand, Shared};
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
@@ -20,7 +20,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace;
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Look, Share, Stage};
+use crate::syscalls::{Guest, Look, Peers, Share, Stage};
 
 /// See the module.
 pub struct Notified<'a> {
@@ -92,8 +92,8 @@ impl Guest for Notified<'_> {
         if tid == 0 { Some(self.credentials()) } else { self.beyond(None) }
     }
 
-    fn peers(&self) -> Option<Vec<i32>> {
-        self.beyond(None)
+    fn peers(&self) -> Peers {
+        self.beyond(Peers::default())
     }
 
     fn view(&self) -> &View {
