@@ -124,6 +124,7 @@ impl Files {
             "fchmodat" => state.change(memory, first, second, 0, |node| node.chmod(third as u16)),
             "fchmodat2" => state.change(memory, first, second, fourth, |node| node.chmod(third as u16)),
             "fchmod" => state.change_open(first, |node| node.chmod(second as u16)),
+            "openat" => Err(Errno::EOPNOTSUPP), // a filesystem without O_TMPFILE
             "fcntl" => state.descriptors.get(&first).map(|_| 0o2).ok_or(Errno::EBADF),
             "unlinkat" => {
                 let path = memory.string(second)?;

@@ -5,7 +5,8 @@
 
 use std::ffi::CString;
 
-use super::guest::{Live, ids_of};
+use super::guest::Live;
+use super::peers::ids_of;
 use crate::abi::acl::LARGEST;
 use crate::abi::stat::Statx;
 use crate::abi::{Errno, KernelCall, SysResult};
