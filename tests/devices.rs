@@ -4,6 +4,7 @@
 mod common;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::{How, Run, Scratch, compile};
 
@@ -48,6 +49,56 @@ fn every_call_about_a_node_gives_a_64_bit_program_what_root_gets() {
 #[test]
 fn every_call_about_a_node_gives_a_32_bit_program_what_root_gets() {
     nodes(&["-m32"]);
+}
+
+/// A looker beside a maker, in every way of running.
+#[test]
+fn who_looks_sees_a_device_or_nothing() {
+    let built = Scratch::new("atomic");
+    let Some(probe) = compile(&built, "devices/atomic.c", &[]) else { return };
+    let owned = format!("touch owned; chown 3:3 owned; exec {probe}");
+    for how in [How::Remainroot, How::Attached] {
+        for words in [vec![probe.as_str()], vec!["sh", "-c", &owned]] {
+            for store in ["--store=memory", "--store=xattr"] {
+                let place = Scratch::new("atomic");
+                let run = Run::new(how, words.clone()).directory(place.path()).option(store).seconds(60);
+                let said = run.output().success();
+                assert_eq!(
+                    said, "devices enough, others 0, with other modes 0\n",
+                    "{how:?} {words:?} {store}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_run_leaves_is_a_device_or_nothing() {
+    const RUNS: u64 = 30;
+    let built = Scratch::new("killed");
+    let Some(probe) = compile(&built, "devices/atomic.c", &[]) else { return };
+    let place = Scratch::new("killed");
+    let run = |words: &[&str]| {
+        Run::new(How::Remainroot, words).directory(place.path()).option("--store=xattr").seconds(60)
+    };
+    let mut left = 0;
+    for nth in 0..RUNS {
+        let running = run(&[&probe, "make"]).start();
+        // Until it has begun, and then a little longer, each time another while.
+        let until = Instant::now() + Duration::from_secs(20);
+        while !place.path().join("dev").exists() && Instant::now() < until {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        std::thread::sleep(Duration::from_micros(37 * nth));
+        drop(running);
+        if place.path().join("dev").exists() {
+            left += 1;
+            assert_eq!(run(&["stat", "-c", "%F %a", "dev"]).output().success(), "block special file 644\n");
+            std::fs::remove_file(place.path().join("dev")).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+    assert!(left > 0, "nothing was ever left, so that nothing was looked at");
 }
 
 /// Makes nodes of several kinds beside other files.

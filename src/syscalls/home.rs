@@ -18,6 +18,14 @@ fn can_bear(statx: &Statx) -> bool {
     matches!(statx.mode & S_IFMT, S_IFREG | S_IFDIR)
 }
 
+/// Whether the attributes of an inode have to be read before anything is said of it.
+pub fn will_read(guest: &dyn Guest, statx: &Statx) -> bool {
+    let ownership = guest.ownership();
+    ownership.in_attributes()
+        && can_bear(statx)
+        && ownership.is_unread(Identity::of(statx).inode(), Some(statx.ctime))
+}
+
 /// Reads what an earlier run or another tool may have left about the inode at `place`, once for each
 /// change time. What cannot be read leaves memory as it is.
 ///

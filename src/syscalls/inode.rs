@@ -128,7 +128,8 @@ impl Place {
 /// What the kernel gave, which is what it gives any call that resolves this path; `ENOMEM` where
 /// there is no scratch memory.
 pub fn inspect(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
-    let statx = look(guest, place)?;
+    let seen = sight_to_read(guest, place, 0, Statx::MASK);
+    let statx = told(guest, place, seen)?;
     home::recall(guest, place, &statx)?;
     Ok(statx)
 }
@@ -144,7 +145,17 @@ pub fn is_out_of_sight(guest: &mut dyn Guest, place: Place) -> bool {
 /// # Errors
 /// As [`inspect`].
 pub fn look(guest: &mut dyn Guest, place: Place) -> Result<Statx, Errno> {
-    let bytes = match sight(guest, place, 0, Statx::MASK) {
+    let seen = sight(guest, place, 0, Statx::MASK);
+    told(guest, place, seen)
+}
+
+/// The same of what was seen from outside, if anything was.
+fn told(
+    guest: &mut dyn Guest,
+    place: Place,
+    seen: Option<Result<[u8; Statx::SIZE], Errno>>,
+) -> Result<Statx, Errno> {
+    let bytes = match seen {
         Some(seen) => seen?,
         None => made_to_look(guest, place)?,
     };
@@ -171,6 +182,32 @@ pub fn sight(
     let path = path.filter(|path| !path.is_empty() || named & AT_EMPTY_PATH == 0);
     let follow = named & AT_SYMLINK_NOFOLLOW == 0;
     guest.sight(&Look { place, directory, path: path.as_deref(), follow, flags, mask })
+}
+
+/// The same of an inode that will be asked for what it bears: where another has its name by then it is that one's turn, as it
+/// would be the one that the kernel finds.
+pub fn sight_to_read(
+    guest: &mut dyn Guest,
+    place: Place,
+    flags: u32,
+    mask: u32,
+) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+    /// So often a name may be another's each time.
+    const TRIES: usize = 20;
+    let mut last = None;
+    for _ in 0..TRIES {
+        let seen = match sight(guest, place, flags, mask)? {
+            Ok(seen) => seen,
+            Err(errno) => return Some(Err(errno)),
+        };
+        let statx = Statx::parse(&seen);
+        let this = (Identity::of(&statx), statx.ctime);
+        if last == Some(this) || !home::will_read(guest, &statx) || guest.seen(place).is_some() {
+            return Some(Ok(seen));
+        }
+        last = Some(this);
+    }
+    sight(guest, place, flags, mask)
 }
 
 /// The same by making the guest execute statx(2).

@@ -24,7 +24,7 @@ fn answer(guest: &mut dyn Guest, form: &Form, finish: Finish) -> Verdict {
     if !layout.can_fill() || !plain(call, form) {
         return Verdict::Amend(finish);
     }
-    match inode::sight(guest, place, 0, Statx::MASK) {
+    match inode::sight_to_read(guest, place, 0, Statx::MASK) {
         Some(Ok(seen)) => {
             Verdict::Reply(show(guest, layout, place, &seen, call.arg(form.buffer)).map(|()| 0))
         }

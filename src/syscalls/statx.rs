@@ -24,7 +24,7 @@ pub fn statx(guest: &mut dyn Guest) -> Verdict {
         return Verdict::Amend(correct);
     }
     let place = Place::at(call.arg(0), call.arg(1), flags);
-    match inode::sight(guest, place, flags & SYNC, mask | MOUNT_ID) {
+    match inode::sight_to_read(guest, place, flags & SYNC, mask | MOUNT_ID) {
         Some(Ok(mut seen)) => match show(guest, place, flags & SYNC, &mut seen) {
             Ok(true) => Verdict::Reply(guest.write(buffer, &seen).map(|()| 0)),
             Ok(false) => Verdict::Amend(correct),
