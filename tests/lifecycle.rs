@@ -29,6 +29,7 @@ fn same_as_root(name: &str, arguments: &[&str]) {
     let expected = guest.run(How::Native, arguments).output();
     assert!(expected.status.code() != Some(99), "{expected:#?}");
     compare(&expected, &guest.run(How::Remainroot, arguments).output());
+    compare(&expected, &guest.run(How::Attached, arguments).output());
 }
 
 /// As real root, with a file of the user who runs it as argument.
@@ -115,7 +116,18 @@ fn a_child_that_shares_its_parents_memory_has_ids_of_its_own() {
 
 #[test]
 fn a_child_cloned_untraced_is_answered_too() {
-    same_as_root("births", &["untraced"]);
+    for how in [&["untraced"][..], &["untraced", "owned"], &["untraced", "as root"]] {
+        same_as_root("births", how);
+    }
+}
+
+#[test]
+fn a_child_of_an_untraced_clone3_is_answered_too() {
+    for way in ["untraced clone3", "untraced vfork of clone3", "untraced clone3 of constants"] {
+        same_as_root("births", &[way]);
+        same_as_root("births", &[way, "owned"]);
+        same_as_root("births", &[way, "as root"]);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::instruction::{
     upper,
 };
 use crate::abi::{Abi, Errno, MARK};
-use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Stages, Test};
+use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Stages, Test, Tried};
 
 /// `SECCOMP_RET_TRACE`.
 pub const RET_TRACE: u32 = 0x7ff0_0000;
@@ -51,8 +51,13 @@ pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
 /// The numbers of `abi` as leaves in ascending order, without gaps from 0 on.
 fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
     let stopping = |(index, operation): (usize, &Operation)| {
-        let tests: Vec<Test> =
-            operation.stops.iter().filter(|stop| stage.only().hold(stop.0)).map(|stop| stop.1).collect();
+        let is_untold = operation.tried == Tried::Untold && Stages::LISTENING.contains(stage);
+        let tests: Vec<Test> = operation
+            .stops
+            .iter()
+            .filter(|stop| !is_untold && stage.only().hold(stop.0))
+            .map(|stop| stop.1)
+            .collect();
         let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;
         let stop = answer(match Stages::LISTENING.contains(stage) {
             true => RET_USER_NOTIF,

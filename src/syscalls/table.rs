@@ -30,6 +30,8 @@ pub struct Operation {
 /// had not been, or come to the same when it is done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tried {
+    /// For nobody, and no listener is told of it in the base stage: what nobody traces needs nobody for it.
+    Untold,
     /// For nobody, beside what listeners are told of in other stages.
     Never,
     /// For who has the credentials that the run began with.
@@ -45,9 +47,17 @@ impl Operation {
         !is_marked && self.stops.iter().any(|(stage, test)| stages.hold(*stage) && test.matches(args))
     }
 
+    /// Whether a process of these stages stops at a call with these arguments, and does not only tell its listener.
+    pub fn stops_itself(&self, stages: Stages, args: &[u64; 6]) -> bool {
+        // Who has been at large has the listener's filter in place of the base stage's.
+        let is_untold = self.tried == Tried::Untold && stages.contains(Stage::NotifyBase);
+        let base = if is_untold { Stage::Base.only() } else { Stages::NONE };
+        self.stops_in(stages.minus(Stages::LISTENING).minus(base), args)
+    }
+
     /// Whether the listener that a process of these stages has is told of a call with these arguments.
     pub fn is_told(&self, stages: Stages, args: &[u64; 6]) -> bool {
-        self.stops_in(stages.common(Stages::LISTENING), args)
+        self.tried != Tried::Untold && self.stops_in(stages.common(Stages::LISTENING), args)
     }
 
     /// Whether a listener may have the handler try a call of somebody who has dropped something, or has not.
@@ -303,7 +313,9 @@ pub const TABLE: &[Operation] = &[
     row("munmap", [11, 91, 215], placed::aside, ASIDE),
     // Sandboxes and what is refused.
     markable(row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS)),
-    markable(row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS)),
+    // What is born has the registers of who made it: there must be no mark.
+    row("clone", [56, 120, 220], refused::clone, refused::CLONE_STOPS),
+    Operation { tried: Tried::Untold, ..row("clone3", [435; 3], refused::clone3, refused::CLONE3_STOPS) },
     markable(row("kill", [62, 37, 129], kill::kill, kill::STOPS)),
     markable(row("io_uring_setup", [425, 425, 425], refused::io_uring_setup, BASE)),
 ];

@@ -208,7 +208,7 @@ impl Worker {
         let lacking = self.missing(tid).union(on_trial);
         entry == Entry::Seccomp
             || operation.is_told(stages.common(Stage::NotifyBase.only()), args)
-            || operation.stops_in(lacking, args) && !operation.stops_in(stages.minus(Stages::LISTENING), args)
+            || operation.stops_in(lacking, args) && !operation.stops_itself(stages, args)
     }
 
     /// Lets the kernel run a call that a listener would be told of again.

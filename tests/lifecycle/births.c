@@ -1,11 +1,22 @@
 /* Every way a task can be born: it starts with the ids of the task that made it, and what it changes
  * stays its own. The argument names the way. */
 #include "guest.h"
+#include <sys/mman.h>
 
 extern char **environ;
 
 static void child(void)
 {
+    /* By the library, which leaves the registers that the call does not need as they are. */
+    struct stat found;
+    int file = memfd_create("child", 0);
+    must(file >= 0);
+    int given = fchown(file, 3, 3);
+    say("its file: %s\n", given == 0 ? "given" : strerror(errno));
+    must(fstat(file, &found) == 0);
+    if (given == 0)
+        say("now %d %d\n", found.st_uid, found.st_gid);
+    close(file);
     say_ids("child before");
     syscall(SYS_setresuid, -1, 0, -1);
     syscall(SYS_setresgid, 8, 8, 8);
@@ -26,10 +37,24 @@ static void *thread(void *unused)
     return NULL;
 }
 
+/* The structure on a page that cannot be written. */
+static pid_t clone3_of_constants(void)
+{
+    struct clone_args *args = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    must(args != MAP_FAILED);
+    *args = (struct clone_args){.flags = CLONE_UNTRACED, .exit_signal = SIGCHLD};
+    must(mprotect(args, 4096, PROT_READ) == 0);
+    pid_t born = syscall(SYS_clone3, args, sizeof *args);
+    must(args->flags == CLONE_UNTRACED);
+    return born;
+}
+
 static pid_t clone3(uint64_t flags)
 {
     struct clone_args args = {.flags = flags, .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD};
-    return syscall(SYS_clone3, &args, sizeof args);
+    pid_t born = syscall(SYS_clone3, &args, sizeof args);
+    must(born == 0 || args.flags == flags);
+    return born;
 }
 
 /* A sibling made with CLONE_PARENT by a child, which then ends. */
@@ -63,8 +88,14 @@ int main(int argc, char **argv)
         child();
         return 7;
     }
-    must(setresgid(1, 2, 3) == 0);
-    must(setresuid(4, 5, 0) == 0);
+    if (argc > 2) {
+        /* Somebody is somebody else, or something has an owner. */
+        int file = memfd_create("parent", 0);
+        must(!strcmp(argv[2], "owned") ? fchown(file, 3, 3) == 0 : setgid(0) == 0);
+    } else {
+        must(setresgid(1, 2, 3) == 0);
+        must(setresuid(4, 5, 0) == 0);
+    }
     pid_t born = 0;
     if (!strcmp(way, "fork")) {
         born = fork();
@@ -78,6 +109,12 @@ int main(int argc, char **argv)
         born = clone(child_of_clone, stack + sizeof stack, CLONE_VM | CLONE_SIGHAND | SIGCHLD, NULL);
     } else if (!strcmp(way, "clone3")) {
         born = clone3(0);
+    } else if (!strcmp(way, "untraced clone3")) {
+        born = clone3(CLONE_UNTRACED);
+    } else if (!strcmp(way, "untraced vfork of clone3")) {
+        born = clone3(CLONE_UNTRACED | CLONE_VFORK);
+    } else if (!strcmp(way, "untraced clone3 of constants")) {
+        born = clone3_of_constants();
     } else if (!strcmp(way, "spawn")) {
         char *args[] = {argv[0], "exec'ed", NULL};
         must(posix_spawn(&born, "/proc/self/exe", NULL, NULL, args, environ) == 0);
@@ -90,7 +127,7 @@ int main(int argc, char **argv)
     } else {
         return 98;
     }
-    if (born == 0 && (!strcmp(way, "fork") || !strcmp(way, "vfork") || !strcmp(way, "clone3"))) {
+    if (born == 0 && (!strcmp(way, "fork") || !strcmp(way, "vfork") || strstr(way, "clone3"))) {
         child();
         _exit(3);
     }
