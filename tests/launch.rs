@@ -214,3 +214,42 @@ fn a_summary_that_cannot_be_written_is_said_and_changes_nothing_else() {
     let missing = run("/nonexistent/summary");
     assert_eq!((missing.code(), missing.stdout.as_str()), (125, ""));
 }
+
+#[test]
+fn whoever_has_left_its_pid_namespace_to_its_children_can_run_it() {
+    // The namespace that this process is in is not its own to enter again: the command goes to the other.
+    let run = Run::shell(How::Remainroot, "echo hi; sh -c 'echo there'; exit 3").namespaces("-Urp").output();
+    assert_eq!((run.code(), run.stdout.as_str()), (3, "hi\nthere\n"), "{run:?}");
+    let killed = Run::shell(How::Remainroot, "kill -9 $$").namespaces("-Urp").output();
+    assert_eq!(killed.code(), 137, "{killed:?}");
+    // It is: all is as without remainroot, also that nothing more is born there when the first has ended.
+    let ours = format!("{} --store=memory", common::remainroot().display());
+    let [native, ours] = ["", ours.as_str()].map(|prefix| {
+        let command = "sh -c 'echo $$; sh -c \"echo \\$\\$\"; sh -c true; echo not reached'; echo $?";
+        let script = format!("mount -t proc proc /proc; unshare --pid {prefix} {command}");
+        Run::shell(How::Namespace, &script).namespaces("-Urmpf").output()
+    });
+    assert!(native.stdout.contains("\n1\n"), "{native:?}");
+    compare(&native, &ours);
+}
+
+#[test]
+fn the_commands_limits_are_not_the_tracers() {
+    let place = common::Scratch::new("limits");
+    let limited = |limit: &str| {
+        let before = format!("ulimit {limit}; exec \"$@\"");
+        let script = "echo > f; chown 3:4 f; stat -c %u:%g f; setpriv --reuid 5 --clear-groups id -u";
+        Run::shell(How::Remainroot, script)
+            .directory(place.path())
+            .before(["sh", "-c", &before, "sh"])
+            .output()
+    };
+    for soft in ["-Sn 12", "-Sd 2000", "-Sv 40000", "-Sf 1", "-Ss 128", "-St 5"] {
+        assert_eq!(limited(soft).stdout, "3:4\n5\n", "{soft}");
+    }
+    for hard in ["-n 8", "-d 2000"] {
+        let output = limited(hard);
+        assert_eq!(output.code(), 125, "{hard}: {output:?}");
+        assert!(output.stderr.contains("the hard limit of "), "{hard}: {output:?}");
+    }
+}

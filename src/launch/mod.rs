@@ -8,9 +8,11 @@
 //! *Invariant:* nothing here outlives the exec in the command's process, and no policy about
 //! syscalls stands here.
 
+mod elsewhere;
 mod failure;
 mod inner;
 mod kernel;
+mod limits;
 mod namespace;
 
 pub use failure::{EXIT_OWN_FAILURE, Failure, say};
@@ -22,6 +24,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType};
+
+use elsewhere::Children;
 
 use crate::cred::View;
 use crate::ownership::listing::Entry;
@@ -89,8 +93,9 @@ pub fn run(mut plan: Plan) -> Failure {
         Some((tracer, name)) => return Failure::OtherTracer { tracer, name },
         None => {}
     }
-    let prepared =
-        kernel::check().and_then(|()| namespace::prepare(plan.allow_real_root, plan.unknown_is_real));
+    let prepared = kernel::check()
+        .and_then(|()| limits::check())
+        .and_then(|()| namespace::prepare(plan.allow_real_root, plan.unknown_is_real));
     let view = match prepared {
         Ok(view) => view,
         Err(failure) => return failure,
@@ -171,6 +176,7 @@ fn is_found(file: &CStr) -> bool {
 
 /// Forks the tracer away and waits until it has attached, or will `on_demand`; whether the filters are loaded.
 fn start_tracer(view: &View, outputs: Outputs, on_demand: bool) -> Result<bool, Failure> {
+    let children = Children::bring_home()?;
     let command = std::process::id() as Tid;
     let (ours, theirs) = sockets().map_err(Failure::errno("making a socket pair"))?;
     // No signal of the child's end may stay pending for the command. An orphan of pid 1 would be
@@ -184,6 +190,7 @@ fn start_tracer(view: &View, outputs: Outputs, on_demand: bool) -> Result<bool, 
         }
         Forked::Parent(child) => {
             drop((theirs, outputs));
+            children.let_go()?;
             if orphan {
                 let _ = sys::wait::one(child);
             }
@@ -238,6 +245,7 @@ fn become_tracer(orphan: bool, socket: OwnedFd, view: &View, outputs: Outputs, c
     }
     let _ = nix::unistd::setsid();
     sys::process::block_signals();
+    limits::lift();
     let _ = sys::process::set_name(NAME);
     let _ = nix::unistd::chdir("/");
     let socket = leave_descriptors(socket, &outputs);

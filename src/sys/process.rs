@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::{Errno, Result, Tid};
 
@@ -164,6 +164,52 @@ pub fn share_memory(task: Tid, process: Tid) -> bool {
     shares(process) || tasks(process).into_iter().any(|other| other != process && shares(other))
 }
 
+/// A resource limit of setrlimit(2) that would hold the tracer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Limit {
+    /// `RLIMIT_CPU`.
+    Time = libc::RLIMIT_CPU,
+    /// `RLIMIT_FSIZE`.
+    FileSize = libc::RLIMIT_FSIZE,
+    /// `RLIMIT_DATA`.
+    Data = libc::RLIMIT_DATA,
+    /// `RLIMIT_STACK`.
+    Stack = libc::RLIMIT_STACK,
+    /// `RLIMIT_NPROC`.
+    Tasks = libc::RLIMIT_NPROC,
+    /// `RLIMIT_NOFILE`.
+    Files = libc::RLIMIT_NOFILE,
+    /// `RLIMIT_AS`.
+    Memory = libc::RLIMIT_AS,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 7] =
+        [Limit::Time, Limit::FileSize, Limit::Data, Limit::Stack, Limit::Tasks, Limit::Files, Limit::Memory];
+}
+
+/// The hard limit of this process.
+pub fn most_of(limit: Limit) -> Result<u64> {
+    limits_of(limit).map(|limits| limits.rlim_max)
+}
+
+/// Raises a soft limit of this process to the hard one.
+pub fn lift(limit: Limit) -> Result<()> {
+    let mut limits = limits_of(limit)?;
+    limits.rlim_cur = limits.rlim_max;
+    // SAFETY: the kernel reads one structure.
+    Errno::result(unsafe { libc::setrlimit64(limit as u32, &raw const limits) }).map(drop)
+}
+
+fn limits_of(limit: Limit) -> Result<libc::rlimit64> {
+    let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills one structure.
+    Errno::result(unsafe { libc::getrlimit64(limit as u32, &raw mut limits) })?;
+    Ok(limits)
+}
+
 /// Whether a process may map as much as it likes (`RLIMIT_AS`).
 pub fn may_map_without_limit(pid: Tid) -> bool {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
@@ -238,6 +284,39 @@ pub fn thread_id() -> Tid {
 pub fn unshare_user_namespace() -> Result<()> {
     // SAFETY: all arguments are values.
     Errno::result(unsafe { libc::unshare(libc::CLONE_NEWUSER) }).map(drop)
+}
+
+/// unshare(CLONE_NEWPID): where the next child is born.
+pub fn unshare_pid_namespace() -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) }).map(drop)
+}
+
+/// setns(2): the same, in this one.
+pub fn enter_pid_namespace(namespace: &OwnedFd) -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWPID) }).map(drop)
+}
+
+/// prctl(PR_SET_PDEATHSIG).
+pub fn set_parent_death_signal(signal: i32) -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) }).map(drop)
+}
+
+/// Dies of a signal, if this process can: returns where it cannot.
+pub fn die_of(signal: i32) {
+    // SAFETY: the default disposition runs no code, and the set is initialised by sigfillset. No core file of this process is
+    // left where its child has left one.
+    unsafe {
+        let none = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit64(libc::RLIMIT_CORE, &raw const none);
+        libc::signal(signal, libc::SIG_DFL);
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, all.as_ptr(), std::ptr::null_mut());
+        libc::raise(signal);
+    }
 }
 
 /// pthread_sigmask(3): blocks every signal for the calling thread.

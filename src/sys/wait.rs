@@ -184,3 +184,44 @@ mod tests {
         assert_eq!((libc::WSTOPSIG(event), event >> 16), (libc::SIGTRAP, libc::PTRACE_EVENT_EXEC));
     }
 }
+
+/// Blocks every signal of this process but those that stop it and let it go on, and has its children's ends be told.
+pub fn hold_signals() {
+    // SAFETY: the default disposition runs no code, and the set is initialised by sigfillset.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        let all = held();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
+}
+
+/// All signals but those of job control.
+fn held() -> libc::sigset_t {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT] {
+            libc::sigdelset(all.as_mut_ptr(), signal);
+        }
+        all.assume_init()
+    }
+}
+
+/// The next signal that [`hold_signals`] holds, and whether a process has sent it to this one.
+pub fn held_signal() -> Result<(i32, bool)> {
+    let all = held();
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the kernel reads the set and fills the structure.
+    let signal = Errno::result(unsafe { libc::sigwaitinfo(&raw const all, info.as_mut_ptr()) })?;
+    // SAFETY: zeroed before the call.
+    Ok((signal, unsafe { info.assume_init() }.si_code <= 0))
+}
+
+/// A child of this process that has ended, and how, if there is one.
+pub fn ended_child() -> Result<Option<(Tid, i32)>> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one int to `status`.
+    let ended = Errno::result(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) })?;
+    Ok((ended != 0).then_some((ended, status)))
+}
