@@ -42,7 +42,13 @@ impl Children {
         };
         match process::enter_pid_namespace(&own) {
             Ok(()) => Ok(children),
-            Err(_) => go_there().map(|()| Children::Here).map_err(Failure::Elsewhere),
+            Err(_) => go_there().map(|()| Children::Here).map_err(|errno| {
+                Failure::Place(format!(
+                    "this process's children are to be born into another pid namespace (unshare --pid), where none \
+                     can be made ({}); run unshare with --fork",
+                    errno.desc()
+                ))
+            }),
         }
     }
 

@@ -47,17 +47,8 @@ pub enum Failure {
     },
     /// ptrace(2) was refused.
     Ptrace(Errno),
-    /// A resource limit leaves the tracer too little.
-    Limit {
-        /// What is limited.
-        name: &'static str,
-        /// The hard limit.
-        most: u64,
-        /// How much is needed.
-        needed: u64,
-    },
-    /// The command's children would be born into a pid namespace where nothing can be born.
-    Elsewhere(Errno),
+    /// The place that the caller has prepared leaves no room for a tracer: a sentence.
+    Place(String),
     /// The filter was refused.
     Seccomp(Errno),
     /// What earlier runs kept cannot be used.
@@ -135,17 +126,6 @@ impl std::fmt::Display for Failure {
                  (docker: --security-opt seccomp=unconfined or --cap-add SYS_PTRACE)"
             ),
             Failure::Ptrace(errno) => write!(f, "the command cannot be traced (ptrace: {})", errno.desc()),
-            Failure::Limit { name, most, needed } => write!(
-                f,
-                "the hard limit of {name} is {most}, and remainroot itself needs {needed}: raise it, or set the limit \
-                 inside, by remainroot sh -c 'ulimit …; exec COMMAND'"
-            ),
-            Failure::Elsewhere(errno) => write!(
-                f,
-                "this process has left its pid namespace to its children (unshare --pid), and none can be made there \
-                 ({}); run unshare with --fork",
-                errno.desc()
-            ),
             Failure::Seccomp(errno) => write!(
                 f,
                 "the seccomp filter is refused ({}): the kernel needs CONFIG_SECCOMP_FILTER and the container's \
@@ -170,6 +150,7 @@ impl std::fmt::Display for Failure {
                  there, or use the real fakeroot"
             ),
             Failure::Options(cause) => write!(f, "{cause}"),
+            Failure::Place(cause) => write!(f, "{cause}"),
             Failure::TracerDied => {
                 write!(f, "the tracer ended before the command could start; out of memory?")
             }

@@ -14,11 +14,16 @@ const NEEDS: &[(Limit, &str, u64)] = &[
 /// Refuses to run where no limit that the tracer may set for itself is enough.
 ///
 /// # Errors
-/// [`Failure::Limit`].
+/// [`Failure::Place`].
 pub(super) fn check() -> Result<(), Failure> {
     for &(limit, name, needed) in NEEDS {
         match process::most_of(limit) {
-            Ok(most) if most < needed => return Err(Failure::Limit { name, most, needed }),
+            Ok(most) if most < needed => {
+                return Err(Failure::Place(format!(
+                    "the hard limit of {name} is {most}, and remainroot itself needs {needed}: raise it, or set it \
+                     inside, by remainroot sh -c 'ulimit …; exec COMMAND'"
+                )));
+            }
             _ => {}
         }
     }

@@ -164,27 +164,6 @@ pub fn one(tid: Tid) -> Result<i32> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
-
-    use super::*;
-
-    #[test]
-    fn ends_and_stops_are_told_as_wait4_tells_them() {
-        let told = |code, status| ExitStatus::from_raw(wait_status(code, status));
-        assert_eq!(told(libc::CLD_EXITED, 3).code(), Some(3));
-        let killed = told(libc::CLD_KILLED, libc::SIGKILL);
-        assert_eq!((killed.signal(), killed.core_dumped()), (Some(libc::SIGKILL), false));
-        let dumped = told(libc::CLD_DUMPED, libc::SIGSEGV);
-        assert_eq!((dumped.signal(), dumped.core_dumped()), (Some(libc::SIGSEGV), true));
-        let event = wait_status(libc::CLD_TRAPPED, libc::SIGTRAP | libc::PTRACE_EVENT_EXEC << 8);
-        assert!(libc::WIFSTOPPED(event));
-        assert_eq!((libc::WSTOPSIG(event), event >> 16), (libc::SIGTRAP, libc::PTRACE_EVENT_EXEC));
-    }
-}
-
 /// Blocks every signal of this process but those that stop it and let it go on, and has its children's ends be told.
 pub fn hold_signals() {
     // SAFETY: the default disposition runs no code, and the set is initialised by sigfillset.
@@ -224,4 +203,25 @@ pub fn ended_child() -> Result<Option<(Tid, i32)>> {
     // SAFETY: the kernel writes one int to `status`.
     let ended = Errno::result(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) })?;
     Ok((ended != 0).then_some((ended, status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn ends_and_stops_are_told_as_wait4_tells_them() {
+        let told = |code, status| ExitStatus::from_raw(wait_status(code, status));
+        assert_eq!(told(libc::CLD_EXITED, 3).code(), Some(3));
+        let killed = told(libc::CLD_KILLED, libc::SIGKILL);
+        assert_eq!((killed.signal(), killed.core_dumped()), (Some(libc::SIGKILL), false));
+        let dumped = told(libc::CLD_DUMPED, libc::SIGSEGV);
+        assert_eq!((dumped.signal(), dumped.core_dumped()), (Some(libc::SIGSEGV), true));
+        let event = wait_status(libc::CLD_TRAPPED, libc::SIGTRAP | libc::PTRACE_EVENT_EXEC << 8);
+        assert!(libc::WIFSTOPPED(event));
+        assert_eq!((libc::WSTOPSIG(event), event >> 16), (libc::SIGTRAP, libc::PTRACE_EVENT_EXEC));
+    }
 }
