@@ -44,3 +44,31 @@ fn a_32_bit_program_reaches_the_same() {
     let words = format!("{program} 9 33");
     compare(&alone(How::Native, true, &words), &alone(How::Remainroot, true, &words));
 }
+
+/// By the program as real root and under remainroot.
+fn how_many_tasks(flags: &[&str]) {
+    if !needs_root() {
+        return;
+    }
+    let scratch = Scratch::new("nproc");
+    let Some(program) = compile(&scratch, "lifecycle/nproc.c", flags) else { return };
+    let run = |how, before: &str| Run::shell(how, &format!("{before}exec {program}")).seconds(60).output();
+    let native = run(How::Native, "");
+    assert!(native.status.success(), "{native:#?}");
+    for how in [How::Remainroot, How::Attached] {
+        compare(&native, &run(how, ""));
+        compare(&native, &run(how, "(sleep 20 & sleep 20 & sleep 20) >/dev/null 2>&1 & "));
+        let higher = Run::new(how, [program.as_str(), "higher"]).output();
+        assert_eq!(higher.stdout, "higher: Success\nroot: 3 4\n");
+    }
+}
+
+#[test]
+fn a_user_may_have_as_many_tasks_as_was_said_and_root_all() {
+    how_many_tasks(&[]);
+}
+
+#[test]
+fn the_same_of_a_32_bit_program() {
+    how_many_tasks(&["-m32"]);
+}

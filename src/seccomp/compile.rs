@@ -117,6 +117,11 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
             let group = after(LOAD, argument(ids + 1), among(ROOT_OR_NONE, stop, no.clone()));
             after(LOAD, argument(ids), among(ROOT_OR_NONE, group, no))
         }
+        Test::Passes { arg, value, pointer } => {
+            let low = after(LOAD, upper(pointer), branch(JUMP_EQUAL, 0, no.clone(), stop.clone()));
+            let passes = after(LOAD, argument(pointer), branch(JUMP_EQUAL, 0, low, stop));
+            after(LOAD, argument(arg), branch(JUMP_EQUAL, value, passes, no))
+        }
         Test::DeviceNode { mode, dev } => {
             let character = after(LOAD, argument(dev), branch(JUMP_EQUAL, 0, no.clone(), stop.clone()));
             let other = branch(JUMP_EQUAL, 0o060_000, stop, no);

@@ -210,6 +210,16 @@ fn limits_of(limit: Limit) -> Result<libc::rlimit64> {
     Ok(limits)
 }
 
+/// prlimit(2) of a process's `RLIMIT_NPROC`, soft and hard: sets it to `new`, if that is given, and gives what it was.
+pub fn limit_of_tasks(pid: Tid, new: Option<[u64; 2]>) -> Result<[u64; 2]> {
+    let new = new.map(|[soft, hard]| libc::rlimit64 { rlim_cur: soft, rlim_max: hard });
+    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let from = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads one structure, or none, and fills one.
+    Errno::result(unsafe { libc::prlimit64(pid, libc::RLIMIT_NPROC, from, &raw mut old) })?;
+    Ok([old.rlim_cur, old.rlim_max])
+}
+
 /// Whether a process may map as much as it likes (`RLIMIT_AS`).
 pub fn may_map_without_limit(pid: Tid) -> bool {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::inode::Place;
+use super::limits::{Limits, Pair};
 use super::{Guest, Look, Peer, Peers, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
-use crate::cred::{Credentials, View};
+use crate::cred::{Credentials, Uid, View};
 use crate::ownership::{Device, Ownership};
 
 /// What answers an injected call; it may read and write the guest's memory as the kernel would.
@@ -76,6 +77,8 @@ pub(crate) struct FakeGuest {
     pub(crate) credentials: Arc<Credentials>,
     /// Other traced tasks, by id.
     pub(crate) others: BTreeMap<i32, Arc<Credentials>>,
+    pub(crate) task_limits: BTreeMap<i32, Pair>,
+    pub(crate) limits: Limits,
     /// Those of them that are in the guest's session.
     pub(crate) session: Vec<i32>,
     /// Whether the guest is in the tracer's pid namespace.
@@ -131,6 +134,8 @@ impl FakeGuest {
             memory,
             credentials: Arc::new(view.initial.clone()),
             others: BTreeMap::new(),
+            task_limits: BTreeMap::new(),
+            limits: Limits::default(),
             session: Vec::new(),
             with_tracer: true,
             view,
@@ -234,6 +239,24 @@ impl Guest for FakeGuest {
             Peer { id, credentials: Arc::clone(credentials), in_session }
         };
         Peers { with_tracer: self.with_tracer, processes: self.others.iter().map(peer).collect() }
+    }
+
+    fn task_limit(&self, whose: i32) -> Result<Pair, Errno> {
+        Ok(self.task_limits.get(&whose).copied().unwrap_or([u64::MAX; 2]))
+    }
+
+    fn set_task_limit(&mut self, whose: i32, pair: Pair) -> Result<(), Errno> {
+        self.task_limits.insert(whose, pair);
+        Ok(())
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The guest's own is one of them.
+    fn has_tasks(&self, uid: Uid, count: u64) -> bool {
+        1 + self.others.values().filter(|other| other.uid == uid).count() as u64 >= count
     }
 
     fn view(&self) -> &View {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::Stage;
 use super::inode::Place;
+use super::limits::{Limits, Pair};
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
-use crate::cred::{Credentials, View};
+use crate::cred::{Credentials, Uid, View};
 use crate::ownership::{Device, Ownership};
 
 /// One task stopped at a syscall.
@@ -43,6 +44,24 @@ pub trait Guest {
 
     /// Every process that kill(2) with −1 names, but the tracer's own.
     fn peers(&self) -> Peers;
+
+    /// The kernel's `RLIMIT_NPROC` of the task that the guest knows by this id, 0 for its own.
+    ///
+    /// # Errors
+    /// `ESRCH`; `EPERM`.
+    fn task_limit(&self, whose: i32) -> Result<Pair, Errno>;
+
+    /// Sets it.
+    ///
+    /// # Errors
+    /// The same.
+    fn set_task_limit(&mut self, whose: i32, pair: Pair) -> Result<(), Errno>;
+
+    /// The limits that were set in this run.
+    fn limits(&self) -> &Limits;
+
+    /// Whether a user who is not root has so many tasks.
+    fn has_tasks(&self, uid: Uid, count: u64) -> bool;
 
     /// How the kernel's ids are shown.
     fn view(&self) -> &View;
@@ -154,7 +173,7 @@ pub trait Guest {
     /// Raises a stage for every process. Complete before the handler's verdict takes effect.
     fn raise_for_all(&mut self, stage: Stage);
 
-    /// Raises a stage: [`Stage::Identity`] and [`Stage::Reading`] for this process, [`Stage::Ownership`],
+    /// Raises a stage: [`Stage::Identity`], [`Stage::Reading`] and [`Stage::Limits`] for this process, [`Stage::Ownership`],
     /// [`Stage::Removal`] and [`Stage::Devices`] for all. Complete before the handler's verdict takes effect.
     fn raise(&mut self, stage: Stage);
 }

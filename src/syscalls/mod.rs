@@ -26,6 +26,7 @@ pub mod inner;
 pub mod inode;
 pub mod kernel;
 mod kill;
+pub mod limits;
 mod link;
 mod list;
 mod mknod;

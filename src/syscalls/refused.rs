@@ -1,6 +1,6 @@
 //! Calls that would escape remainroot, and how they are kept in.
 
-use super::{Guest, Stage, Test, Verdict, kernel};
+use super::{Guest, Stage, Test, Verdict, kernel, limits};
 use crate::abi::Errno;
 
 /// `CLONE_UNTRACED`: the parent's tracer is not to have the child.
@@ -8,11 +8,16 @@ const CLONE_UNTRACED: u32 = 0x0080_0000;
 const UNTRACED: u64 = CLONE_UNTRACED as u64;
 
 /// The clones that stop.
-pub const CLONE_STOPS: &[(Stage, Test)] = &[(Stage::Base, Test::AnyBits { arg: 0, mask: CLONE_UNTRACED })];
+pub const CLONE_STOPS: &[(Stage, Test)] =
+    &[(Stage::Base, Test::AnyBits { arg: 0, mask: CLONE_UNTRACED }), (Stage::Limits, Test::Always)];
 
 /// Every clone3: its flags stand in memory.
-pub const CLONE3_STOPS: &[(Stage, Test)] =
-    &[(Stage::Base, Test::Always), (Stage::Identity, Test::Always), (Stage::Ownership, Test::Always)];
+pub const CLONE3_STOPS: &[(Stage, Test)] = &[
+    (Stage::Base, Test::Always),
+    (Stage::Identity, Test::Always),
+    (Stage::Ownership, Test::Always),
+    (Stage::Limits, Test::Always),
+];
 
 /// Sizes of clone3's structure that the kernel takes: from the first version's to a page.
 const CLONE3_SIZES: std::ops::RangeInclusive<u64> = 64..=4096;
@@ -24,7 +29,13 @@ pub fn io_uring_setup(_: &mut dyn Guest) -> Verdict {
 
 /// clone(2) with `CLONE_UNTRACED`: the child would have the filter and nobody to answer it.
 pub fn clone(guest: &mut dyn Guest) -> Verdict {
+    if limits::refuses_birth(guest) {
+        return Verdict::Reply(Err(Errno::EAGAIN));
+    }
     let [flags, rest @ ..] = guest.call().args;
+    if flags & UNTRACED == 0 {
+        return Verdict::Run;
+    }
     let [stack, parent, child, tls, last] = rest;
     let flags = flags & !UNTRACED;
     Verdict::Replace(&kernel::CLONE, [flags, stack, parent, child, tls, last], |_, result| result)
@@ -32,6 +43,9 @@ pub fn clone(guest: &mut dyn Guest) -> Verdict {
 
 /// clone3(2): the same. The flag is put back when the kernel has read it, if it stands as it was left.
 pub fn clone3(guest: &mut dyn Guest) -> Verdict {
+    if limits::refuses_birth(guest) {
+        return Verdict::Reply(Err(Errno::EAGAIN));
+    }
     let [at, size, ..] = guest.call().args;
     let Some(flags) = clone3_flags(guest).filter(|flags| flags & UNTRACED != 0) else { return Verdict::Run };
     if !CLONE3_SIZES.contains(&size) {

@@ -25,13 +25,15 @@ pub enum Stage {
     NotifyIdentity,
     /// Only these, as long as nothing is known that makes a look wrong.
     NotifyIds,
+    /// A process that has set how many tasks its user may have, and its descendants: what tells that, and births.
+    Limits,
     /// A process that is attached to on demand, and its descendants: what stops in the base stage is told instead.
     NotifyBase,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 10] = [
+    pub const ALL: [Stage; 11] = [
         Stage::Base,
         Stage::Identity,
         Stage::Ownership,
@@ -41,6 +43,7 @@ impl Stage {
         Stage::Notify,
         Stage::NotifyIdentity,
         Stage::NotifyIds,
+        Stage::Limits,
         Stage::NotifyBase,
     ];
 
@@ -61,6 +64,7 @@ impl Stage {
             Stage::Notify => "notify",
             Stage::NotifyIdentity => "notify-identity",
             Stage::NotifyIds => "notify-ids",
+            Stage::Limits => "limits",
             Stage::NotifyBase => "notify-base",
         }
     }
@@ -85,7 +89,7 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(1023);
+    pub const ALL: Stages = Stages(2047);
     /// What a process gets that may not load a filter later.
     pub const LASTING: Stages = Stages::ALL.minus(Stages::LISTENING);
     /// Those with a listener, of which a process has one at most.
@@ -175,6 +179,15 @@ pub enum Test {
         /// Index of the user id; the group id follows.
         ids: u8,
     },
+    /// Calls whose 32-bit argument has this value and that pass an address.
+    Passes {
+        /// Index of the argument.
+        arg: u8,
+        /// The value.
+        value: u32,
+        /// Index of the address.
+        pointer: u8,
+    },
     /// mknod of a device: file type `S_IFCHR` or `S_IFBLK`, except the character device 0:0, a
     /// whiteout, which needs no capability.
     DeviceNode {
@@ -196,6 +209,9 @@ impl Test {
             Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
             Test::AllBits { arg: index, mask } => arg(index) & mask == mask,
             Test::ToRoot { ids } => [ids, ids + 1].iter().all(|&id| ROOT_OR_NONE.contains(&arg(id))),
+            Test::Passes { arg: index, value, pointer } => {
+                arg(index) == value && args.get(usize::from(pointer)).is_some_and(|&pointer| pointer != 0)
+            }
             Test::DeviceNode { mode, dev } => match arg(mode) & 0o170_000 {
                 0o020_000 => arg(dev) != 0,
                 0o060_000 => true,
@@ -217,6 +233,9 @@ impl fmt::Display for Test {
             Test::NoBits { arg, mask } => write!(f, "argument {arg} has no bit of {mask:#x}"),
             Test::AllBits { arg, mask } => write!(f, "argument {arg} has all bits of {mask:#x}"),
             Test::ToRoot { ids } => write!(f, "arguments {ids} and {} are 0 or -1", ids + 1),
+            Test::Passes { arg, value, pointer } => {
+                write!(f, "argument {arg} is {value} and argument {pointer} is not null")
+            }
             Test::DeviceNode { mode, .. } => write!(f, "argument {mode} is the mode of a device"),
         }
     }

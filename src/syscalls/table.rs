@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, link, list, mknod,
-    mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
+    bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, limits, link, list,
+    mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
 use crate::abi::{self, Abi, MARK, Numbers};
 
@@ -311,6 +311,13 @@ pub const TABLE: &[Operation] = &[
     markable(row("unshare", [272, 310, 97], moves::moves, moves::UNSHARE_STOPS)),
     // By which the tracer has a process ask its listener.
     row("munmap", [11, 91, 215], placed::aside, ASIDE),
+    // How many tasks a user may have.
+    markable(row("setrlimit", [160, 75, 164], limits::set, limits::SET_STOPS)),
+    markable(row("getrlimit", [97, 191, 163], limits::get, limits::GET_STOPS)),
+    markable(row("oldgetrlimit", [-1, 76, -1], limits::get_old, limits::GET_STOPS)),
+    markable(row("prlimit64", [302, 340, 261], limits::prlimit, limits::PRLIMIT_STOPS)),
+    row("fork", [57, 2, -1], limits::birth, limits::BIRTH_STOPS),
+    row("vfork", [58, 190, -1], limits::birth, limits::BIRTH_STOPS),
     // Sandboxes and what is refused.
     markable(row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS)),
     // What is born has the registers of who made it: there must be no mark.

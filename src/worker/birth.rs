@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::tracee::{Born, Group, Heritage, Memory, Tracee};
 use super::{Count, Worker};
 use crate::abi::{Abi, KernelCall};
+use crate::cred::Credentials;
 use crate::ptrace::{self, Event, EventStop, Stop, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::kernel;
@@ -35,6 +36,8 @@ impl Worker {
             match self.unannounced.remove(&child) {
                 Some((first, _)) => self.begin(child, born, first),
                 None => {
+                    // Its user has one task more when its maker goes on.
+                    self.publish_of(child, &born.credentials);
                     self.expected.insert(child, born);
                 }
             }
@@ -159,11 +162,16 @@ impl Worker {
         self.start(tid, Tracee { stages, ..Tracee::new(tgid, &born) }, stop);
     }
 
+    /// A task has these credentials from its birth on.
+    fn publish_of(&self, tid: Tid, credentials: &Arc<Credentials>) {
+        if **credentials != self.shared.view.initial {
+            self.shared.registry.publish(tid, Arc::clone(credentials));
+        }
+    }
+
     /// Lets a task go from its first stop.
     pub(super) fn start(&mut self, tid: Tid, tracee: Tracee, stop: Stop) {
-        if *tracee.credentials != self.shared.view.initial {
-            self.shared.registry.publish(tid, Arc::clone(&tracee.credentials));
-        }
+        self.publish_of(tid, &tracee.credentials);
         self.insert(tid, tracee);
         let outcome = self.serve_stop(tid, stop);
         self.settle_loss(tid, outcome);

@@ -9,11 +9,12 @@ use super::tracee::SCRATCH_LENGTH;
 use super::{Count, Worker, devices};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
-use crate::cred::{Credentials, View};
+use crate::cred::{Credentials, Uid, View};
 use crate::ownership::{Device, Ownership};
 use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
+use crate::syscalls::limits::{Limits, Pair};
 use crate::syscalls::{Guest, Look, Peers, SCRATCH_BYTES, Share, Stage, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
@@ -187,6 +188,22 @@ impl Guest for Live<'_> {
         peers::of(&self.worker.shared, own)
     }
 
+    fn task_limit(&self, whose: i32) -> Result<Pair, Errno> {
+        peers::limit(self.stop.tid(), whose)
+    }
+
+    fn set_task_limit(&mut self, whose: i32, pair: Pair) -> Result<(), Errno> {
+        peers::set_limit(self.stop.tid(), whose, pair)
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.worker.shared.limits
+    }
+
+    fn has_tasks(&self, uid: Uid, count: u64) -> bool {
+        peers::has_tasks(&self.worker.shared, uid, count)
+    }
+
     fn view(&self) -> &View {
         &self.worker.shared.view
     }
@@ -311,9 +328,12 @@ impl Guest for Live<'_> {
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
             Stage::Base | Stage::NotifyBase => Ok(()),
-            Stage::Identity | Stage::Reading | Stage::Notify | Stage::NotifyIdentity | Stage::NotifyIds => {
-                self.worker.raise_here(self.stop, stage.only())
-            }
+            Stage::Identity
+            | Stage::Reading
+            | Stage::Limits
+            | Stage::Notify
+            | Stage::NotifyIdentity
+            | Stage::NotifyIds => self.worker.raise_here(self.stop, stage.only()),
             Stage::Ownership | Stage::Removal | Stage::Devices => self.worker.raise_for_all(self.stop, stage),
         };
         let _ = self.note(outcome);

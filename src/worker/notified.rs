@@ -11,15 +11,16 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::eyes::Eyes;
-use super::peers::is_itself;
+use super::peers::{self, is_itself};
 use super::{Demand, Shared};
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
-use crate::cred::{Credentials, View};
+use crate::cred::{Credentials, Uid, View};
 use crate::ownership::{Device, Ownership};
 use crate::ptrace;
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
+use crate::syscalls::limits::{Limits, Pair};
 use crate::syscalls::{Guest, Look, Peers, Share, Stage};
 
 /// See the module.
@@ -94,6 +95,22 @@ impl Guest for Notified<'_> {
 
     fn peers(&self) -> Peers {
         self.beyond(Peers::default())
+    }
+
+    fn task_limit(&self, whose: i32) -> Result<Pair, Errno> {
+        peers::limit(self.tid, whose)
+    }
+
+    fn set_task_limit(&mut self, whose: i32, pair: Pair) -> Result<(), Errno> {
+        peers::set_limit(self.tid, whose, pair)
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    fn has_tasks(&self, uid: Uid, count: u64) -> bool {
+        peers::has_tasks(&self.shared, uid, count)
     }
 
     fn view(&self) -> &View {

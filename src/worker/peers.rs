@@ -6,7 +6,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Shared;
+use crate::abi::Errno;
+use crate::cred::Uid;
 use crate::sys::{self, Tid};
+use crate::syscalls::limits::Pair;
 use crate::syscalls::{Peer, Peers};
 
 /// A task's ids in the pid namespaces that it is in, from remainroot's own inwards.
@@ -47,6 +50,42 @@ pub(super) fn of(shared: &Shared, own: Tid) -> Peers {
     let pids = listed.unwrap_or_else(sys::process::probed);
     let others = pids.into_iter().filter(|pid| ![own, tracer, shared.guardian.pid()].contains(pid));
     Peers { with_tracer: !inner, processes: others.filter_map(peer).collect() }
+}
+
+/// The task that `own` knows by an id, 0 for itself.
+fn task_of(own: Tid, id: Tid) -> Result<Tid, Errno> {
+    let depth = ids_of(own).len();
+    if id == 0 {
+        return Ok(own);
+    }
+    if depth <= ids_of(std::process::id() as Tid).len() {
+        return Ok(id);
+    }
+    let mut pids = sys::process::listed().unwrap_or_default().into_iter();
+    pids.find(|&pid| is_known_as(pid, id, own, depth)).ok_or(Errno::ESRCH)
+}
+
+/// The kernel's `RLIMIT_NPROC` of the task that `own` knows by an id.
+pub(super) fn limit(own: Tid, id: Tid) -> Result<Pair, Errno> {
+    sys::process::limit_of_tasks(task_of(own, id)?, None).map_err(|errno| Errno(errno as i32))
+}
+
+/// Sets it.
+pub(super) fn set_limit(own: Tid, id: Tid, pair: Pair) -> Result<(), Errno> {
+    let set = sys::process::limit_of_tasks(task_of(own, id)?, Some(pair));
+    set.map(drop).map_err(|errno| Errno(errno as i32))
+}
+
+/// Whether a user who is not root has so many tasks: all of his have credentials of their own. One that has ended is his no more,
+/// though its worker may not have been told.
+pub(super) fn has_tasks(shared: &Shared, uid: Uid, count: u64) -> bool {
+    let is_his = |task: &Tid| shared.registry.get(*task).is_some_and(|it| it.uid == uid);
+    let his: Vec<Tid> = shared.registry.tasks().into_iter().filter(is_his).collect();
+    let lives = |task: &Tid| {
+        let state = sys::process::status(*task, "State:");
+        !shared.has_proc || state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+    };
+    his.len() as u64 >= count && his.into_iter().filter(lives).count() as u64 >= count
 }
 
 /// The pid namespace of a task.

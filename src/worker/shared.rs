@@ -14,6 +14,7 @@ use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace;
 use crate::registry::Registry;
+use crate::syscalls::limits::Limits;
 use crate::syscalls::{Stage, Stages};
 
 /// One run's state; every lock in it is a leaf but `raising`, which only `raise` takes.
@@ -23,6 +24,8 @@ pub struct Shared {
     pub view: View,
     /// Who has which credentials.
     pub registry: Registry,
+    /// How many tasks users may have.
+    pub limits: Limits,
     /// Who owns which inode.
     pub ownership: Ownership,
     /// Looking at inodes from outside.
@@ -80,6 +83,7 @@ impl Shared {
             removal_raised: AtomicBool::new(translates || ownership.saves()),
             devices_raised: AtomicBool::new(ownership.devices().any()),
             reading_raised: AtomicBool::new(ownership.devices().read()),
+            limits: Limits::default(),
             ownership,
             sights: Sights::new(has_proc()),
             listeners: Listeners::default(),
@@ -118,6 +122,7 @@ impl Shared {
             | Stage::Notify
             | Stage::NotifyIdentity
             | Stage::NotifyIds
+            | Stage::Limits
             | Stage::NotifyBase => None,
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
