@@ -287,3 +287,16 @@ fn a_child_at_large_of_one_that_answers_itself_is_known_to_do_so() {
     assert_eq!(native.stdout, "Operation not permitted\n1000\n".repeat(2));
     common::compare(&native, &said(How::Remainroot));
 }
+
+#[test]
+fn whoever_is_killed_at_any_moment_can_be_reaped_soon() {
+    let Some(guest) = Guest::of("demand/killed.c") else { return };
+    let place = Scratch::new("killed");
+    let runs: Vec<Running> = ["17", "4711"]
+        .iter()
+        .map(|seed| guest.run(How::Remainroot, &["250", seed]).directory(place.path()).seconds(120).start())
+        .collect();
+    for run in runs {
+        assert_eq!(run.finish().success(), "late: 0\n");
+    }
+}

@@ -68,17 +68,17 @@ pub fn set(guest: &mut dyn Guest) -> Verdict {
     answer(outcome.map(drop))
 }
 
-/// getrlimit(2), on i386 `ugetrlimit`.
+/// getrlimit(2), whose limits are signed in i386.
 pub fn get(guest: &mut dyn Guest) -> Verdict {
     let [_, at, ..] = guest.call().args;
-    let largest = if guest.call().abi == Abi::I386 { u64::from(u32::MAX) } else { INFINITY };
+    let largest = if guest.call().abi == Abi::I386 { i32::MAX as u64 } else { INFINITY };
     answer(tell(guest, at, largest))
 }
 
-/// getrlimit(2) of i386, whose limits are signed.
-pub fn get_old(guest: &mut dyn Guest) -> Verdict {
+/// i386 `ugetrlimit`.
+pub fn get_unsigned(guest: &mut dyn Guest) -> Verdict {
     let [_, at, ..] = guest.call().args;
-    answer(tell(guest, at, i32::MAX as u64))
+    answer(tell(guest, at, u64::from(u32::MAX)))
 }
 
 /// prlimit64(2).

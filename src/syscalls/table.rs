@@ -313,8 +313,8 @@ pub const TABLE: &[Operation] = &[
     row("munmap", [11, 91, 215], placed::aside, ASIDE),
     // How many tasks a user may have.
     markable(row("setrlimit", [160, 75, 164], limits::set, limits::SET_STOPS)),
-    markable(row("getrlimit", [97, 191, 163], limits::get, limits::GET_STOPS)),
-    markable(row("oldgetrlimit", [-1, 76, -1], limits::get_old, limits::GET_STOPS)),
+    markable(row("getrlimit", [97, 76, 163], limits::get, limits::GET_STOPS)),
+    markable(row("ugetrlimit", [-1, 191, -1], limits::get_unsigned, limits::GET_STOPS)),
     markable(row("prlimit64", [302, 340, 261], limits::prlimit, limits::PRLIMIT_STOPS)),
     row("fork", [57, 2, -1], limits::birth, limits::BIRTH_STOPS),
     row("vfork", [58, 190, -1], limits::birth, limits::BIRTH_STOPS),

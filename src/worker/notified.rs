@@ -110,7 +110,7 @@ impl Guest for Notified<'_> {
     }
 
     fn has_tasks(&self, uid: Uid, count: u64) -> bool {
-        peers::has_tasks(&self.shared, uid, count)
+        peers::has_tasks(self.shared, uid, count)
     }
 
     fn view(&self) -> &View {
