@@ -147,9 +147,6 @@ fn current(guest: &mut dyn Guest, whose: i32) -> Result<Pair, Errno> {
 
 /// Sets both (`do_prlimit`); gives what was before.
 fn change(guest: &mut dyn Guest, whose: i32, new: Pair) -> Result<Pair, Errno> {
-    if guest.sandboxed() {
-        return Err(Errno::ENOSYS);
-    }
     let (kernels, [soft, hard]) = (guest.task_limit(whose)?, new);
     let before = guest.limits().kept(kernels);
     if soft > hard {
