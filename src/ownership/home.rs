@@ -10,6 +10,7 @@ use nix::unistd::geteuid;
 use parking_lot::{Mutex, RwLock};
 
 use super::kept::{Kept, Voice};
+use super::table::Obstacle;
 use super::{
     EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Table, Unusable,
     listing::Entry, mark, reach, xattr,
@@ -68,7 +69,6 @@ impl Home {
     /// # Errors
     /// Where the file is there and cannot be used.
     pub fn prepare(choice: Choice) -> Result<Home, Unusable> {
-        let has_facts = |file: &Path| Table::has_facts(file);
         Ok(match choice {
             Choice::Memory => Home::default(),
             Choice::Attributes => {
@@ -80,18 +80,21 @@ impl Home {
                     None => Some("there is no state directory of yours".to_owned()),
                     Some(file) => Table::placeable(file).err().map(|unusable| unusable.to_string()),
                 };
-                let file = file.filter(|_| lacks.is_none());
-                file.as_deref().map(has_facts).transpose()?;
+                // What earlier runs have left in it can be read still.
+                let file = file.filter(|file| lacks.is_none() || file.exists());
                 let note = file.as_ref().map(|file| file.with_extension("devices"));
                 let evidence = mark::at_start(note.as_deref());
                 Home { attributes: true, file, note, lacks, evidence, ..Home::default() }
             }
             Choice::File(file) => {
                 Table::placeable(&file)?;
-                let evidence = match has_facts(&file)? {
-                    false => Evidence::Nothing,
-                    true if Table::has_devices(&file) => Evidence::Devices,
-                    true => Evidence::Facts,
+                let evidence = match Table::has_facts(&file) {
+                    Ok(false) => Evidence::Nothing,
+                    Ok(true) if !Table::has_devices(&file) => Evidence::Facts,
+                    Ok(true) => Evidence::Devices,
+                    // What stands in it a copy will tell.
+                    Err(unusable) if unusable.obstacle() == Some(Obstacle::NoRoom) => Evidence::Devices,
+                    Err(unusable) => return Err(unusable),
                 };
                 Home { file: Some(file), evidence, named: true, ..Home::default() }
             }

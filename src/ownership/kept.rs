@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
-use super::table::{Key, Record, Trouble};
-use super::{Fact, Filesystem, Identity, Table, Unusable};
+use super::table::{Key, Obstacle, Record, Trouble};
+use super::{Fact, Filesystem, Identity, Table};
 use crate::abi::Errno;
 
 /// So many mounts of a filesystem are known at most.
@@ -46,6 +46,8 @@ pub(super) struct Kept {
     named: bool,
     /// Opened when first needed.
     table: OnceLock<Table>,
+    /// What stands in it, where it cannot be written for this reason.
+    copy: OnceLock<(Obstacle, Table)>,
     /// By device number.
     filesystems: RwLock<HashMap<u64, Mounted>>,
     /// Inodes that were copied up while they were changed.
@@ -58,6 +60,8 @@ pub(super) struct Kept {
     /// When the run began, and until when, in nanoseconds from then, the file is taken to be absent.
     born: Instant,
     absent_until: AtomicU64,
+    /// The same until when its copy is read.
+    copied_until: AtomicU64,
 }
 
 /// A filesystem, and the mounts by which it was met under its device number.
@@ -70,9 +74,23 @@ struct Mounted {
 impl Kept {
     pub(super) fn new(path: Option<PathBuf>, named: bool, voice: Voice) -> Kept {
         let (filesystems, copied) = (RwLock::default(), RwLock::default());
-        let (table, complaint, useless) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
-        let (born, absent_until) = (Instant::now(), AtomicU64::new(0));
-        Kept { path, named, table, filesystems, copied, voice, complaint, useless, born, absent_until }
+        let (table, copy) = (OnceLock::new(), OnceLock::new());
+        let (complaint, useless) = (OnceLock::new(), AtomicBool::new(false));
+        let (born, [absent_until, copied_until]) = (Instant::now(), [const { AtomicU64::new(0) }; 2]);
+        Kept {
+            path,
+            named,
+            table,
+            copy,
+            filesystems,
+            copied,
+            voice,
+            complaint,
+            useless,
+            born,
+            absent_until,
+            copied_until,
+        }
     }
 
     /// Whether there is to be a file.
@@ -128,46 +146,84 @@ impl Kept {
     /// put something in it, since a look at an inode would cost a tenth more.
     fn is_absent(&self, path: &Path) -> bool {
         const SOON: Duration = Duration::from_micros(200);
-        let now = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        if self.absent_until.load(Ordering::Acquire) > now {
+        if self.absent_until.load(Ordering::Acquire) > self.nanoseconds(Duration::ZERO) {
             return true;
         }
         let absent = !path.exists();
         if absent {
-            self.absent_until.store(now.saturating_add(SOON.as_nanos() as u64), Ordering::Release);
+            self.absent_until.store(self.nanoseconds(SOON), Ordering::Release);
         }
         absent
     }
 
+    /// So much later than now, in nanoseconds since the run began.
+    fn nanoseconds(&self, later: Duration) -> u64 {
+        u64::try_from((self.born.elapsed() + later).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the copy of it is to be used still. Of one that is read for want of room it is asked again from time to time;
+    /// one that is there for good, and not what the person has named, is written as well.
+    fn is_copied(&self, to_write: bool) -> bool {
+        const LATER: Duration = Duration::from_millis(100);
+        match self.copy.get() {
+            None => false,
+            Some((Obstacle::ReadOnly, _)) => !to_write || !self.named,
+            Some((Obstacle::NoRoom, _)) if to_write => false,
+            Some((Obstacle::NoRoom, _)) => {
+                let is_due = self.copied_until.load(Ordering::Acquire) <= self.nanoseconds(Duration::ZERO);
+                if is_due {
+                    self.copied_until.store(self.nanoseconds(LATER), Ordering::Release);
+                }
+                !is_due
+            }
+        }
+    }
+
     /// The file, opened; made where nobody has made it yet and it is to be written. `None` where there is none
-    /// and memory has to do.
+    /// and memory has to do. Where it cannot be written now, a copy of it to read.
     ///
     /// # Errors
-    /// `EIO` where it was asked for by name and cannot be used.
+    /// `ENOSPC` and its like where it is to be written and there is no room; `EIO` where it was asked for by name
+    /// and cannot be used.
     fn table(&self, to_write: bool) -> Result<Option<&Table>, Errno> {
         let Some(path) = self.path.as_deref() else { return Ok(None) };
-        if !to_write && self.table.get().is_none() && self.is_absent(path) {
-            return Ok(None);
-        }
         if let Some(table) = self.table.get() {
             return Ok(Some(table));
+        }
+        if self.is_copied(to_write) || !to_write && self.is_absent(path) {
+            return Ok(self.copied());
         }
         if self.useless.load(Ordering::Relaxed) {
             return if self.named { Err(Errno::EIO) } else { Ok(None) };
         }
-        match Table::open(path) {
+        let unusable = match Table::open(path) {
             Ok(table) => {
                 // Another may have been quicker.
                 let _ = self.table.set(table);
-                Ok(self.table.get())
+                return Ok(self.table.get());
             }
-            Err(Unusable { errno: errno @ (Errno::ENOSPC | Errno::EDQUOT), .. }) => Err(errno),
-            Err(unusable) => {
+            Err(unusable) => unusable,
+        };
+        let obstacle = unusable.obstacle();
+        if to_write && obstacle == Some(Obstacle::NoRoom) {
+            return Err(unusable.errno);
+        }
+        let copy = obstacle.filter(|_| !self.named || !to_write);
+        match copy.and_then(|obstacle| Some((obstacle, Table::copy(path).ok()?))) {
+            Some(copy) => {
+                let _ = self.copy.set(copy);
+                Ok(self.copied())
+            }
+            None => {
                 self.useless.store(true, Ordering::Relaxed);
                 self.say(&unusable.to_string());
                 if self.named { Err(Errno::EIO) } else { Ok(None) }
             }
         }
+    }
+
+    fn copied(&self) -> Option<&Table> {
+        self.copy.get().map(|(_, table)| table)
     }
 
     /// What a failure is to the guest: its errno, where that says it all or the file was asked for by name.
@@ -176,10 +232,10 @@ impl Kept {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(trouble) => match trouble.errno() {
-                Errno::EIO => {
+                errno @ (Errno::EIO | Errno::EROFS | Errno::EACCES) => {
                     let path = self.path.as_deref().unwrap_or(Path::new("")).display();
                     self.say(&format!("the store {path} failed: {trouble}"));
-                    if self.named { Err(Errno::EIO) } else { Ok(None) }
+                    if self.named { Err(errno) } else { Ok(None) }
                 }
                 errno => Err(errno),
             },
@@ -204,8 +260,14 @@ impl Kept {
 
     /// A number that another one follows when another process has changed the file.
     pub(super) fn version(&self) -> i64 {
-        let table = self.table(false).ok().flatten();
-        table.and_then(|table| self.settle(table.version()).ok().flatten()).unwrap_or(0)
+        const OF_COPY: i64 = -1;
+        match self.table(false) {
+            Ok(Some(table)) if self.table.get().is_some() => {
+                self.settle(table.version()).ok().flatten().unwrap_or(0)
+            }
+            Ok(Some(_)) => OF_COPY,
+            _ => 0,
+        }
     }
 
     /// What the file says of an inode.

@@ -14,6 +14,7 @@
 //! One that is removed behind our backs stays until then: nothing tells an unprivileged process that it is
 //! gone.
 
+mod copy;
 mod index;
 mod rows;
 
@@ -89,6 +90,15 @@ impl Unusable {
         Unusable { path: path.to_owned(), cause: cause.to_owned(), errno: Errno::EIO }
     }
 
+    /// What only keeps it from being written, if that is all.
+    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+        match self.errno {
+            Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => Some(Obstacle::NoRoom),
+            Errno::EROFS | Errno::EACCES => Some(Obstacle::ReadOnly),
+            _ => None,
+        }
+    }
+
     fn io(path: &Path) -> impl Fn(io::Error) -> Unusable {
         |error| {
             let errno = Errno(error.raw_os_error().unwrap_or(Errno::EIO.0));
@@ -99,6 +109,15 @@ impl Unusable {
     fn trouble(path: &Path) -> impl Fn(Trouble) -> Unusable {
         |trouble| Unusable { errno: trouble.errno(), ..Unusable::new(path, &trouble.to_string()) }
     }
+}
+
+/// Why a file cannot be written that may well be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// There is no room, for now.
+    NoRoom,
+    /// It, its directory or its mount is not to be written.
+    ReadOnly,
 }
 
 /// An open file.
@@ -122,9 +141,10 @@ impl Table {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(Unusable::io(path))?;
         }
+        Table::placeable(path)?;
         whole_pages(path)?;
         let table = Table::connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-        table.create().map_err(Unusable::trouble(path))?;
+        table.judge(table.create()).map_err(Unusable::trouble(path))?;
         table.check()?;
         table.forget_fleeting();
         Ok(table)
@@ -149,25 +169,28 @@ impl Table {
         let table = Table::connect(path, OpenFlags::empty())?;
         // Another process is about to make it.
         let blank = table.connection().and_then(|connection| Ok(is_blank(&connection)?));
+        let blank = table.judge(blank);
         if blank.map_err(Unusable::trouble(path))? {
             return Ok(false);
         }
         table.check()
     }
 
-    /// Finds out whether the file is there or could be made.
+    /// Finds out whether the file can be written, or could be made.
     ///
     /// # Errors
     /// Where it could not.
     pub fn placeable(path: &Path) -> Result<(), Unusable> {
-        let io = Unusable::io(path);
+        let io = |errno| Unusable::io(path)(io::Error::from_raw_os_error(errno as i32));
         match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            found => return found.map(drop).map_err(io),
+            Err(error) => return Err(Unusable::io(path)(error)),
+            Ok(found) if found.is_dir() => return Err(io(sys::Errno::EISDIR)),
+            Ok(_) => eaccess(path, AccessFlags::W_OK).map_err(io)?,
         }
+        // What its processes share stands beside it.
         let there = path.ancestors().skip(1).find(|directory| directory.exists()).unwrap_or(Path::new("/"));
-        let access = eaccess(there, AccessFlags::W_OK | AccessFlags::X_OK);
-        access.map_err(|errno| io(io::Error::from_raw_os_error(errno as i32)))
+        eaccess(there, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io)
     }
 
     /// Whether there are devices among the facts in a file; where it cannot be read there may be some.
@@ -207,33 +230,36 @@ impl Table {
 
     /// Whether it holds anything.
     fn check(&self) -> Result<bool, Unusable> {
-        let error = Unusable::trouble(&self.path);
-        let connection = self.connection().map_err(&error)?;
-        let number = |name: &str| {
-            let number = connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-            number.map_err(|trouble| error(trouble.into()))
-        };
-        if number("application_id")? != APPLICATION {
+        let trouble = Unusable::trouble(&self.path);
+        let numbers = self.connection().and_then(|connection| {
+            let number = |name| Ok(connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0))?);
+            number("application_id").and_then(|application| Ok((application, number("user_version")?)))
+        });
+        let (application, version) = self.judge(numbers).map_err(&trouble)?;
+        if application != APPLICATION {
             return Err(Unusable::new(&self.path, "it is a database, but not one of remainroot's"));
         }
-        let version = number("user_version")?;
         if version != VERSION {
             let cause =
                 format!("it has format {version}, and this is {VERSION}: move it away, or name another");
             return Err(Unusable::new(&self.path, &cause));
         }
+        self.judge(self.connection().and_then(|connection| self.look_through(&connection))).map_err(trouble)
+    }
+
+    /// The same of a store of ours.
+    fn look_through(&self, connection: &Connection) -> Result<bool, Trouble> {
         let now = stamp(&self.path);
         if now.is_none() || now != checked(&self.path) {
-            rows::verify(&connection).map_err(&error)?;
+            rows::verify(connection)?;
             set_checked(&self.path, now);
         }
         self.good.store(true, Ordering::Relaxed);
         // A process that is killed loses nothing; a machine that is may lose what was last.
-        let updated = connection.pragma_update(None, "synchronous", "NORMAL");
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
         // What it has nothing about is never read, and the rest seldom twice.
-        let updated = updated.and_then(|()| connection.pragma_update(None, "cache_size", CACHE));
-        updated.map_err(|trouble| error(trouble.into()))?;
-        rows::is_any(&connection).map_err(error)
+        connection.pragma_update(None, "cache_size", CACHE)?;
+        rows::is_any(connection)
     }
 
     /// Forgets what was on filesystems that ended with an earlier boot.
@@ -281,8 +307,19 @@ impl Table {
         }
     }
 
-    /// Notes that something is wrong with the file.
+    /// Notes that something is wrong with the file, and what the kernel has said where a call of SQLite's has failed.
     fn judge<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+        let outcome = outcome.map_err(|trouble| match trouble {
+            Trouble::Sqlite(error) if is_of_a_call(&error) => {
+                let connection = self.connection.lock();
+                let errno = connection.as_ref().and_then(sys::database::last_errno);
+                match errno {
+                    Some(errno) => Trouble::Call(Errno(errno as i32), error),
+                    None => Trouble::Sqlite(error),
+                }
+            }
+            trouble => trouble,
+        });
         if outcome.as_ref().is_err_and(|trouble| trouble.errno() == Errno::EIO) {
             self.good.store(false, Ordering::Relaxed);
         }
@@ -302,6 +339,12 @@ fn whole_pages(path: &Path) -> Result<(), Unusable> {
         1..PAGE => Err(Unusable::new(path, "it is cut short, or no store")),
         _ => Ok(()),
     }
+}
+
+/// Whether it is a kernel call that SQLite blames.
+fn is_of_a_call(error: &rusqlite::Error) -> bool {
+    const CODES: [ErrorCode; 3] = [ErrorCode::SystemIoFailure, ErrorCode::CannotOpen, ErrorCode::ReadOnly];
+    error.sqlite_error_code().is_some_and(|code| CODES.contains(&code))
 }
 
 /// Whether a database is nobody's yet.
@@ -338,11 +381,17 @@ fn boot() -> Option<String> {
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
+/// What the kernel says of a file that is as good as ever.
+const SAY_IT_ALL: [Errno; 6] =
+    [Errno::ENOSPC, Errno::EDQUOT, Errno::EFBIG, Errno::EROFS, Errno::EACCES, Errno::ENOMEM];
+
 /// What can be wrong with the file while it is in use.
 #[derive(Debug, PartialEq)]
 pub(super) enum Trouble {
     /// What SQLite says.
     Sqlite(rusqlite::Error),
+    /// The same where a kernel call has failed so.
+    Call(Errno, rusqlite::Error),
     /// Something in it is not what was written.
     Damaged(String),
     /// The run is over.
@@ -361,6 +410,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Trouble::Sqlite(error) => error.fmt(f),
+            Trouble::Call(errno, error) => write!(f, "{error}: {errno:?}"),
             Trouble::Damaged(what) => write!(f, "it is damaged ({what})"),
             Trouble::Closed => f.write_str("it is closed"),
             Trouble::Refused(errno) => write!(f, "{errno:?}"),
@@ -373,6 +423,8 @@ impl Trouble {
     pub(super) fn errno(&self) -> Errno {
         let error = match self {
             Trouble::Sqlite(error) => error,
+            Trouble::Call(errno, _) if SAY_IT_ALL.contains(errno) => return *errno,
+            Trouble::Call(_, error) => error,
             Trouble::Damaged(_) | Trouble::Closed => return Errno::EIO,
             Trouble::Refused(errno) => return *errno,
         };

@@ -4,6 +4,7 @@
 //! error is the call's errno as the tracer got it, never the guest's.
 
 pub mod afterlife;
+pub mod database;
 pub mod descriptor;
 pub mod files;
 pub mod inside;
