@@ -78,6 +78,12 @@ impl View {
         !self.translates() && [&self.uids, &self.gids].iter().all(|map| map.0.as_slice() == [(0, 1)])
     }
 
+    /// Whether it is the initial user namespace's root, or one who has as many ids.
+    pub fn is_of_all_ids(&self) -> bool {
+        const ALL: (u32, u32) = (0, u32::MAX);
+        self.kernel_uid == 0 && [&self.uids, &self.gids].iter().all(|map| map.0.as_slice() == [ALL])
+    }
+
     /// Whether the kernel's ids are not the guest's even before anything changed: no namespace
     /// could be made, so every stage is up from the start.
     pub fn translates(&self) -> bool {

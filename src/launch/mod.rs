@@ -103,6 +103,9 @@ pub fn run(mut plan: Plan) -> Failure {
     if view.translates() && plan.verbosity > 0 {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     }
+    if view.is_of_all_ids() {
+        believe_nobody(&mut plan);
+    }
     let attach_at_start = plan.attach_at_start;
     let outputs = match outputs(plan) {
         Ok(outputs) => outputs,
@@ -115,6 +118,18 @@ pub fn run(mut plan: Plan) -> Failure {
         Ok(false) => load_filters(stages).map_or_else(|failure| failure, |()| exec(&command)),
         Err(failure) => failure,
     }
+}
+
+/// A real root believes nothing that others can write, as attributes of files are, and the kernel keeps nearly all that he
+/// does. The rest ends with the run, unless he has named a file for it.
+fn believe_nobody(plan: &mut Plan) {
+    if plan.adopt {
+        say("--adopt is not for real root: others can write such owners");
+    }
+    if matches!(plan.store, Choice::Auto(_) | Choice::Attributes) {
+        plan.store = Choice::Memory;
+    }
+    plan.adopt = false;
 }
 
 /// What the tracer writes, and the home of facts that outlast it.

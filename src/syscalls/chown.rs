@@ -51,8 +51,13 @@ struct Owner {
 }
 
 impl Owner {
-    /// Whom the kernel is to give it to: root, who has it already, where it is ours.
-    fn for_the_kernel(self, is_ours: bool) -> [u32; 2] {
+    /// Whom the kernel is to give it to: root, who has it already, where it is ours; a real root's kernel the
+    /// owner himself.
+    fn for_the_kernel(self, is_ours: bool, view: &View) -> [u32; 2] {
+        if view.is_of_all_ids() {
+            let [uid, gid] = [self.uid.map(|uid| uid.0), self.gid.map(|gid| gid.0)];
+            return [uid, gid].map(|id| id.unwrap_or(inode::NOBODY));
+        }
         let given = [self.uid.is_some(), self.gid.is_some()];
         given.map(|given| if given && is_ours { 0 } else { inode::NOBODY })
     }
@@ -112,7 +117,8 @@ fn give_to(guest: &mut dyn Guest, place: Place, owner: Owner) -> SysResult {
     // What is open in place of a device is not what was seen.
     let is_ours =
         seen.is_some_and(|seen| inode::known(&seen).is_ours(guest.view())) && !guest.stands_in(place);
-    let touched = inode::set_owner(guest, place, owner.for_the_kernel(is_ours));
+    let ids = owner.for_the_kernel(is_ours, guest.view());
+    let touched = inode::set_owner(guest, place, ids);
     if let Err(errno) = touched
         && !matches!(errno, Errno::EPERM | Errno::EOVERFLOW)
     {

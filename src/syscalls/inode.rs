@@ -5,10 +5,10 @@
 
 use std::cell::Cell;
 
-use super::{Guest, Look, Share, Stage, filesystem, home, kernel, xattr};
+use super::{Guest, Look, Share, Stage, chmod, filesystem, home, kernel, xattr};
 use crate::abi::{
     DeviceNumber, Errno, SysResult,
-    stat::{S_ISGID, Statx},
+    stat::{S_ISGID, S_ISUID, Statx},
 };
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Attributes, Fact, Identity, Kernel, rules};
@@ -425,8 +425,25 @@ pub fn remember_new(
     // Some filesystems give everything one owner (vfat); then the creator does not count.
     let fixed = statx.uid != guest.view().kernel_uid;
     let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown, asked) };
+    let statx = if guest.view().is_of_all_ids() { give_away(guest, made, statx, goal) } else { statx };
     remember(guest, made, &statx, |_| complete(goal))?;
     parent.map_or(Ok(()), |parent| xattr::inherit(guest, made, &statx, &parent))
+}
+
+/// Has the kernel give what a real root's guest has made to whom it is to belong to; what it is then. What the kernel refuses
+/// is remembered.
+fn give_away(guest: &mut dyn Guest, made: Place, statx: Statx, goal: Attributes) -> Statx {
+    if (statx.uid, statx.gid) == (goal.uid.0, goal.gid.0)
+        || set_owner(guest, made, [goal.uid.0, goal.gid.0]).is_err()
+    {
+        return statx;
+    }
+    if goal.mode & (S_ISUID | S_ISGID) != 0 && !goal.is_directory() {
+        // A chown takes these bits.
+        let (call, args) = chmod::kernels(made, goal.permissions());
+        let _ = guest.inject(call, args);
+    }
+    look(guest, made).unwrap_or(statx)
 }
 
 /// Puts a path into the scratch memory.

@@ -38,8 +38,15 @@ pub fn mknod<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -
     let Some(device) = device::<PATH>(guest) else {
         return create::make::<DIRECTORY, PATH>(guest);
     };
-    if !guest.credentials().has(Cap::MKNOD) {
+    let may = guest.credentials().has(Cap::MKNOD);
+    if !may && guest.view().is_of_all_ids() {
+        return Verdict::Reply(Err(Errno::EPERM)); // a real root's kernel would make it
+    }
+    if !may {
         return Verdict::Run;
+    }
+    if guest.view().is_of_all_ids() {
+        return Verdict::Amend(made_by_real_root::<DIRECTORY, PATH>);
     }
     if let Some(result) = made_whole::<DIRECTORY, PATH>(guest, device) {
         return Verdict::Reply(result);
@@ -47,6 +54,26 @@ pub fn mknod<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) -
     let (directory, path) = names::<DIRECTORY, PATH>(guest);
     let placeholder = u64::from(S_IFREG | (mode & PERMISSIONS));
     Verdict::Replace(&kernel::MKNODAT, [directory, path, placeholder, 0, 0, 0], made::<DIRECTORY, PATH>)
+}
+
+/// A real root's kernel makes the device itself; where it must not, in a container, a placeholder stands for it.
+fn made_by_real_root<const DIRECTORY: usize, const PATH: usize>(
+    guest: &mut dyn Guest,
+    result: SysResult,
+) -> SysResult {
+    let (directory, path) = names::<DIRECTORY, PATH>(guest);
+    let asked = guest.call().arg(PATH + 1) as u16;
+    if result == Err(Errno::EPERM) {
+        let placeholder = u64::from(S_IFREG | (asked & PERMISSIONS));
+        let result = guest.inject(&kernel::MKNODAT, [directory, path, placeholder, 0, 0, 0]);
+        return made::<DIRECTORY, PATH>(guest, result);
+    }
+    result?;
+    let made = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
+    let kept =
+        inode::remember_new(guest, made, asked, |_| Some(Place::Parent { directory, path }), |shown| shown);
+    undo::made(guest, made, kept)?;
+    result
 }
 
 /// The device that the call is to make; `None` for what the kernel makes itself, a whiteout (the
