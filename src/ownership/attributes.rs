@@ -1,7 +1,7 @@
 //! The one place that turns what the kernel says of an inode into what the guest sees.
 
 use super::{Device, Fact, Times};
-use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFMT, S_ISGID};
+use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFMT, S_IFREG, S_ISGID};
 use crate::cred::{Gid, Uid, View};
 
 /// What the kernel says of an inode.
@@ -23,6 +23,14 @@ impl Kernel {
             return self.uid == view.kernel_uid && self.gid == view.kernel_gid;
         }
         view.uids.contains(self.uid) && view.gids.contains(self.gid)
+    }
+
+    /// Whether what it bears counts: it is regular or a directory, as all are that bear attributes of users, and its owner,
+    /// who can set them, is of the namespace, or where there is none, the caller.
+    pub fn is_believed(self, view: &View) -> bool {
+        let is_owned =
+            if view.translates() { self.uid == view.kernel_uid } else { view.uids.contains(self.uid) };
+        is_owned && matches!(self.mode & S_IFMT, S_IFREG | S_IFDIR)
     }
 }
 

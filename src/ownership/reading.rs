@@ -6,6 +6,7 @@ use super::home::Lasting;
 use super::{EXTRAS, Extras, Fact, Filesystem, Found, Identity, Inode, Kernel, Ownership, reach, rules};
 use crate::abi::Errno;
 use crate::abi::stat::Ctime;
+use crate::cred::View;
 
 /// Somebody reads the home of an inode.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Ownership {
     }
 
     /// Reads the home of an inode that the tracer itself knows by path, if it has to be read.
-    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, kernel: Kernel) {
+    pub fn recall(&self, path: &CStr, identity: Identity, ctime: Ctime, (kernel, view): (Kernel, &View)) {
         let Some(lasting) = self.lasting.as_ref() else { return };
         if lasting.is_unread(identity.inode(), Some(ctime)) {
             let reading = self.begin_reading(identity, ctime);
@@ -107,7 +108,9 @@ impl Ownership {
             {
                 self.know_filesystem_of(identity.dev, None, Filesystem::of(statfs, identity.dev));
             }
-            let found = self.found(identity, lasting.borne_by(path));
+            let is_believed = kernel.is_believed(view);
+            let borne = if is_believed { lasting.borne_by(path) } else { Ok(Default::default()) };
+            let found = self.found(identity, borne);
             self.learn(reading, kernel, found);
         }
     }

@@ -336,6 +336,9 @@ remainroot_inside_calls:
     call is_certain
     xor r8d, r8d
     mov r10d, SHOWS_UID | SHOWS_GID
+    # Others could have set what an inode of others bears.
+    cmp dword ptr [rbx + \uid], 0
+    jne 6f
     # Nothing else bears attributes of users.
     cmp r12d, S_IFREG
     je 5f
@@ -1534,6 +1537,8 @@ answer_xattr:
     test rax, rax
     jnz slow
 3:
+    cmp dword ptr [rbx + UID], 0
+    jne 4f
     call place
     call list
     test rax, rax

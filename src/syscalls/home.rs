@@ -6,16 +6,16 @@ use std::ffi::CStr;
 use super::inode::{self, Place};
 use super::{Guest, attributes};
 use crate::abi::Errno;
-use crate::abi::stat::{S_IFDIR, S_IFMT, S_IFREG, Statx};
+use crate::abi::stat::Statx;
 use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, xattr};
 
 mod extras;
 
 pub use extras::remember as remember_extras;
 
-/// Whether an inode can bear attributes of users.
-fn can_bear(statx: &Statx) -> bool {
-    matches!(statx.mode & S_IFMT, S_IFREG | S_IFDIR)
+/// Whether facts live in attributes, and those that an inode bears count.
+fn can_bear(guest: &dyn Guest, statx: &Statx) -> bool {
+    guest.ownership().in_attributes() && inode::known(statx).is_believed(guest.view())
 }
 
 /// Whether the attributes of an inode have to be read before anything is said of it.
@@ -37,8 +37,7 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), 
         return Ok(());
     }
     let reading = guest.ownership().begin_reading(identity, statx.ctime);
-    let borne = guest.ownership().in_attributes() && can_bear(statx);
-    let borne = if borne { borne_by(guest, place) } else { Ok(Default::default()) };
+    let borne = if can_bear(guest, statx) { borne_by(guest, place) } else { Ok(Default::default()) };
     // What its attributes cannot tell now, they are asked again.
     let found = guest.ownership().found(identity, borne.map_err(|_| Errno::ENODATA));
     let failed = matches!(found, Err(Errno::EIO));
@@ -102,7 +101,7 @@ pub fn keep(guest: &mut dyn Guest, place: Place, statx: &Statx, old: Fact) -> Re
 /// neither, `stands` stands there still.
 fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands: Fact) -> Result<(), Errno> {
     let identity = Identity::of(statx);
-    if !guest.ownership().in_attributes() || !can_bear(statx) {
+    if !can_bear(guest, statx) {
         return guest.ownership().keep(identity, &fact);
     }
     let [old, new] = [stands, fact].map(|fact| {

@@ -94,7 +94,7 @@ impl Worker {
         let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
         let (ownership, identity) = (&self.shared.ownership, Identity::of(&file));
         ownership.meet(&file, &self.shared.view);
-        ownership.recall(&path, identity, file.ctime, kernel);
+        ownership.recall(&path, identity, file.ctime, (kernel, &self.shared.view));
         let fact = ownership.confirm(identity, file.ctime);
         let seen = Attributes::seen(kernel, &self.shared.view, fact);
         let heeds_caps = old.heeds_file_caps(seen.mode & 0o7777);

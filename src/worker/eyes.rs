@@ -180,7 +180,7 @@ impl Eyes {
             let path = if name.is_empty() { Some(open) } else { below(&open, name) };
             let path =
                 path.filter(|path| files::describe(path, name.is_empty()).is_ok()).ok_or(Errno::ENOSYS)?;
-            shared.ownership.recall(&path, Identity::of(&found), found.ctime, kernel);
+            shared.ownership.recall(&path, Identity::of(&found), found.ctime, (kernel, &shared.view));
         }
         Ok(found)
     }

@@ -73,7 +73,7 @@ fn write(
     stood: bool,
 ) -> Result<(), Errno> {
     let identity = Identity::of(statx);
-    if guest.ownership().in_attributes() && can_bear(statx) {
+    if can_bear(guest, statx) {
         let written = if !extras.is_empty() {
             attributes::set(guest, place, EXTRAS, &extras.bytes())
         } else if stood {
