@@ -1,5 +1,6 @@
 //! Attributes that the kernel refuses to change, on inodes of others above all: all of them is remembered.
 
+use super::hidden;
 use super::request::{Kind, Operand, Request};
 use crate::abi::stat::{PERMISSIONS, S_IFLNK, S_IFMT, Statx};
 use crate::abi::{Errno, SysResult};
@@ -83,6 +84,7 @@ fn has(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<bool, 
     match extras.get(&request.name) {
         Some(Extra::Whole(_)) => Ok(true),
         Some(Extra::Gone) => Ok(false),
+        None if hidden::is_hidden(guest, &request.name) => Ok(false),
         Some(Extra::Beside(_)) | None => match request.kernel_has(guest, &request.name) {
             Ok(()) | Err(Errno::EOVERFLOW) => Ok(true),
             Err(Errno::ENODATA) => Ok(false),
@@ -138,7 +140,8 @@ pub(super) fn drop(guest: &mut dyn Guest, request: &Request, statx: &Statx, fore
     if !has(guest, request, statx)? {
         return Err(Errno::ENODATA);
     }
-    let stays = !matches!(request.kernel_has(guest, &request.name), Err(Errno::ENODATA | Errno::EOPNOTSUPP));
+    let stays = !hidden::is_hidden(guest, &request.name)
+        && !matches!(request.kernel_has(guest, &request.name), Err(Errno::ENODATA | Errno::EOPNOTSUPP));
     let statx = stamp(guest, request, statx)?;
     home::remember_extras(guest, request.place, &statx, foreign, |extras| {
         extras.set(&request.name, stays.then_some(Extra::Gone));

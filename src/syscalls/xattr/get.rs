@@ -16,7 +16,7 @@ use crate::syscalls::{Guest, Verdict, inode};
 pub fn get<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     let Some(request) = Request::read(guest, FORM, Kind::Get) else { return Verdict::Run };
     if hidden::is_hidden(guest, &request.name) {
-        return Verdict::Reply(hidden::absent(guest, &request, Kind::Get));
+        return Verdict::Reply(hidden::get(guest, &request));
     }
     if !guest.ownership().may_have_extras() {
         return Verdict::Run;

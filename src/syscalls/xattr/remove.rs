@@ -16,7 +16,7 @@ pub fn remove<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
         return Verdict::Run;
     }
     if is_hidden {
-        return Verdict::Reply(hidden::absent(guest, &request, Kind::Remove));
+        return Verdict::Reply(hidden::remove(guest, &request));
     }
     if foreign::is_frozen(guest, &request) {
         return Verdict::Reply(foreign::removable(guest, &request).and(Err(Errno::EPERM)));

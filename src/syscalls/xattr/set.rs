@@ -9,15 +9,14 @@ use crate::syscalls::{Guest, Verdict};
 /// The whole call.
 pub fn set<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     let Some(request) = Request::read(guest, FORM, Kind::Set) else { return Verdict::Run };
-    // A filesystem that knows no hidden attribute: what copies attributes goes on without it.
-    let hidden = hidden::is_hidden(guest, &request.name).then_some(Errno::EOPNOTSUPP);
+    let is_hidden = hidden::is_hidden(guest, &request.name);
     let Some(value) = request.value(guest) else { return Verdict::Run };
-    let is_plain = hidden.is_none() && acl::is_plain(guest.view(), &request, &value);
+    let is_plain = !is_hidden && acl::is_plain(guest.view(), &request, &value);
     if is_plain && foreign::is_the_kernels(guest, &request) || guest.must_stop() {
         return Verdict::Run;
     }
-    if let Some(errno) = hidden {
-        return Verdict::Reply(foreign::settable(guest, &request).and(Err(errno)));
+    if is_hidden {
+        return Verdict::Reply(hidden::set(guest, &request, value));
     }
     if foreign::is_frozen(guest, &request) {
         return Verdict::Reply(foreign::settable(guest, &request).and(Err(Errno::EPERM)));

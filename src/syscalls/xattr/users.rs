@@ -48,7 +48,7 @@ fn removed<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResul
 
 /// Whether the guest's inode cannot bear any where the kernel's can, or its owner alone may change it
 /// (`xattr_permission`).
-fn forbidden(guest: &mut dyn Guest, request: &Request) -> bool {
+pub(super) fn forbidden(guest: &mut dyn Guest, request: &Request) -> bool {
     let almighty = guest.credentials().has(Cap::FOWNER);
     if guest.ownership().is_empty() && almighty {
         return false;
