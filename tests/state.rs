@@ -1,6 +1,6 @@
 //! The default: owners outlast the run, and what no file can bear is kept where the person keeps state, if there is such
 //! a place.
-#![allow(clippy::unwrap_used)] // a helper of a test is a test
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // a helper of a test is a test
 
 mod common;
 
@@ -44,12 +44,14 @@ fn files(directory: &Path) -> Vec<String> {
 fn a_run_leaves_a_file_of_its_own_only_for_what_no_file_can_bear() {
     let (place, home) = (Scratch::new("state"), Scratch::new("state-home"));
     let variables = [("HOME", home.path().to_str().unwrap())];
-    says(
-        &place,
-        &variables,
-        "touch f; $R chown 7:8 f; $R stat f; $R sh -c 'ln -s f l; stat f l; cat f; mkdir d'",
-    );
+    says(&place, &variables, "touch f; $R stat f; $R sh -c 'ln -s f l; stat f l; cat f; mkdir d'");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    says(&place, &variables, "$R chown 7:8 f; $R stat f l");
+    assert_eq!(
+        files(home.path()),
+        [".local/state/remainroot/facts.owners"],
+        "the root directory is another's"
+    );
     says(&place, &variables, "$R chown -h 7:8 l");
     assert!(files(home.path()).iter().all(|file| file.starts_with(".local/state/remainroot/facts")));
     assert_eq!(says(&place, &variables, LOOK), "f 7:8\nl 7:8\n");
@@ -109,4 +111,41 @@ fn in_a_container_without_a_home_the_state_is_where_a_systems_is() {
     let said = run.variable("HOME", "/").variable("R", common::remainroot()).output().success();
     assert!(said.starts_with("f 7:8\nl 7:8\n") && said.ends_with("/var/lib:\nremainroot\n"), "{said}");
     assert!(!said.contains(".local"), "{said}");
+}
+
+/// Whether what a run starts is traced from its birth, by the summary.
+const TRACED: &str =
+    "$R --summary=s sh -c 'for i in 1 2 3; do /bin/true; done'; awk '/birth stops/ { print ($1 > 0) }' s";
+
+#[test]
+fn on_a_hosts_root_a_run_begins_on_demand_until_something_was_given_away() {
+    if !common::kernel_is_at_least(6, 11) {
+        eprintln!("skipped: this kernel does not say when nobody has a listener's filter any more");
+        return;
+    }
+    let (place, home) = (Scratch::new("state"), Scratch::new("state-home"));
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    let traced = |home: &str| says(&place, &[("HOME", home)], TRACED);
+    let home_path = home.path().to_str().unwrap();
+    assert_eq!(traced(home_path), "0\n");
+    says(&place, &variables, "touch f; $R sh -c 'chown 7:8 f; mknod n c 1 3'");
+    assert_eq!(traced(home_path), "1\n");
+    assert_eq!(
+        says(&place, &variables, "$R stat -c %u:%g f; $R stat -c %F n"),
+        "7:8\ncharacter special file\n"
+    );
+    assert_eq!(traced("/nonexistent"), "1\n", "where nothing can be noted");
+    let other = Scratch::new("state-home");
+    assert_eq!(traced(other.path().to_str().unwrap()), "0\n", "with other state");
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn on_a_hosts_root_a_run_at_large_sees_what_another_gives_away_first() {
+    let (place, home) = (Scratch::new("state"), Scratch::new("state-home"));
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    let script = "mkfifo go told; touch f; \
+        $R sh -c 'stat -c %u f; echo >told; read line <go; until [ $(stat -c %u f) = 7 ]; do sleep 0.01; done; sh -c \"stat -c %u f\"' & \
+        read line <told; $R chown 7 f; echo >go; wait";
+    assert_eq!(says(&place, &variables, script), "0\n7\n");
 }

@@ -13,7 +13,7 @@ use super::kept::{Kept, Voice};
 use super::table::Obstacle;
 use super::{
     EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Table, Unusable,
-    listing::Entry, mark, reach, xattr,
+    listing::Entry, mark::Mark, reach, xattr,
 };
 use crate::abi::{Errno, stat::Ctime};
 
@@ -37,10 +37,9 @@ pub enum Choice {
 /// What came of a [`Choice`] at the start of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Home {
-    attributes: bool,
     file: Option<PathBuf>,
-    /// Where it is said that there are devices, when the root directory cannot bear the mark: beside the file.
-    note: Option<PathBuf>,
+    /// Where it is said that there are facts in attributes.
+    mark: Option<Mark>,
     /// Whether the file was asked for by name, so that the guest must not go on without it.
     named: bool,
     /// Why there is no file where there should be one.
@@ -63,28 +62,25 @@ pub enum Listing {
 }
 
 impl Home {
-    /// Looks whether earlier runs may have left facts: the container's root bears a mark, or cannot bear
-    /// one, or the file has facts. Writes nothing.
+    /// Looks whether earlier runs may have left facts: the container's root bears a mark, or cannot bear one and there is a
+    /// note instead, or can be none, or the file has facts. Writes nothing.
     ///
     /// # Errors
     /// Where the file is there and cannot be used.
     pub fn prepare(choice: Choice) -> Result<Home, Unusable> {
         Ok(match choice {
             Choice::Memory => Home::default(),
-            Choice::Attributes => {
-                Home { attributes: true, evidence: mark::at_start(None), ..Home::default() }
-            }
+            Choice::Attributes => Home::marked(Mark::find(None)),
             Choice::Auto(file) => {
                 let file = file.filter(|file| is_own(file));
                 let lacks = match file.as_deref() {
                     None => Some("there is no state directory of yours".to_owned()),
                     Some(file) => Table::placeable(file).err().map(|unusable| unusable.to_string()),
                 };
+                let mark = Mark::find(file.as_deref().filter(|_| lacks.is_none()));
                 // What earlier runs have left in it can be read still.
                 let file = file.filter(|file| lacks.is_none() || file.exists());
-                let note = file.as_ref().map(|file| file.with_extension("devices"));
-                let evidence = mark::at_start(note.as_deref());
-                Home { attributes: true, file, note, lacks, evidence, ..Home::default() }
+                Home { file, lacks, ..Home::marked(mark) }
             }
             Choice::File(file) => {
                 Table::placeable(&file)?;
@@ -101,11 +97,15 @@ impl Home {
         })
     }
 
+    fn marked(mark: Mark) -> Home {
+        Home { evidence: mark.at_start(), mark: Some(mark), ..Home::default() }
+    }
+
     /// Takes it that other tools have left facts, and marks the root so that later runs know too.
     pub fn adopt(&mut self) {
-        if self.attributes {
+        if let Some(mark) = &self.mark {
             // Where it cannot be set every run looks from its start.
-            let _ = mark::set(Evidence::Devices, self.note.as_deref());
+            let _ = mark.set(Evidence::Devices);
             self.evidence = Evidence::Devices;
         }
     }
@@ -128,7 +128,8 @@ impl Home {
     /// Whether devices that read otherwise than an empty file are where every process meets them.
     pub fn evidence_of_readable_devices(&self) -> bool {
         // Where each of those in a file stands is not known.
-        self.evidence_of_devices() && (!self.attributes || !self.loaded.is_empty() || devices_stand_in_dev())
+        self.evidence_of_devices()
+            && (self.mark.is_none() || !self.loaded.is_empty() || devices_stand_in_dev())
     }
 
     /// The same with these entries of a listing, and what is remembered for another.
@@ -212,7 +213,7 @@ struct Traffic {
 impl Lasting {
     /// `None` where nothing outlasts the run.
     pub(super) fn new(home: Home, voice: Voice) -> Option<Lasting> {
-        if !home.attributes && home.file.is_none() {
+        if home.mark.is_none() && home.file.is_none() {
             return None;
         }
         let evidence = AtomicBool::new(home.evidence != Evidence::Nothing);
@@ -243,7 +244,7 @@ impl Lasting {
 
     /// Whether no fact stands elsewhere than on its inode.
     pub(super) fn is_quiet(&self) -> bool {
-        self.home.attributes && self.homeless.read().is_empty() && self.kept.is_silent()
+        self.in_attributes() && self.homeless.read().is_empty() && self.kept.is_silent()
     }
 
     /// Whether something of this inode stands beside it.
@@ -257,7 +258,7 @@ impl Lasting {
     }
 
     pub(super) fn in_attributes(&self) -> bool {
-        self.home.attributes
+        self.home.mark.is_some()
     }
 
     /// Leaves evidence, before the first fact is kept.
@@ -285,8 +286,8 @@ impl Lasting {
     }
 
     fn set_mark(&self, evidence: Evidence) -> Result<(), Errno> {
-        if self.home.attributes {
-            mark::set(evidence, self.home.note.as_deref())?;
+        if let Some(mark) = &self.home.mark {
+            mark.set(evidence)?;
         }
         self.evidence.store(true, Ordering::Release);
         Ok(())
@@ -298,9 +299,9 @@ impl Lasting {
             return Evidence::Nothing;
         }
         let made = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
-        let found = match &self.home.file {
-            _ if self.home.attributes => mark::read(self.home.note.as_deref()),
-            Some(file) if !self.evidence() && made(file) => Evidence::Facts,
+        let found = match (&self.home.mark, &self.home.file) {
+            (Some(mark), _) => mark.read(),
+            (None, Some(file)) if !self.evidence() && made(file) => Evidence::Facts,
             _ => Evidence::Nothing,
         };
         let is_known = match found {
@@ -419,7 +420,7 @@ impl Lasting {
             Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(None),
             value => value.map(Some),
         };
-        if !self.home.attributes {
+        if !self.in_attributes() {
             return Ok(Default::default());
         }
         let (owner, stat) = (value(xattr::OWNER)?, value(xattr::STAT)?);

@@ -1,9 +1,13 @@
-//! The mark on the container's root directory: it tells a run what earlier ones have left.
+//! The mark on the container's root directory, or a note in the state directory in its place: it tells a run what earlier
+//! ones have left.
 
 use std::ffi::CStr;
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::abi::Errno;
 use crate::sys;
@@ -29,57 +33,105 @@ pub enum Evidence {
     Devices,
 }
 
-/// What the mark says. Where the root cannot bear it there may be facts, and devices where there is a `note` of
-/// them: a stop of every open would be too much on suspicion.
-pub(super) fn at_start(note: Option<&Path>) -> Evidence {
-    match read(note) {
-        Evidence::Nothing if !can_be_set() => Evidence::Facts,
-        said => said,
-    }
+/// Where that is said in this run.
+#[derive(Debug, Clone)]
+pub(super) enum Mark {
+    /// On the root directory. Where it is the namespace's, and may not be written for now, it is read only.
+    OnRoot,
+    /// In notes of the state directory, for all roots that can bear no mark.
+    Noted(Notes),
+    /// Nowhere: there may always be facts.
+    Nowhere,
 }
 
-/// What the mark says, if there is one, or the note where there can be none: where there can, the note is of
-/// another container with the same state directory.
-pub(super) fn read(note: Option<&Path>) -> Evidence {
-    match sys::xattr::get(ROOT, MARK, &mut [0; 16]) {
-        Ok(NO_DEVICES) => Evidence::Facts,
-        Ok(_) => Evidence::Devices,
-        Err(errno) if !could_be_set(errno) && note.is_some_and(Path::exists) => Evidence::Devices,
-        Err(_) => Evidence::Nothing,
-    }
-}
-
-/// Whether the root could bear the mark, of which it has said this.
-fn could_be_set(errno: sys::Errno) -> bool {
-    errno == sys::Errno::ENODATA && access(ROOT, AccessFlags::W_OK).is_ok()
-}
-
-/// Whether the root could bear the mark that it has not.
-fn can_be_set() -> bool {
-    sys::xattr::length(ROOT, MARK).is_err_and(could_be_set)
-}
-
-/// Sets the mark. Where it can never be set every run looks for facts from its start, and for devices where
-/// there is a note of them.
-///
-/// # Errors
-/// `ENOSPC`, `EDQUOT`, `EIO`.
-pub(super) fn set(evidence: Evidence, note: Option<&Path>) -> Result<(), Errno> {
-    let outcome = match evidence {
-        Evidence::Devices => sys::xattr::set(ROOT, MARK, DEVICES),
-        // Another run may have said more.
-        _ => sys::xattr::create(ROOT, MARK, NO_DEVICES),
-    };
-    match outcome {
-        Err(errno @ (sys::Errno::ENOSPC | sys::Errno::EDQUOT | sys::Errno::EIO)) => Err(Errno(errno as i32)),
-        Err(_) if evidence == Evidence::Devices => {
-            // Without a state directory no later run knows before it has met one.
-            if let Some(note) = note {
-                let _ = note.parent().map(std::fs::create_dir_all);
-                let _ = std::fs::File::create(note);
+impl Mark {
+    /// Finds out where it is said; `file` stands in a state directory that can be written.
+    pub(super) fn find(file: Option<&Path>) -> Mark {
+        let is_own = fs::metadata("/").is_ok_and(|root| root.uid() == geteuid().as_raw());
+        match sys::xattr::length(ROOT, MARK) {
+            Ok(_) if is_own => return Mark::OnRoot,
+            Ok(_) | Err(sys::Errno::ENODATA) if access(ROOT, AccessFlags::W_OK).is_ok() => {
+                return Mark::OnRoot;
             }
-            Ok(())
+            _ => {}
         }
-        _ => Ok(()),
+        file.map_or(Mark::Nowhere, |file| Mark::Noted(Notes::beside(file)))
+    }
+
+    /// What may be expected of earlier runs.
+    pub(super) fn at_start(&self) -> Evidence {
+        match self {
+            Mark::Noted(notes) if notes.file.exists() => self.read().max(Evidence::Facts),
+            Mark::Noted(_) | Mark::OnRoot => self.read(),
+            Mark::Nowhere => Evidence::Facts,
+        }
+    }
+
+    /// What is said by now.
+    pub(super) fn read(&self) -> Evidence {
+        match self {
+            Mark::OnRoot => match sys::xattr::get(ROOT, MARK, &mut [0; 16]) {
+                Ok(NO_DEVICES) => Evidence::Facts,
+                Ok(_) => Evidence::Devices,
+                Err(_) => Evidence::Nothing,
+            },
+            Mark::Noted(notes) => notes.read(),
+            Mark::Nowhere => Evidence::Nothing,
+        }
+    }
+
+    /// Says so.
+    ///
+    /// # Errors
+    /// `ENOSPC`, `EDQUOT`, `EIO`.
+    pub(super) fn set(&self, evidence: Evidence) -> Result<(), Errno> {
+        let outcome = match (self, evidence) {
+            (_, Evidence::Nothing) | (Mark::Nowhere, _) => Ok(()),
+            (Mark::OnRoot, Evidence::Devices) => sys::xattr::set(ROOT, MARK, DEVICES),
+            // Another run may have said more.
+            (Mark::OnRoot, Evidence::Facts) => sys::xattr::create(ROOT, MARK, NO_DEVICES),
+            (Mark::Noted(notes), evidence) => notes.write(evidence),
+        };
+        match outcome {
+            Err(errno @ (sys::Errno::ENOSPC | sys::Errno::EDQUOT | sys::Errno::EIO)) => {
+                Err(Errno(errno as i32))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Notes in a state directory: files without content.
+#[derive(Debug, Clone)]
+pub(super) struct Notes {
+    /// What has facts of links, without which there may be others.
+    file: PathBuf,
+    /// There are facts.
+    facts: PathBuf,
+    /// There are devices.
+    devices: PathBuf,
+}
+
+impl Notes {
+    fn beside(file: &Path) -> Notes {
+        let [facts, devices] = ["owners", "devices"].map(|extension| file.with_extension(extension));
+        Notes { file: file.to_owned(), facts, devices }
+    }
+
+    fn read(&self) -> Evidence {
+        if self.devices.exists() {
+            Evidence::Devices
+        } else if self.facts.exists() {
+            Evidence::Facts
+        } else {
+            Evidence::Nothing
+        }
+    }
+
+    fn write(&self, evidence: Evidence) -> sys::Result<()> {
+        let note = if evidence == Evidence::Devices { &self.devices } else { &self.facts };
+        let made = note.parent().map_or(Ok(()), fs::create_dir_all);
+        let errno = |error: io::Error| sys::Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        made.and_then(|()| fs::File::create(note)).map(drop).map_err(errno)
     }
 }

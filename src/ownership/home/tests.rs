@@ -3,7 +3,7 @@ use super::*;
 const INODE: Inode = Inode { dev: 1, ino: 2 };
 
 fn lasting() -> Lasting {
-    let home = Home { attributes: true, evidence: Evidence::Facts, ..Home::default() };
+    let home = Home { mark: Some(Mark::Nowhere), evidence: Evidence::Facts, ..Home::default() };
     Lasting::new(home, Voice::default()).expect("it lasts")
 }
 
@@ -50,7 +50,7 @@ fn what_was_read_while_another_wrote_does_not_count() {
 
 #[test]
 fn without_evidence_nothing_is_read() {
-    let home = Home { attributes: true, ..Home::default() };
+    let home = Home { mark: Some(Mark::Nowhere), ..Home::default() };
     let lasting = Lasting::new(home, Voice::default()).expect("it lasts");
     assert!(!lasting.is_unread(INODE, None));
     assert!(Lasting::new(Home::default(), Voice::default()).is_none());
