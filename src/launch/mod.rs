@@ -297,7 +297,7 @@ fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
     let stages = [
         (Stage::Reading, home.evidence_of_readable_devices()),
         (Stage::Devices, home.evidence_of_devices()),
-        (Stage::Removal, home.listing() == Listing::Saved || view.translates()),
+        (Stage::Removal, home.listing() == Listing::Saved || home.has_names() || view.translates()),
         (Stage::Ownership, home.evidence() || home.listing() != Listing::None || view.translates()),
         (Stage::Identity, view.translates()),
         (Stage::Base, true),

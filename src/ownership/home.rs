@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::geteuid;
@@ -13,7 +14,7 @@ use super::kept::{Kept, Voice};
 use super::table::Obstacle;
 use super::{
     EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Table, Unusable,
-    listing::Entry, mark::Mark, reach, xattr,
+    listing::Entry, mark, mark::Mark, names, reach, xattr,
 };
 use crate::abi::{Errno, stat::Ctime};
 
@@ -101,6 +102,19 @@ impl Home {
         Home { evidence: mark.at_start(), mark: Some(mark), ..Home::default() }
     }
 
+    /// Whether the root directory bears no mark though there may be facts: it may be made anew from an image's layers.
+    pub(super) fn is_rebuilt(&self) -> bool {
+        let is_marked = |mark: &Mark| mark.read() != Evidence::Nothing;
+        self.evidence()
+            && matches!(self.mark, Some(Mark::OnRoot))
+            && !self.mark.as_ref().is_some_and(is_marked)
+    }
+
+    /// Whether there are owners that were noted by path.
+    pub fn has_names(&self) -> bool {
+        self.evidence() && matches!(self.mark, Some(Mark::OnRoot)) && names::are_any()
+    }
+
     /// Takes it that other tools have left facts, and marks the root so that later runs know too.
     pub fn adopt(&mut self) {
         if let Some(mark) = &self.mark {
@@ -176,6 +190,8 @@ pub(super) struct Lasting {
     /// How inodes' homes were when they were last read.
     read: RwLock<HashMap<Inode, Read>>,
     traffic: Mutex<HashMap<Inode, Traffic>>,
+    /// Whether owners are noted by path too, once that was to be known.
+    notes_names: OnceLock<bool>,
     /// Inodes of which only memory knows, by their birth times: nothing could keep their facts.
     homeless: RwLock<HashMap<Inode, i128>>,
 }
@@ -219,8 +235,9 @@ impl Lasting {
         let evidence = AtomicBool::new(home.evidence != Evidence::Nothing);
         let marks_devices = AtomicBool::new(home.evidence == Evidence::Devices);
         let (read, traffic, homeless) = (RwLock::default(), Mutex::default(), RwLock::default());
+        let notes_names = OnceLock::new();
         let kept = Kept::new(home.file.clone(), home.named, voice);
-        Some(Lasting { home, kept, evidence, marks_devices, read, traffic, homeless })
+        Some(Lasting { home, kept, evidence, marks_devices, read, traffic, notes_names, homeless })
     }
 
     pub(super) fn evidence(&self) -> bool {
@@ -257,6 +274,12 @@ impl Lasting {
         self.kept.complaint().or(self.home.lacks())
     }
 
+    /// Whether files may go into an image layer from here, without their inode numbers.
+    pub(super) fn notes_names(&self) -> bool {
+        let is_layer = || matches!(self.home.mark, Some(Mark::OnRoot)) && mark::is_container();
+        *self.notes_names.get_or_init(is_layer)
+    }
+
     pub(super) fn in_attributes(&self) -> bool {
         self.home.mark.is_some()
     }
@@ -283,6 +306,11 @@ impl Lasting {
         self.set_mark(Evidence::Devices)?;
         self.marks_devices.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Has the root directory bear the mark that it had in an earlier layer. Where it cannot, the next run finds out the same.
+    pub(super) fn mark_again(&self) {
+        let _ = self.set_mark(self.home.evidence);
     }
 
     fn set_mark(&self, evidence: Evidence) -> Result<(), Errno> {

@@ -14,6 +14,8 @@ use crate::sys;
 
 /// The directory that bears it.
 const ROOT: &CStr = c"/";
+/// Where it is noted in a container, whose root directory may be rebuilt from layers: these carry no root directory.
+const IN_LAYERS: &str = "/var/lib/remainroot/facts";
 /// The attribute that is the mark.
 pub const MARK: &CStr = c"user.remainroot";
 /// Its value where there are no devices among the facts.
@@ -62,7 +64,9 @@ impl Mark {
     pub(super) fn at_start(&self) -> Evidence {
         match self {
             Mark::Noted(notes) if notes.file.exists() => self.read().max(Evidence::Facts),
-            Mark::Noted(_) | Mark::OnRoot => self.read(),
+            Mark::Noted(_) => self.read(),
+            // What an earlier layer was made with bears the mark no more.
+            Mark::OnRoot => self.read().max(Notes::beside(Path::new(IN_LAYERS)).read()),
             Mark::Nowhere => Evidence::Facts,
         }
     }
@@ -85,6 +89,10 @@ impl Mark {
     /// # Errors
     /// `ENOSPC`, `EDQUOT`, `EIO`.
     pub(super) fn set(&self, evidence: Evidence) -> Result<(), Errno> {
+        if matches!(self, Mark::OnRoot) && is_container() {
+            // Where that fails the next layer does not know, but this container does.
+            let _ = Notes::beside(Path::new(IN_LAYERS)).write(evidence);
+        }
         let outcome = match (self, evidence) {
             (_, Evidence::Nothing) | (Mark::Nowhere, _) => Ok(()),
             (Mark::OnRoot, Evidence::Devices) => sys::xattr::set(ROOT, MARK, DEVICES),
@@ -99,6 +107,12 @@ impl Mark {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether this is a container of podman's, buildah's, docker's or their like, by what these leave in it.
+pub(super) fn is_container() -> bool {
+    let has = |path| Path::new(path).exists();
+    has("/run/.containerenv") || has("/.dockerenv") || std::env::var_os("container").is_some()
 }
 
 /// Notes in a state directory: files without content.
@@ -130,6 +144,9 @@ impl Notes {
 
     fn write(&self, evidence: Evidence) -> sys::Result<()> {
         let note = if evidence == Evidence::Devices { &self.devices } else { &self.facts };
+        if note.exists() {
+            return Ok(());
+        }
         let made = note.parent().map_or(Ok(()), fs::create_dir_all);
         let errno = |error: io::Error| sys::Errno::from_raw(error.raw_os_error().unwrap_or(0));
         made.and_then(|()| fs::File::create(note)).map(drop).map_err(errno)

@@ -33,6 +33,7 @@ mod home;
 mod kept;
 pub mod listing;
 mod mark;
+pub mod names;
 pub mod reach;
 mod reading;
 pub mod rules;
@@ -145,9 +146,12 @@ impl Ownership {
         let inherits = AtomicBool::new(home.evidence());
         let listing = home.listing();
         let devices = Devices::new(home.evidence_of_devices(), home.evidence_of_readable_devices());
-        let loaded = home.take_loaded();
+        let (loaded, is_rebuilt) = (home.take_loaded(), home.is_rebuilt());
         let lasting = Lasting::new(home, voice);
         let ownership = Ownership { lasting, listing, inherits, devices, ..Ownership::default() };
+        if is_rebuilt {
+            ownership.take_names();
+        }
         if ownership.saves() || !loaded.is_empty() {
             ownership.carried.get_or_init(Carried::default).take_over(loaded);
         }

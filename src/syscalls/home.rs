@@ -2,12 +2,13 @@
 //! write at the place its own call has named; beside it where an inode can bear none.
 
 use std::ffi::CStr;
+use std::path::PathBuf;
 
 use super::inode::{self, Place};
-use super::{Guest, attributes};
+use super::{Guest, Stage, attributes};
 use crate::abi::Errno;
 use crate::abi::stat::Statx;
-use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, xattr};
+use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, names, xattr};
 
 mod extras;
 
@@ -102,7 +103,7 @@ pub fn keep(guest: &mut dyn Guest, place: Place, statx: &Statx, old: Fact) -> Re
 fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands: Fact) -> Result<(), Errno> {
     let identity = Identity::of(statx);
     if !can_bear(guest, statx) {
-        return guest.ownership().keep(identity, &fact);
+        return guest.ownership().keep(identity, &fact).map(|()| note_name(guest, place, statx));
     }
     let [old, new] = [stands, fact].map(|fact| {
         let seen = Attributes::seen(inode::known(statx), guest.view(), Some(fact));
@@ -120,6 +121,23 @@ fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands:
         // There was room for it before.
         Err(errno) => put(guest, place, &old, &new).and(Err(errno)),
     }
+}
+
+/// Notes the owner of what can bear no attribute by its path, where files go into image layers.
+pub fn note_name(guest: &mut dyn Guest, place: Place, statx: &Statx) {
+    if guest.ownership().is_named(statx)
+        && let Some(path) = whole_path(guest, place)
+    {
+        guest.ownership().note_name(&path, statx);
+        // Else what takes names away would not be told of.
+        guest.raise(Stage::Removal);
+    }
+}
+
+/// The path of an inode from the root, where the tracer can tell.
+pub fn whole_path(guest: &mut dyn Guest, place: Place) -> Option<PathBuf> {
+    inode::sight(guest, place, 0, Statx::MASK)?.ok()?;
+    names::whole(&guest.seen(place)?)
 }
 
 /// An attribute's name and its value, if it is to be there.

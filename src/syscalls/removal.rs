@@ -5,9 +5,11 @@
 //! descriptor may keep it alive: what it was is looked at before, and the kernel's call is made in the
 //! handler, so that nothing has to be carried to an exit stop.
 
+use std::path::PathBuf;
+
 use super::inode::{self, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, Place};
 use super::sticky::{self, Name, RENAME_EXCHANGE, RENAME_WHITEOUT};
-use super::{Guest, Verdict, create, frozen, kernel};
+use super::{Guest, Verdict, create, frozen, home, kernel};
 use crate::abi::stat::{S_IFDIR, S_IFMT, Statx};
 use crate::abi::{Errno, KernelCall};
 use crate::ownership::Identity;
@@ -40,7 +42,7 @@ fn remove(guest: &mut dyn Guest, name: Name, flags: u64) -> Verdict {
     {
         return Verdict::Reply(Err(errno));
     }
-    take(guest, name, &kernel::UNLINKAT, [name[0], name[1], flags, 0, 0, 0])
+    take(guest, name, None, &kernel::UNLINKAT, [name[0], name[1], flags, 0, 0, 0])
 }
 
 /// rename(2): what had the new name loses it.
@@ -77,7 +79,7 @@ fn change(guest: &mut dyn Guest, old: Name, new: Name, flags: u64) -> Verdict {
     if flags & RENAME_EXCHANGE != 0 {
         return Verdict::Run;
     }
-    take(guest, new, &kernel::RENAMEAT2, [old[0], old[1], new[0], new[1], flags, 0])
+    take(guest, new, Some(old), &kernel::RENAMEAT2, [old[0], old[1], new[0], new[1], flags, 0])
 }
 
 /// Whether two names are the same inode's.
@@ -90,25 +92,74 @@ fn are_one(guest: &mut dyn Guest, old: Name, new: Name) -> bool {
     Identity::of(&old) == Identity::of(&new)
 }
 
-/// Makes a call that takes a name away from the inode that has it.
-fn take(guest: &mut dyn Guest, name: Name, call: &'static KernelCall, args: [u64; 6]) -> Verdict {
+/// Makes a call that takes a name away from the inode that has it, and may give it to the one that is `moved`.
+fn take(
+    guest: &mut dyn Guest,
+    name: Name,
+    moved: Option<Name>,
+    call: &'static KernelCall,
+    args: [u64; 6],
+) -> Verdict {
     let listed = guest.ownership().records_all();
     if !listed && !guest.ownership().keeps_beside() || !guest.may(call, args) {
         return Verdict::Run;
     }
     let place = Place::at(name[0], name[1], AT_SYMLINK_NOFOLLOW);
     let last = inode::look(guest, place).ok().filter(is_last).map(|statx| Identity::of(&statx));
-    if !listed && !last.is_some_and(|last| guest.ownership().tells_of(last)) {
+    let told = last.is_some_and(|last| guest.ownership().tells_of(last));
+    let moved = moved.and_then(|old| Moved::of(guest, old));
+    if !listed && !told && moved.is_none() {
         return Verdict::Run;
     }
+    let path = (told && guest.ownership().notes_names()).then(|| home::whole_path(guest, place)).flatten();
     let result = guest.inject(call, args);
+    let after = if result.is_ok() { inode::look(guest, place).ok() } else { None };
     if let (Ok(_), Some(gone)) = (result, last)
         // A file renamed to its own name keeps it.
-        && inode::look(guest, place).map(|statx| Identity::of(&statx)) != Ok(gone)
+        && after.map(|statx| Identity::of(&statx)) != Some(gone)
     {
         guest.ownership().forget(gone);
+        if let Some(path) = path {
+            guest.ownership().note_gone(&path);
+        }
+    }
+    if let (Some(moved), Some(after)) = (moved, after) {
+        moved.note(guest, place, &after);
     }
     Verdict::Reply(result)
+}
+
+/// An inode that gets another name, of which, or of what is in it, something may be noted by path.
+struct Moved {
+    statx: Statx,
+    path: PathBuf,
+}
+
+impl Moved {
+    fn of(guest: &mut dyn Guest, [directory, path]: Name) -> Option<Moved> {
+        if !guest.ownership().notes_names() {
+            return None;
+        }
+        let place = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
+        let statx = inode::look(guest, place).ok()?;
+        let named = guest.ownership().is_named(&statx) && guest.ownership().tells_of(Identity::of(&statx));
+        let matters = named || statx.mode & S_IFMT == S_IFDIR;
+        let path = matters.then(|| home::whole_path(guest, place)).flatten()?;
+        Some(Moved { statx, path })
+    }
+
+    /// It has the name at `place` from now on, if `after` stands there.
+    fn note(self, guest: &mut dyn Guest, place: Place, after: &Statx) {
+        if Identity::of(&self.statx) != Identity::of(after) {
+            return;
+        }
+        if self.statx.mode & S_IFMT != S_IFDIR {
+            guest.ownership().note_gone(&self.path);
+            home::note_name(guest, place, after);
+        } else if let Some(new) = home::whole_path(guest, place) {
+            guest.ownership().note_moved(&self.path, &new);
+        }
+    }
 }
 
 /// Whether the inode has no other name. Directories count their children's too, or none at all.
