@@ -2,19 +2,17 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::unistd::geteuid;
 use parking_lot::{Mutex, RwLock};
 
 use super::kept::{Kept, Voice};
 use super::table::Obstacle;
 use super::{
     EXTRAS, Evidence, Extras, Fact, Filesystem, Identity, Inode, READABLE, Record, Table, Unusable,
-    listing::Entry, mark, mark::Mark, names, reach, xattr,
+    listing::Entry, mark, mark::Mark, names, reach, state, xattr,
 };
 use crate::abi::{Errno, stat::Ctime};
 
@@ -73,7 +71,7 @@ impl Home {
             Choice::Memory => Home::default(),
             Choice::Attributes => Home::marked(Mark::find(None)),
             Choice::Auto(file) => {
-                let file = file.filter(|file| is_own(file));
+                let file = file.filter(|file| state::is_own(file)).map(state::outside_layers);
                 let lacks = match file.as_deref() {
                     None => Some("there is no state directory of yours".to_owned()),
                     Some(file) => Table::placeable(file).err().map(|unusable| unusable.to_string()),
@@ -158,15 +156,6 @@ impl Home {
     /// What is remembered for a listing.
     pub fn listing(&self) -> Listing {
         self.listing
-    }
-}
-
-/// Whether the file is the caller's own, or there is none yet. In a home that is another's, or cannot be
-/// entered, there is no state of his.
-fn is_own(file: &Path) -> bool {
-    match std::fs::metadata(file) {
-        Ok(found) => found.uid() == geteuid().as_raw(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

@@ -39,6 +39,7 @@ mod reading;
 pub mod rules;
 mod shown;
 mod slate;
+mod state;
 mod store;
 mod table;
 mod tick;

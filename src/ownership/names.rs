@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::home::Lasting;
-use super::{Fact, Filesystem, Identity, Ownership, reach};
+use super::{Device, Fact, Filesystem, Identity, Ownership, reach};
 use crate::abi::stat::{S_IFLNK, S_IFMT, Statx};
 use crate::cred::{Gid, Uid};
 use crate::sys::files;
@@ -23,41 +23,21 @@ const FILE: &str = "/var/lib/remainroot/names";
 
 /// What is told of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
-    /// Type and permissions are of an inode of this type.
+struct Named {
+    /// Of which type the inode is to the kernel.
     kind: u32,
     /// What a link leads to.
     target: Vec<u8>,
-    pub(super) uid: Option<Uid>,
-    pub(super) gid: Option<Gid>,
+    /// What is known of it.
+    fact: Fact,
 }
 
 impl Named {
-    /// What is known of the inode at a path, if it is that one.
-    fn of(path: &Path, identity: Identity, fact: &Fact) -> Option<Named> {
-        let found = fs::symlink_metadata(path).ok()?;
-        (found.ino() == identity.ino).then_some(())?;
-        Some(Named { uid: fact.uid, gid: fact.gid, ..Named::seen(path, &found) })
-    }
-
-    fn seen(path: &Path, found: &fs::Metadata) -> Named {
-        let kind = found.mode() & u32::from(S_IFMT);
-        let target =
-            if kind == u32::from(S_IFLNK) { fs::read_link(path).unwrap_or_default() } else { PathBuf::new() };
-        Named { kind, target: target.into_os_string().into_vec(), uid: None, gid: None }
-    }
-
-    /// Whether the inode at a path may be the one that is meant.
-    pub(super) fn is_at(&self, path: &Path) -> bool {
-        fs::symlink_metadata(path).is_ok_and(|found| {
-            let seen = Named::seen(path, &found);
-            (seen.kind, seen.target) == (self.kind, self.target.clone())
-        })
-    }
-
-    /// The fact.
-    pub(super) fn fact(&self) -> Fact {
-        Fact { uid: self.uid, gid: self.gid, ..Fact::default() }
+    /// The inode at a path, of which this is known.
+    fn at(path: &Path, fact: Fact) -> Option<Named> {
+        let kind = fs::symlink_metadata(path).ok()?.mode() & u32::from(S_IFMT);
+        let target = if kind == u32::from(S_IFLNK) { fs::read_link(path).ok()? } else { PathBuf::new() };
+        Some(Named { kind, target: target.into_os_string().into_vec(), fact })
     }
 }
 
@@ -73,14 +53,6 @@ pub fn whole(path: &CStr) -> Option<PathBuf> {
         return fs::read_link(path).ok().filter(|path| path.is_absolute());
     }
     Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?))
-}
-
-/// Notes what is known of the inode at a path; an empty fact takes away what was noted.
-pub(super) fn note(path: &Path, identity: Identity, fact: &Fact) -> io::Result<()> {
-    match Named::of(path, identity, fact) {
-        Some(named) if fact.uid.is_some() || fact.gid.is_some() => put(&record(path, &named)),
-        _ => put_gone(path),
-    }
 }
 
 /// Notes that a path names another inode, or none.
@@ -101,14 +73,20 @@ fn put(record: &[u8]) -> io::Result<()> {
 }
 
 fn record(path: &Path, named: &Named) -> Vec<u8> {
-    let id = |id: Option<u32>| id.map_or("-".to_owned(), |id| id.to_string());
-    let (uid, gid) = (id(named.uid.map(|uid| uid.0)), id(named.gid.map(|gid| gid.0)));
-    let head = format!("+{:o} {uid} {gid} ", named.kind);
+    let or_none = |word: Option<String>| word.unwrap_or_else(|| "-".to_owned());
+    let Fact { uid, gid, mode, device, .. } = named.fact;
+    let (uid, gid) = (or_none(uid.map(|uid| uid.0.to_string())), or_none(gid.map(|gid| gid.0.to_string())));
+    let mode = or_none(mode.map(|mode| format!("{mode:o}")));
+    let device =
+        or_none(device.map(|Device { block, major, minor }| {
+            format!("{}{major}:{minor}", if block { 'b' } else { 'c' })
+        }));
+    let head = format!("+{:o} {uid} {gid} {mode} {device} ", named.kind);
     [head.as_bytes(), path.as_os_str().as_bytes(), b"\0", &named.target, b"\0"].concat()
 }
 
 /// What is noted, by path.
-pub(super) fn all() -> BTreeMap<PathBuf, Named> {
+fn all() -> BTreeMap<PathBuf, Named> {
     fs::read(FILE).map(|bytes| parse(&bytes)).unwrap_or_default()
 }
 
@@ -143,21 +121,23 @@ fn parse(bytes: &[u8]) -> BTreeMap<PathBuf, Named> {
     all
 }
 
-/// Path and owner of a record.
+/// Path of a record, and what it tells.
 fn named_by(record: &[u8], target: Vec<u8>) -> Option<(&[u8], Named)> {
-    let mut fields = record.splitn(4, |&byte| byte == b' ');
+    let mut fields = record.splitn(6, |&byte| byte == b' ');
     let mut text = || std::str::from_utf8(fields.next()?).ok();
     let kind = u32::from_str_radix(text()?, 8).ok()?;
     let [uid, gid] = [text()?, text()?].map(|id| id.parse().ok());
-    Some((fields.next()?, Named { kind, target, uid: uid.map(Uid), gid: gid.map(Gid) }))
+    let mode = u16::from_str_radix(text()?, 8).ok();
+    let device = device(text()?);
+    let fact = Fact { uid: uid.map(Uid), gid: gid.map(Gid), mode, device, ..Fact::default() };
+    Some((fields.next()?, Named { kind, target, fact }))
 }
 
-const S_IFIFO: u16 = 0o010_000;
-const S_IFSOCK: u16 = 0o140_000;
-
-/// Whether the owner of an inode of this type is noted by its path.
-fn is_noted(mode: u16) -> bool {
-    matches!(mode & S_IFMT, S_IFLNK | S_IFIFO | S_IFSOCK)
+fn device(word: &str) -> Option<Device> {
+    let (kind, numbers) = word.split_at_checked(1)?;
+    let (major, minor) = numbers.split_once(':')?;
+    let block = matches!(kind, "b").then_some(true).or(matches!(kind, "c").then_some(false))?;
+    Some(Device { block, major: major.parse().ok()?, minor: minor.parse().ok()? })
 }
 
 impl Ownership {
@@ -166,15 +146,22 @@ impl Ownership {
         self.lasting.as_ref().is_some_and(Lasting::notes_names)
     }
 
-    /// Whether what is known of this inode is noted by its path, too.
+    /// Whether something is known of this inode that does not stand on it, so that it is noted by its path, too.
     pub fn is_named(&self, statx: &Statx) -> bool {
-        self.notes_names() && is_noted(statx.mode)
+        let identity = Identity::of(statx);
+        let is_beside =
+            |lasting: &Lasting| lasting.kept().tells_of(identity) || lasting.is_homeless(identity);
+        self.notes_names() && self.lasting.as_ref().is_some_and(is_beside)
     }
 
-    /// Notes what is known of the inode that has this path. Where that fails it is known in this container all the same.
+    /// Notes what is known of the inode that has this path, if anything is. Where that fails it is known in this container
+    /// all the same.
     pub fn note_name(&self, path: &Path, statx: &Statx) {
-        let identity = Identity::of(statx);
-        let _ = note(path, identity, &self.remembered(identity));
+        let fact = self.remembered(Identity::of(statx));
+        let _ = match Named::at(path, fact) {
+            Some(named) if !fact.is_empty() => put(&record(path, &named)),
+            _ => put_gone(path),
+        };
     }
 
     /// The path names another inode from now on, or none.
@@ -190,7 +177,10 @@ impl Ownership {
     /// Gives what is noted by path to the inodes that have these paths now.
     pub(super) fn take_names(&self) {
         let Some(lasting) = &self.lasting else { return };
-        for (path, named) in all().into_iter().filter(|(path, named)| named.is_at(path)) {
+        for (path, named) in all() {
+            if Named::at(&path, named.fact).as_ref() != Some(&named) {
+                continue;
+            }
             let parent = path.parent().unwrap_or(Path::new("/"));
             let [Ok(own), Ok(parent)] = [&path, parent].map(|path| CString::new(path.as_os_str().as_bytes()))
             else {
@@ -200,10 +190,9 @@ impl Ownership {
                 continue;
             };
             let statx = Statx::parse(&told);
-            let (identity, fact) = (Identity::of(&statx), named.fact());
+            let (identity, fact) = (Identity::of(&statx), named.fact);
             lasting.know_filesystem(statx.dev, statx.mount, Filesystem::of(statfs, statx.dev));
-            if is_noted(statx.mode) && lasting.keep(identity, &fact).is_ok() && lasting.is_homeless(identity)
-            {
+            if lasting.keep(identity, &fact).is_ok() && lasting.is_homeless(identity) {
                 self.put(identity, &|_| fact);
             }
         }
@@ -218,7 +207,9 @@ mod tests {
     use super::*;
 
     fn link(uid: u32) -> Named {
-        Named { kind: 0o120_000, target: b"to".to_vec(), uid: Some(Uid(uid)), gid: None }
+        let device = Some(Device { block: true, major: uid, minor: 7 });
+        let fact = Fact { uid: Some(Uid(uid)), mode: Some(0o640), device, ..Fact::default() };
+        Named { kind: 0o120_000, target: b"to".to_vec(), fact }
     }
 
     #[test]

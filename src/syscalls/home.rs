@@ -113,7 +113,7 @@ fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands:
         Ok(()) => return guest.ownership().keep(identity, &fact.unborne()),
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) if !guest.ownership().keeps_beside() => Err(errno),
         Err(Errno::ESRCH) => Err(Errno::ESRCH),
-        Err(_) => guest.ownership().keep(identity, &fact),
+        Err(_) => guest.ownership().keep(identity, &fact).map(|()| note_name(guest, place, statx)),
     };
     match kept {
         // What stands on the inode would outshine what is kept beside it.
@@ -123,9 +123,9 @@ fn write(guest: &mut dyn Guest, place: Place, statx: &Statx, fact: Fact, stands:
     }
 }
 
-/// Notes the owner of what can bear no attribute by its path, where files go into image layers.
+/// Notes by its path what an inode itself cannot bear, where files go into image layers.
 pub fn note_name(guest: &mut dyn Guest, place: Place, statx: &Statx) {
-    if guest.ownership().is_named(statx)
+    if guest.ownership().notes_names()
         && let Some(path) = whole_path(guest, place)
     {
         guest.ownership().note_name(&path, statx);

@@ -105,13 +105,15 @@ fn take(
         return Verdict::Run;
     }
     let place = Place::at(name[0], name[1], AT_SYMLINK_NOFOLLOW);
-    let last = inode::look(guest, place).ok().filter(is_last).map(|statx| Identity::of(&statx));
+    let last = inode::look(guest, place).ok().filter(is_last);
+    let named = last.is_some_and(|last| guest.ownership().is_named(&last));
+    let last = last.map(|statx| Identity::of(&statx));
     let told = last.is_some_and(|last| guest.ownership().tells_of(last));
     let moved = moved.and_then(|old| Moved::of(guest, old));
-    if !listed && !told && moved.is_none() {
+    if !listed && !told && !named && moved.is_none() {
         return Verdict::Run;
     }
-    let path = (told && guest.ownership().notes_names()).then(|| home::whole_path(guest, place)).flatten();
+    let path = named.then(|| home::whole_path(guest, place)).flatten();
     let result = guest.inject(call, args);
     let after = if result.is_ok() { inode::look(guest, place).ok() } else { None };
     if let (Ok(_), Some(gone)) = (result, last)
@@ -142,8 +144,7 @@ impl Moved {
         }
         let place = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
         let statx = inode::look(guest, place).ok()?;
-        let named = guest.ownership().is_named(&statx) && guest.ownership().tells_of(Identity::of(&statx));
-        let matters = named || statx.mode & S_IFMT == S_IFDIR;
+        let matters = guest.ownership().is_named(&statx) || statx.mode & S_IFMT == S_IFDIR;
         let path = matters.then(|| home::whole_path(guest, place)).flatten()?;
         Some(Moved { statx, path })
     }
