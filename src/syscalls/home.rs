@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 
 use super::inode::{self, Place};
-use super::{Guest, Stage, attributes};
+use super::{Guest, attributes};
 use crate::abi::Errno;
 use crate::abi::stat::Statx;
 use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, names, xattr};
@@ -129,8 +129,6 @@ pub fn note_name(guest: &mut dyn Guest, place: Place, statx: &Statx) {
         && let Some(path) = whole_path(guest, place)
     {
         guest.ownership().note_name(&path, statx);
-        // Else what takes names away would not be told of.
-        guest.raise(Stage::Removal);
     }
 }
 

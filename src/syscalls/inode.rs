@@ -349,6 +349,9 @@ pub fn remember_after(
         guest.ownership().set_inherits();
     }
     guest.raise(Stage::Ownership);
+    if guest.ownership().is_named(statx) {
+        guest.raise(Stage::Removal); // what takes names away is to be told of
+    }
     if fact.device.is_some() {
         guest.raise(Stage::Devices);
     }

@@ -105,7 +105,7 @@ fn take(
         return Verdict::Run;
     }
     let place = Place::at(name[0], name[1], AT_SYMLINK_NOFOLLOW);
-    let last = inode::look(guest, place).ok().filter(is_last);
+    let last = look(guest, place).filter(is_last);
     let named = last.is_some_and(|last| guest.ownership().is_named(&last));
     let last = last.map(|statx| Identity::of(&statx));
     let told = last.is_some_and(|last| guest.ownership().tells_of(last));
@@ -131,6 +131,12 @@ fn take(
     Verdict::Reply(result)
 }
 
+/// An inode; what is known of it, too, where that matters.
+fn look(guest: &mut dyn Guest, place: Place) -> Option<Statx> {
+    let look = if guest.ownership().notes_names() { inode::inspect } else { inode::look };
+    look(guest, place).ok()
+}
+
 /// An inode that gets another name, of which, or of what is in it, something may be noted by path.
 struct Moved {
     statx: Statx,
@@ -143,7 +149,7 @@ impl Moved {
             return None;
         }
         let place = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
-        let statx = inode::look(guest, place).ok()?;
+        let statx = look(guest, place)?;
         let matters = guest.ownership().is_named(&statx) || statx.mode & S_IFMT == S_IFDIR;
         let path = matters.then(|| home::whole_path(guest, place)).flatten()?;
         Some(Moved { statx, path })
