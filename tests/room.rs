@@ -1,10 +1,9 @@
 //! The state file where it cannot be written: a full filesystem, one that is read-only, a file that is damaged. The run
 //! starts, what stands in the file is seen, and only calls that would write it fail or end with the run.
-#![allow(clippy::print_stderr)] // a helper of a test is a test
 
 mod common;
 
-use common::{How, Run, Scratch};
+use common::{How, Lack, Run, Scratch, skip};
 
 /// What a script says in a namespace of one id that may mount; `$R` is remainroot, `t` a small filesystem in memory
 /// with `t/home` for state, and `w` the working directory.
@@ -17,7 +16,7 @@ fn says(script: &str) -> Option<String> {
     let run = Run::shell(How::Namespace, &script).namespaces("-Urm").directory(place.path()).seconds(60);
     let said = run.variable("R", common::remainroot()).output().success();
     if said == "cannot\n" {
-        eprintln!("skipped: no filesystem in memory can be mounted");
+        skip(Lack::Kernel, "no filesystem in memory can be mounted");
         return None;
     }
     Some(said.replace(['\u{2018}', '\u{2019}'], "'"))

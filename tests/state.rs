@@ -1,6 +1,6 @@
 //! The default: owners outlast the run, and what no file can bear is kept where the person keeps state, if there is such
 //! a place.
-#![allow(clippy::unwrap_used, clippy::print_stderr)] // a helper of a test is a test
+#![allow(clippy::unwrap_used)] // a helper of a test is a test
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
 
-use common::{How, NOBODY, Run, Scratch};
+use common::{How, Lack, NOBODY, Run, Scratch, skip};
 
 /// What a script says in a one-id namespace with these variables; `$R` is remainroot, and nothing else is said to it.
 fn says(place: &Scratch, variables: &[(&str, &str)], script: &str) -> String {
@@ -120,7 +120,7 @@ const TRACED: &str =
 #[test]
 fn on_a_hosts_root_a_run_begins_on_demand_until_something_was_given_away() {
     if !common::kernel_is_at_least(6, 11) {
-        eprintln!("skipped: this kernel does not say when nobody has a listener's filter any more");
+        skip(Lack::Kernel, "this kernel does not say when nobody has a listener's filter any more");
         return;
     }
     let (place, home) = (Scratch::new("state"), Scratch::new("state-home"));
