@@ -277,7 +277,7 @@ fn a_device_that_another_tool_or_listing_speaks_of_opens_as_one() {
     let script = "setfattr -n user.containers.override_stat -v 0:0:0666:char-1-7 root/dev/full; \
          setfattr -n user.containers.override_stat -v 0:0:0660:block-8-0 root/dev/sda";
     let state = "mkdir -p root/state/remainroot; chown -R 65534:65534 root/state";
-    let script = format!("touch root/dev/full root/dev/sda; {script}; {state}");
+    let script = format!("touch root/dev/full root/dev/sda; chown 65534:65534 root/dev/*; {script}; {state}");
     let marked = Command::new("sh").args(["-c", &script]).current_dir(place.path()).status().unwrap();
     assert!(marked.success());
     let look = "stat -c %F dev/full; find dev -type b; (cat < dev/sda) 2>&1";
