@@ -21,10 +21,7 @@ fn can_bear(guest: &dyn Guest, statx: &Statx) -> bool {
 
 /// Whether the attributes of an inode have to be read before anything is said of it.
 pub fn will_read(guest: &dyn Guest, statx: &Statx) -> bool {
-    let ownership = guest.ownership();
-    ownership.in_attributes()
-        && can_bear(statx)
-        && ownership.is_unread(Identity::of(statx).inode(), Some(statx.ctime))
+    can_bear(guest, statx) && guest.ownership().is_unread(Identity::of(statx).inode(), Some(statx.ctime))
 }
 
 /// Reads what an earlier run or another tool may have left about the inode at `place`, once for each

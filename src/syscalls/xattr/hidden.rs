@@ -31,7 +31,7 @@ fn absent(guest: &mut dyn Guest, request: &Request, kind: Kind) -> SysResult {
 /// The value that the guest has given such an attribute.
 pub(super) fn get(guest: &mut dyn Guest, request: &Request) -> SysResult {
     let absent = absent(guest, request, Kind::Get);
-    if absent != Err(Errno::ENODATA) || guest.sandboxed() || !guest.ownership().may_have_extras() {
+    if absent != Err(Errno::ENODATA) || !guest.ownership().may_have_extras() {
         return absent;
     }
     let statx = inode::inspect(guest, request.place)?;
@@ -58,7 +58,7 @@ pub(super) fn set(guest: &mut dyn Guest, request: &Request, value: Vec<u8>) -> S
 /// Forgets that value.
 pub(super) fn remove(guest: &mut dyn Guest, request: &Request) -> SysResult {
     let absent = absent(guest, request, Kind::Remove);
-    if absent != Err(Errno::ENODATA) || guest.sandboxed() || !guest.ownership().may_have_extras() {
+    if absent != Err(Errno::ENODATA) || !guest.ownership().may_have_extras() {
         return absent;
     }
     let (statx, inode) = foreign::changeable(guest, request)?;
