@@ -1,6 +1,6 @@
 //! How ids the kernel reports are shown to the guest.
 
-use super::{Credentials, Gid, Uid};
+use super::{CapSet, Credentials, Gid, Uid};
 
 /// One side of a user namespace's id map: which ids exist inside (`/proc/PID/uid_map`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,12 +28,14 @@ impl IdMap {
 #[derive(Debug, Clone)]
 pub struct View {
     /// The credentials the guest starts with; while they hold, the kernel's own answers are right
-    /// unless `translates`.
+    /// unless [`lacks_privilege`](View::lacks_privilege).
     pub initial: Credentials,
     /// The kernel's own id of the guest's root (0 inside a user namespace of ours).
     pub kernel_uid: u32,
     /// The kernel's own group id of the guest's root.
     pub kernel_gid: u32,
+    /// The capabilities that the guest's root has to the kernel.
+    pub kernel_caps: CapSet,
     /// User ids that exist in the namespace.
     pub uids: IdMap,
     /// Group ids that exist in the namespace.
@@ -53,6 +55,7 @@ impl View {
             initial: Credentials::root(),
             kernel_uid: 0,
             kernel_gid: 0,
+            kernel_caps: CapSet::FULL,
             uids: only_root.clone(),
             gids: only_root,
             protects_hardlinks: true,
@@ -84,9 +87,14 @@ impl View {
         self.kernel_uid == 0 && [&self.uids, &self.gids].iter().all(|map| map.0.as_slice() == [ALL])
     }
 
-    /// Whether the kernel's ids are not the guest's even before anything changed: no namespace
-    /// could be made, so every stage is up from the start.
+    /// Whether the kernel's ids are not the guest's even before anything changed: no namespace could be made.
     pub fn translates(&self) -> bool {
         self.kernel_uid != 0 || self.kernel_gid != 0
+    }
+
+    /// Whether the guest's root is a plain user to the kernel: no namespace could be made, or its root has been
+    /// left no privilege. Every stage is up from the start.
+    pub fn lacks_privilege(&self) -> bool {
+        self.translates() || !self.initial.permitted.is_subset(self.kernel_caps)
     }
 }

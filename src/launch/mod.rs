@@ -100,8 +100,10 @@ pub fn run(mut plan: Plan) -> Failure {
         Ok(view) => view,
         Err(failure) => return failure,
     };
-    if view.translates() && plan.verbosity > 0 {
+    if plan.verbosity > 0 && view.translates() {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
+    } else if plan.verbosity > 0 && view.lacks_privilege() {
+        say("root has no privilege in this user namespace: every stage is up, and real root's capabilities are shown");
     }
     if view.is_of_all_ids() {
         believe_nobody(&mut plan);
@@ -297,9 +299,9 @@ fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
     let stages = [
         (Stage::Reading, home.evidence_of_readable_devices()),
         (Stage::Devices, home.evidence_of_devices()),
-        (Stage::Removal, home.listing() == Listing::Saved || home.has_names() || view.translates()),
-        (Stage::Ownership, home.evidence() || home.listing() != Listing::None || view.translates()),
-        (Stage::Identity, view.translates()),
+        (Stage::Removal, home.listing() == Listing::Saved || home.has_names() || view.lacks_privilege()),
+        (Stage::Ownership, home.evidence() || home.listing() != Listing::None || view.lacks_privilege()),
+        (Stage::Identity, view.lacks_privilege()),
         (Stage::Base, true),
     ];
     stages.into_iter().filter_map(|(stage, is_up)| is_up.then_some(stage)).collect()

@@ -1,14 +1,32 @@
 //! The user namespace the command runs in, and what the kernel reports there.
+//!
+//! Three kinds of place: a namespace whose root has privilege, all or what a container leaves; a namespace whose root has
+//! been left none; and no namespace. In the first the guest is shown what the kernel reports. In the others the kernel
+//! knows the guest's root as a plain user. What the emulation answers needs no privilege of the kernel's, so there the
+//! guest is shown the credentials of real root.
 
 use std::fs;
 use std::sync::Arc;
 
 use super::Failure;
-use crate::cred::{CapSet, Credentials, Gid, IdMap, Securebits, Uid, View};
+use crate::cred::{Cap, CapSet, Credentials, Gid, IdMap, Securebits, Uid, View};
 use crate::sys;
+use crate::sys::process::Forked;
 
 /// Length of the identity map of the initial user namespace.
 const ALL_IDS: &str = "4294967295";
+
+/// What a root is known by. Whoever has limited root deliberately, as container engines do, has left some of it: then real
+/// root has no more there either. A root that has none of it is a plain user who is called root.
+const OF_ROOT: CapSet = CapSet::of(&[
+    Cap::CHOWN,
+    Cap::DAC_OVERRIDE,
+    Cap::FOWNER,
+    Cap::FSETID,
+    Cap::SETFCAP,
+    Cap::SETGID,
+    Cap::SETUID,
+]);
 
 /// Makes a one-id namespace where one is needed, and looks at what the kernel reports. Where
 /// `unknown_is_real`, what nobody has touched is shown as the caller's that it is.
@@ -22,9 +40,8 @@ pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Fai
         if is_initial() && !allow_real_root {
             return Err(Failure::RealRoot);
         }
-    } else {
-        // Where it is forbidden the view translates instead.
-        let _ = make_namespace(uid, gid);
+    } else if can_make_namespace(uid, gid) {
+        make_namespace(uid, gid).map_err(Failure::io("making a user namespace"))?;
     }
     let untouched = unknown_is_real.then_some((Uid(uid), Gid(gid)));
     look().map(|view| View { untouched, ..view })
@@ -34,6 +51,32 @@ pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Fai
 fn is_initial() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().eq(["0", "0", ALL_IDS])
+}
+
+/// Whether a namespace can be made that is of use. There is no way back from one that cannot be given its ids, or whose
+/// root may do nothing, as AppArmor has it. So a process of its own tries it first.
+fn can_make_namespace(uid: u32, gid: u32) -> bool {
+    match sys::process::fork_unseen() {
+        Ok(Forked::Child) => {
+            let is_of_use = make_namespace(uid, gid).is_ok() && !is_denied_all();
+            sys::process::exit_now(i32::from(!is_of_use))
+        }
+        Ok(Forked::Parent(child)) => sys::wait::one(child) == Ok(0),
+        Err(_) => false,
+    }
+}
+
+/// Whether a security module denies the capabilities that the kernel reports. To drop one that does not exist is asked for
+/// privilege first, and changes nothing.
+fn is_denied_all() -> bool {
+    const NONE: u64 = 63;
+    let dropped = sys::process::prctl(libc::PR_CAPBSET_DROP, [NONE, 0, 0, 0]);
+    kernel_caps().has(Cap::SETPCAP) && dropped == Err(sys::Errno::EPERM)
+}
+
+/// The capabilities that this process has to the kernel, which are those of what it executes as root.
+fn kernel_caps() -> CapSet {
+    sys::process::capabilities().map_or(CapSet::EMPTY, |[_, permitted, _]| CapSet(permitted))
 }
 
 /// What `unshare -r` does: a namespace in which the caller's own ids are 0.
@@ -57,15 +100,16 @@ fn look() -> Result<View, Failure> {
         .map(|group| if group == kernel_gid { Gid::ROOT } else { Gid(group) })
         .collect();
     groups.sort_unstable();
-    let translates = kernel_uid != 0 || kernel_gid != 0;
-    let initial = if translates {
+    let kernel_caps = if is_denied_all() { CapSet::EMPTY } else { kernel_caps() };
+    let is_plain_user = kernel_uid != 0 || kernel_gid != 0 || kernel_caps.and(OF_ROOT).is_empty();
+    let initial = if is_plain_user {
         Credentials { groups: groups.into(), ..Credentials::root() }
     } else {
         reported(groups.into())?
     };
     let protection = fs::read_to_string("/proc/sys/fs/protected_hardlinks");
     let protects_hardlinks = protection.is_ok_and(|setting| setting.trim() != "0");
-    Ok(View { initial, kernel_uid, kernel_gid, uids, gids, protects_hardlinks, untouched: None })
+    Ok(View { initial, kernel_uid, kernel_gid, kernel_caps, uids, gids, protects_hardlinks, untouched: None })
 }
 
 /// Real root's credentials as the kernel reports them inside the namespace.

@@ -16,10 +16,10 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Whether the kernel lets the guest's root change everything about the inode: both its ids exist
-    /// in the namespace (`capable_wrt_inode_uidgid`), or, where there is none, they are its own.
+    /// Whether the kernel lets the guest's root change everything about the inode: both its ids exist in the
+    /// namespace (`capable_wrt_inode_uidgid`), or, where the guest's root has no privilege, they are its own.
     pub fn is_ours(self, view: &View) -> bool {
-        if view.translates() {
+        if view.lacks_privilege() {
             return self.uid == view.kernel_uid && self.gid == view.kernel_gid;
         }
         view.uids.contains(self.uid) && view.gids.contains(self.gid)

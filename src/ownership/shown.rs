@@ -15,7 +15,7 @@ impl Ownership {
     /// they may not where that depends on more than an entry can say.
     pub fn open_slate(&self, view: &View) -> Option<&Slate> {
         let slate = self.slate.get_or_init(Slate::make).as_ref()?;
-        let is_plain = !view.translates() && view.untouched.is_none();
+        let is_plain = !view.lacks_privilege() && view.untouched.is_none();
         let lists = self.records_all() || self.carried.get().is_some();
         let is_read = match &self.lasting {
             Some(lasting) => lasting.in_attributes(),

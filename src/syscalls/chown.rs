@@ -51,22 +51,22 @@ struct Owner {
 }
 
 impl Owner {
-    /// Whom the kernel is to give it to: root, who has it already, where it is ours; a real root's kernel the
+    /// Whom the kernel is to give it to: the guest's root, who has it already, where it is ours; a real root's kernel the
     /// owner himself.
     fn for_the_kernel(self, is_ours: bool, view: &View) -> [u32; 2] {
         if view.is_of_all_ids() {
             let [uid, gid] = [self.uid.map(|uid| uid.0), self.gid.map(|gid| gid.0)];
             return [uid, gid].map(|id| id.unwrap_or(inode::NOBODY));
         }
-        let given = [self.uid.is_some(), self.gid.is_some()];
-        given.map(|given| if given && is_ours { 0 } else { inode::NOBODY })
+        let given = [(self.uid.is_some(), view.kernel_uid), (self.gid.is_some(), view.kernel_gid)];
+        given.map(|(given, id)| if given && is_ours { id } else { inode::NOBODY })
     }
 
     /// Whether the kernel can do it: it knows these ids. In a namespace that maps one id that is root's.
     fn exists(self, view: &View) -> bool {
         let uid = self.uid.is_none_or(|uid| view.uids.contains(uid.0));
         let gid = self.gid.is_none_or(|gid| view.gids.contains(gid.0));
-        uid && gid && !view.translates()
+        uid && gid && !view.lacks_privilege()
     }
 }
 

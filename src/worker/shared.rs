@@ -64,7 +64,7 @@ pub struct Shared {
 
 impl Shared {
     /// The state at the start of a run. Where the kernel's own ids are not the guest's
-    /// ([`View::translates`]) every stage is up from the start; where earlier runs may have left facts,
+    /// ([`View::lacks_privilege`]) every stage is up from the start; where earlier runs may have left facts,
     /// the ownership stage.
     pub fn new(
         view: View,
@@ -75,12 +75,12 @@ impl Shared {
         watch_first: bool,
         demand: Option<Demand>,
     ) -> Shared {
-        let translates = view.translates();
+        let lacks = view.lacks_privilege();
         Shared {
             view,
             registry: Registry::default(),
-            ownership_raised: AtomicBool::new(translates || ownership.evidence() || ownership.records_all()),
-            removal_raised: AtomicBool::new(translates || ownership.saves()),
+            ownership_raised: AtomicBool::new(lacks || ownership.evidence() || ownership.records_all()),
+            removal_raised: AtomicBool::new(lacks || ownership.saves()),
             devices_raised: AtomicBool::new(ownership.devices().any()),
             reading_raised: AtomicBool::new(ownership.devices().read()),
             limits: Limits::default(),
@@ -102,7 +102,7 @@ impl Shared {
 
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
-        let own = if self.view.translates() { Stages::LASTING } else { Stages::NONE };
+        let own = if self.view.lacks_privilege() { Stages::LASTING } else { Stages::NONE };
         let told = if self.demand.is_some() { demand::STAGES } else { Stages::NONE };
         self.common_stages().union(own).union(told)
     }
@@ -136,7 +136,7 @@ impl Shared {
     /// `no_new_privs` are answered from the start.
     pub fn needs_identity(&self, credentials: &Credentials) -> bool {
         let initial = &self.view.initial;
-        self.view.translates()
+        self.view.lacks_privilege()
             || (initial.uid, initial.euid, initial.suid, initial.fsuid)
                 != (credentials.uid, credentials.euid, credentials.suid, credentials.fsuid)
             || (initial.gid, initial.egid, initial.sgid, initial.fsgid)

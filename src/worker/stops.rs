@@ -110,7 +110,7 @@ impl Worker {
             || inside.is_some()
             || group.is_some_and(|group| group.threads > 1)
             || *tracee.credentials != self.shared.view.initial
-            || self.shared.view.translates()
+            || self.shared.view.lacks_privilege()
             || self.shared.common_stages().contains(Stage::Ownership);
         let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
         let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { 0 };

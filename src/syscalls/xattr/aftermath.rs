@@ -29,7 +29,7 @@ pub fn of_chmod(guest: &mut dyn Guest, place: Place, statx: &Statx, mode: u16) -
 /// # Errors
 /// As [`home::remember_extras`].
 pub fn of_chown(guest: &mut dyn Guest, place: Place, statx: &Statx, seen: Attributes) -> Result<(), Errno> {
-    if seen.is_directory() || inode::known(statx).is_ours(guest.view()) && !guest.view().translates() {
+    if seen.is_directory() || inode::known(statx).is_ours(guest.view()) && !guest.view().lacks_privilege() {
         return Ok(()); // the kernel has done it
     }
     let stays = matches!(attributes::get(guest, place, CAPABILITY_NAME), Ok(_) | Err(Errno::EOVERFLOW));
