@@ -103,7 +103,9 @@ pub fn run(mut plan: Plan) -> Failure {
     if plan.verbosity > 0 && view.translates() {
         say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
     } else if plan.verbosity > 0 && view.lacks_privilege() {
-        say("root has no privilege in this user namespace: every stage is up, and real root's capabilities are shown");
+        say(
+            "root has no privilege in this user namespace: every stage is up, and real root's capabilities are shown",
+        );
     }
     if view.is_of_all_ids() {
         believe_nobody(&mut plan);

@@ -4,7 +4,7 @@
 //! an inode that is not ours the kernel refuses: then the mode is remembered.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Share, Verdict, kernel, undo, xattr};
+use super::{Guest, Share, Verdict, access, kernel, undo, xattr};
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, KernelCall, SysResult};
 use crate::ownership::{Attributes, rules};
@@ -57,7 +57,9 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
         return Verdict::Reply(Err(inode::refusal(guest, place, Errno::EPERM)));
     };
     let ours = inode::known(&statx).is_ours(guest.view());
-    let recorded = guest.ownership().records_all() || rules::loses_set_id(&before.with_permissions(mode));
+    let recorded = guest.ownership().records_all()
+        || rules::loses_set_id(&before.with_permissions(mode))
+        || access::on_disk(guest, statx.mode, mode) != mode;
     if fact.is_none() && ours && allowed == mode && !recorded && !may_be_copied_up(guest, &statx) {
         return Verdict::Run;
     }
@@ -66,16 +68,9 @@ fn set(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict {
 
 /// Has the kernel set `mode`, and remembers what it did not.
 fn set_to(guest: &mut dyn Guest, place: Place, statx: Statx, before: Attributes, mode: u16) -> SysResult {
-    let whole = mode | kept_for_owner(guest, &statx);
+    let whole = access::on_disk(guest, statx.mode, mode);
     if !guest.stands_in(place) {
-        let made = match guest.make(place, Share::Mode(whole)) {
-            Some(made) => made,
-            None => {
-                let (call, args) = kernels(place, whole);
-                guest.inject(call, args).map(drop)
-            }
-        };
-        match made {
+        match by_the_kernel(guest, place, whole) {
             Ok(()) => {}
             Err(Errno::EPERM | Errno::EOVERFLOW) if !inode::known(&statx).is_ours(guest.view()) => {
                 let _ = inode::touch(guest, place); // that the kernel cannot even move ctime matters to nobody
@@ -97,14 +92,16 @@ fn may_be_copied_up(guest: &dyn Guest, statx: &Statx) -> bool {
     guest.ownership().keeps_beside() && !matches!(statx.mode & S_IFMT, S_IFREG | S_IFDIR)
 }
 
-/// The bits that the owner keeps on the disk: what a listing is saved for is done by a user who is root
-/// only to the program, as fakeroot's is.
-fn kept_for_owner(guest: &dyn Guest, statx: &Statx) -> u16 {
-    match (guest.ownership().records_all(), statx.mode & S_IFMT == S_IFDIR) {
-        (true, true) => 0o700,
-        (true, false) => 0o600,
-        (false, _) => 0,
+/// Has the kernel set a mode.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn by_the_kernel(guest: &mut dyn Guest, place: Place, mode: u16) -> Result<(), Errno> {
+    if let Some(made) = guest.make(place, Share::Mode(mode)) {
+        return made;
     }
+    let (call, args) = kernels(place, mode);
+    guest.inject(call, args).map(drop)
 }
 
 /// The kernel's call for a place that a call has named.

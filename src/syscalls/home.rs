@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 
 use super::inode::{self, Place};
-use super::{Guest, attributes};
+use super::{Guest, access, attributes};
 use crate::abi::Errno;
 use crate::abi::stat::Statx;
 use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, names, xattr};
@@ -142,7 +142,7 @@ type Named = (&'static CStr, Option<Vec<u8>>);
 fn put(guest: &mut dyn Guest, place: Place, new: &[Named], old: &[Named]) -> Result<(), Errno> {
     for (name, value) in new {
         if let Some(value) = value {
-            attributes::set(guest, place, name, value)?;
+            access::as_root(guest, place, |guest| attributes::set(guest, place, name, value))?;
         }
     }
     for ((name, value), (_, stood)) in new.iter().zip(old) {
@@ -155,7 +155,8 @@ fn put(guest: &mut dyn Guest, place: Place, new: &[Named], old: &[Named]) -> Res
 
 /// Removes an attribute that may not be there.
 fn remove(guest: &mut dyn Guest, place: Place, name: &CStr) -> Result<(), Errno> {
-    let errno = match attributes::remove(guest, place, name) {
+    let removed = access::as_root(guest, place, |guest| attributes::remove(guest, place, name));
+    let errno = match removed {
         Ok(()) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => return Ok(()),
         Err(errno) => errno,
     };

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::{Guest, Look, Share, Stage, chmod, filesystem, home, kernel, xattr};
+use super::{Guest, Look, Share, Stage, access, chmod, filesystem, home, kernel, xattr};
 use crate::abi::{
     DeviceNumber, Errno, SysResult,
     stat::{S_ISGID, S_ISUID, Statx},
@@ -358,14 +358,14 @@ pub fn remember_after(
     Ok(())
 }
 
-/// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or
-/// the directory passes an emulated group on, or names in its default list.
+/// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or lets the owner do
+/// less than root, or the directory passes an emulated group on, or names in its default list.
 pub fn creation_matters(
     guest: &mut dyn Guest,
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
 ) -> bool {
     let who = guest.credentials();
-    if who.fsuid != Uid::ROOT || who.fsgid != Gid::ROOT {
+    if who.fsuid != Uid::ROOT || who.fsgid != Gid::ROOT || guest.view().lacks_privilege() {
         return true;
     }
     if !guest.ownership().inherits() {
@@ -429,6 +429,7 @@ pub fn remember_new(
     let fixed = statx.uid != guest.view().kernel_uid;
     let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown, asked) };
     let statx = if guest.view().is_of_all_ids() { give_away(guest, made, statx, goal) } else { statx };
+    let statx = access::let_owner_in(guest, made, statx);
     remember(guest, made, &statx, |_| complete(goal))?;
     parent.map_or(Ok(()), |parent| xattr::inherit(guest, made, &statx, &parent))
 }

@@ -3,6 +3,7 @@
 //! *Invariant:* a handler sees only [`Guest`]: never a ptrace request, a thread or a channel. It is
 //! short, named after its syscall, and returns a [`Verdict`].
 
+mod access;
 mod attributes;
 mod bind;
 mod capabilities;

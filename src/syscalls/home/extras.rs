@@ -8,7 +8,7 @@ use crate::abi::Errno;
 use crate::abi::stat::Statx;
 use crate::ownership::{EXTRAS, Extras, Identity};
 use crate::syscalls::inode::Place;
-use crate::syscalls::{Guest, Stage, attributes};
+use crate::syscalls::{Guest, Stage, access, attributes};
 
 /// Changes what is remembered of an inode's attributes, and has it outlast the run where it is to. `foreign`:
 /// it stands for what the kernel could hold, but not there.
@@ -75,7 +75,7 @@ fn write(
     let identity = Identity::of(statx);
     if can_bear(guest, statx) {
         let written = if !extras.is_empty() {
-            attributes::set(guest, place, EXTRAS, &extras.bytes())
+            access::as_root(guest, place, |guest| attributes::set(guest, place, EXTRAS, &extras.bytes()))
         } else if stood {
             remove(guest, place, EXTRAS)
         } else {

@@ -13,7 +13,7 @@ use crate::abi::{Errno, SysResult};
 use crate::cred::{Cap, View};
 use crate::ownership::{Extra, Identity, rules};
 use crate::syscalls::inode::{self, Place};
-use crate::syscalls::{Guest, Verdict, chmod, home};
+use crate::syscalls::{Guest, Verdict, access, chmod, home};
 
 /// A list that no inode can have, and that the kernel looks at last (`posix_acl_valid`).
 const PROBE: &[u8] = &[2, 0, 0, 0, 32, 0, 0, 0, 255, 255, 255, 255];
@@ -117,7 +117,7 @@ fn may_change(guest: &mut dyn Guest, request: &Request) -> Result<bool, Errno> {
 /// (`posix_acl_update_mode`). Where a mode is remembered, it takes over what the kernel has made of its own.
 fn follow_mode(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
     let who = guest.credentials();
-    if guest.ownership().is_empty() && who.has(Cap::FSETID) {
+    if guest.ownership().is_empty() && who.has(Cap::FSETID) && !guest.view().lacks_privilege() {
         return Ok(());
     }
     let statx = inode::inspect(guest, place)?;
@@ -127,8 +127,9 @@ fn follow_mode(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
         let (call, args) = chmod::kernels(place, statx.mode & PERMISSIONS & !S_ISGID);
         guest.inject(call, args)?;
     }
-    if lost != 0 || fact.is_some_and(|fact| fact.mode.is_some()) {
-        let Statx { mode, .. } = statx;
+    let Statx { mode, .. } = statx;
+    let keeps_more = access::let_owner_in(guest, place, statx).mode != mode;
+    if lost != 0 || keeps_more || fact.is_some_and(|fact| fact.mode.is_some()) {
         let statx = inode::look(guest, place)?;
         inode::remember(guest, place, &statx, |shown| {
             shown.with_permissions((shown.permissions() & !ACCESS_BITS & !lost) | (mode & ACCESS_BITS))

@@ -65,7 +65,7 @@ pub(super) fn is_the_kernels(guest: &mut dyn Guest, request: &Request) -> bool {
     let (who, ownership) = (guest.credentials(), guest.ownership());
     let nothing_known = ownership.is_empty() && !ownership.records_all() && !ownership.may_have_extras();
     let may = [Cap::FOWNER, Cap::FSETID].iter().all(|&cap| who.has(cap));
-    if !nothing_known || !may {
+    if !nothing_known || !may || guest.view().lacks_privilege() {
         return false;
     }
     let seen = inode::sight(guest, request.place, 0, Statx::MASK);

@@ -8,7 +8,7 @@ use crate::cred::Cap;
 use crate::ownership::{Attributes, rules};
 use crate::syscalls::attributes::NOBODYS;
 use crate::syscalls::inode;
-use crate::syscalls::{Guest, Verdict};
+use crate::syscalls::{Guest, Verdict, access};
 
 /// The beginning of each, and no name.
 pub(super) const BARE: &[u8] = b"user.";
@@ -24,6 +24,10 @@ pub(super) fn set<const FORM: u8>(guest: &mut dyn Guest, request: &Request) -> V
         }
         let Some(request) = Request::read(guest, FORM, Kind::Set) else { return result };
         let Some(value) = request.value(guest) else { return result };
+        let result = as_root(guest, &request, Kind::Set, result);
+        if result.is_ok() {
+            return result;
+        }
         let statx = refused(guest, &request, result)?;
         foreign::keep(guest, &request, &statx, value, true)
     })
@@ -42,8 +46,25 @@ fn removed<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResul
         return result;
     }
     let Some(request) = Request::read(guest, FORM, Kind::Remove) else { return result };
+    let result = as_root(guest, &request, Kind::Remove, result);
+    if result.is_ok() {
+        return result;
+    }
     let statx = refused(guest, &request, result)?;
     foreign::drop(guest, &request, &statx, true)
+}
+
+/// Does it once more where the kernel has refused it to an owner without privilege, and the guest may.
+fn as_root(guest: &mut dyn Guest, request: &Request, kind: Kind, refused: SysResult) -> SysResult {
+    if !guest.view().lacks_privilege() {
+        return refused;
+    }
+    let statx = inode::inspect(guest, request.place)?;
+    let inode = inode::attributes(guest, &statx).1;
+    if rules::may_write(&guest.credentials(), inode).is_err() {
+        return refused;
+    }
+    access::as_root(guest, request.place, |guest| request.run(guest, kind))
 }
 
 /// Whether the guest's inode cannot bear any where the kernel's can, or its owner alone may change it
