@@ -4,7 +4,7 @@
 //! owns the inode, the owner's bits stay on the disk, and the mode that the guest has set is remembered.
 
 use super::inode::{self, Place};
-use super::{Guest, chmod};
+use super::{Finish, Guest, Verdict, chmod};
 use crate::abi::Errno;
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, Statx};
 
@@ -26,6 +26,24 @@ pub fn let_owner_in(guest: &mut dyn Guest, place: Place, made: Statx) -> Statx {
         Some(Ok(())) => inode::look(guest, place).unwrap_or(made),
         _ => made,
     }
+}
+
+/// The call at hand makes an inode of which nothing else is to be remembered.
+pub fn makes(guest: &dyn Guest, make: Finish) -> Verdict {
+    if guest.view().lacks_privilege() && !guest.sandboxed() { Verdict::Amend(make) } else { Verdict::Run }
+}
+
+/// It has made it.
+///
+/// # Errors
+/// As [`inode::remember`].
+pub fn made(guest: &mut dyn Guest, place: Place) -> Result<(), Errno> {
+    let Ok(made) = inode::look(guest, place) else { return Ok(()) };
+    let now = let_owner_in(guest, place, made);
+    if now.mode == made.mode {
+        return Ok(());
+    }
+    inode::remember(guest, place, &now, |shown| shown.with_permissions(made.mode & PERMISSIONS))
 }
 
 /// Does something about an inode for which the kernel asks the owner's bits. Where they lack, they are there meanwhile.

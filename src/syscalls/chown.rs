@@ -62,11 +62,13 @@ impl Owner {
         given.map(|(given, id)| if given && is_ours { id } else { inode::NOBODY })
     }
 
-    /// Whether the kernel can do it: it knows these ids. In a namespace that maps one id that is root's.
+    /// Whether the kernel can do it: it knows these ids. In a namespace that maps one id that is root's; without privilege no
+    /// owner gives an inode to another.
     fn exists(self, view: &View) -> bool {
-        let uid = self.uid.is_none_or(|uid| view.uids.contains(uid.0));
-        let gid = self.gid.is_none_or(|gid| view.gids.contains(gid.0));
-        uid && gid && !view.lacks_privilege()
+        let is_given = |id: u32| !view.lacks_privilege() || id == 0;
+        let uid = self.uid.is_none_or(|uid| view.uids.contains(uid.0) && is_given(uid.0));
+        let gid = self.gid.is_none_or(|gid| view.gids.contains(gid.0) && is_given(gid.0));
+        uid && gid && !view.translates()
     }
 }
 

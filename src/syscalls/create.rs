@@ -6,7 +6,7 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, device, frozen, rooted, undo};
+use super::{Guest, Stage, Test, Verdict, access, device, frozen, rooted, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
 const O_WRONLY: u32 = 1;
@@ -108,11 +108,14 @@ pub fn openat2(guest: &mut dyn Guest) -> Verdict {
 
 /// The same with the limit `RESOLVE_IN_ROOT`.
 fn opened_in_root(guest: &mut dyn Guest, flags: u32, resolve: u64) -> Verdict {
-    let makes = flags & O_CREAT != 0
-        && rooted::matters(guest, resolve)
-        && (flags & O_EXCL != 0 || rooted::is_absent(guest, resolve));
+    let matters = flags & O_CREAT != 0 && rooted::matters(guest, resolve);
+    let may_make = matters || flags & O_CREAT != 0 && guest.view().lacks_privilege();
+    let makes = may_make && (flags & O_EXCL != 0 || rooted::is_absent(guest, resolve));
     if !makes {
         return Verdict::Run;
+    }
+    if !matters {
+        return access::makes(guest, opened_new);
     }
     Verdict::Amend(|guest, result| {
         let asked = asked::<IN_HOW>(guest);
@@ -155,16 +158,29 @@ fn opened<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(
     }
     if flags & O_TMPFILE != 0 {
         let matters = inode::creation_matters(guest, |_| Some(place));
-        return if matters { Verdict::Amend(made_unnamed::<DIRECTORY, PATH, MODE>) } else { Verdict::Run };
+        return if matters {
+            Verdict::Amend(made_unnamed::<DIRECTORY, PATH, MODE>)
+        } else {
+            access::makes(guest, opened_new)
+        };
     }
     let matters = flags & O_CREAT != 0
         && inode::creation_matters(guest, |guest| {
             if is_null_device(guest, path) { None } else { Some(Place::Parent { directory, path }) }
         });
-    if matters && (flags & O_EXCL != 0 || inode::inspect(guest, place) == Err(Errno::ENOENT)) {
-        return Verdict::Amend(made_and_opened::<DIRECTORY, PATH, MODE>);
+    let may_make = matters || flags & O_CREAT != 0 && guest.view().lacks_privilege();
+    let makes = may_make && (flags & O_EXCL != 0 || inode::inspect(guest, place) == Err(Errno::ENOENT));
+    match (makes, matters) {
+        (false, _) => Verdict::Run,
+        (true, false) => access::makes(guest, opened_new),
+        (true, true) => Verdict::Amend(made_and_opened::<DIRECTORY, PATH, MODE>),
     }
-    Verdict::Run
+}
+
+/// The call has made and opened a file that is root's.
+fn opened_new(guest: &mut dyn Guest, result: SysResult) -> SysResult {
+    let kept = access::made(guest, Place::Descriptor(result?));
+    undo::opened(guest, result?, None, kept).and(result)
 }
 
 /// Whether the path is the one that shells redirect to: two of three opens that may create, when packages
@@ -218,7 +234,13 @@ pub fn make<const DIRECTORY: usize, const PATH: usize>(guest: &mut dyn Guest) ->
     if inode::creation_matters(guest, |_| Some(Place::Parent { directory, path })) {
         Verdict::Amend(made::<DIRECTORY, PATH>)
     } else {
-        Verdict::Run
+        access::makes(guest, |guest, result| {
+            result?;
+            let (directory, path) = names::<DIRECTORY, PATH>(guest);
+            let place = Place::at(directory, path, AT_SYMLINK_NOFOLLOW);
+            let kept = access::made(guest, place);
+            undo::made(guest, place, kept).and(result)
+        })
     }
 }
 

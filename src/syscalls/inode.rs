@@ -358,14 +358,14 @@ pub fn remember_after(
     Ok(())
 }
 
-/// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or lets the owner do
-/// less than root, or the directory passes an emulated group on, or names in its default list.
+/// Whether something about what the guest makes must be remembered: it is not root to the filesystem, or
+/// the directory passes an emulated group on, or names in its default list.
 pub fn creation_matters(
     guest: &mut dyn Guest,
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
 ) -> bool {
     let who = guest.credentials();
-    if who.fsuid != Uid::ROOT || who.fsgid != Gid::ROOT || guest.view().lacks_privilege() {
+    if who.fsuid != Uid::ROOT || who.fsgid != Gid::ROOT {
         return true;
     }
     if !guest.ownership().inherits() {
@@ -421,15 +421,15 @@ pub fn remember_new(
     directory: impl FnOnce(&mut dyn Guest) -> Option<Place>,
     complete: impl Fn(Attributes) -> Attributes,
 ) -> Result<(), Errno> {
-    let Ok(statx) = look(guest, made) else { return Ok(()) };
+    let Ok(new) = look(guest, made) else { return Ok(()) };
+    let statx = access::let_owner_in(guest, made, new);
     let parent = directory(guest).and_then(|place| inspect(guest, place).ok());
     let of_parent = parent.map(|parent| attributes(guest, &parent).1);
-    let shown = Attributes::seen(known(&statx), guest.view(), None);
+    let shown = Attributes::seen(known(&new), guest.view(), None);
     // Some filesystems give everything one owner (vfat); then the creator does not count.
     let fixed = statx.uid != guest.view().kernel_uid;
     let goal = if fixed { shown } else { rules::made(&guest.credentials(), of_parent, shown, asked) };
     let statx = if guest.view().is_of_all_ids() { give_away(guest, made, statx, goal) } else { statx };
-    let statx = access::let_owner_in(guest, made, statx);
     remember(guest, made, &statx, |_| complete(goal))?;
     parent.map_or(Ok(()), |parent| xattr::inherit(guest, made, &statx, &parent))
 }

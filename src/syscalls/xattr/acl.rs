@@ -207,6 +207,20 @@ pub(super) fn shown(kernels: &[u8], names: &[u8]) -> Option<Vec<u8>> {
     Some(acl::bytes(&acl::merge(&acl::parse(kernels)?, &acl::parse(names)?)))
 }
 
+/// Whether a list is that of an inode of ours whose mode is remembered: the disk has other bits of its owner's.
+pub(super) fn follows(guest: &dyn Guest, request: &Request, statx: &Statx) -> bool {
+    guest.view().lacks_privilege()
+        && Class::of(&request.name) == Class::Access
+        && inode::known(statx).is_ours(guest.view())
+        && inode::attributes(guest, statx).0.is_some_and(|fact| fact.mode.is_some())
+}
+
+/// The list that goes with the remembered mode.
+pub(super) fn following(guest: &dyn Guest, statx: &Statx, kernels: Vec<u8>) -> Vec<u8> {
+    let mode = inode::attributes(guest, statx).1.permissions();
+    acl::parse(&kernels).map_or(kernels, |entries| acl::bytes(&acl::after_chmod(&entries, mode)))
+}
+
 /// Whether what is made in a directory gets names from it.
 pub fn passes_names_on(guest: &dyn Guest, directory: &Statx) -> bool {
     guest.ownership().may_have_extras()

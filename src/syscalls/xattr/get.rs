@@ -18,7 +18,7 @@ pub fn get<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
     if hidden::is_hidden(guest, &request.name) {
         return Verdict::Reply(hidden::get(guest, &request));
     }
-    if !guest.ownership().may_have_extras() {
+    if !guest.ownership().may_have_extras() && !guest.view().lacks_privilege() {
         return Verdict::Run;
     }
     let kernel_knows = match Class::of(&request.name) {
@@ -35,7 +35,7 @@ pub fn get<const FORM: u8>(guest: &mut dyn Guest) -> Verdict {
 fn nothing_is_known(guest: &mut dyn Guest, request: &Request) -> bool {
     let Ok(statx) = inode::inspect(guest, request.place) else { return true };
     let known = guest.ownership().extras(Identity::of(&statx)).get(&request.name).is_some();
-    !known && !request.has_placeholder(guest)
+    !known && !request.has_placeholder(guest) && !acl::follows(guest, request, &statx)
 }
 
 /// Puts what is remembered over the kernel's answer.
@@ -49,8 +49,8 @@ fn got<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
     }
     let class = Class::of(&request.name);
     let Ok(statx) = inode::inspect(guest, request.place) else { return result };
-    let result = if request.has_placeholder(guest) {
-        request.kernels_value(guest).and_then(|value| request.give(guest, &value))
+    let result = if request.has_placeholder(guest) || acl::follows(guest, &request, &statx) {
+        kernels_value(guest, &request, &statx).and_then(|value| request.give(guest, &value))
     } else {
         result
     };
@@ -61,7 +61,7 @@ fn got<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
         Some(Extra::Gone) => Err(Errno::ENODATA),
         Some(Extra::Beside(_)) if result == Err(Errno::ENODATA) => result, // void
         Some(Extra::Beside(beside)) => {
-            let Ok(kernels) = request.kernels_value(guest) else { return result };
+            let Ok(kernels) = kernels_value(guest, &request, &statx) else { return result };
             let shown = match class {
                 Class::Capability => capability::shown(&kernels, beside),
                 _ => acl::shown(&kernels, beside),
@@ -72,6 +72,12 @@ fn got<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
             }
         }
     }
+}
+
+/// What the kernel has, as it would be with the mode that is remembered.
+fn kernels_value(guest: &mut dyn Guest, request: &Request, statx: &Statx) -> Result<Vec<u8>, Errno> {
+    let value = request.kernels_value(guest)?;
+    Ok(if acl::follows(guest, request, statx) { acl::following(guest, statx, value) } else { value })
 }
 
 /// The answer where nothing is remembered. The kernel shows its own name spaces to those who may see them.

@@ -17,7 +17,7 @@ pub(super) fn set(guest: &mut dyn Guest, request: &Request, value: Vec<u8>) -> S
         return foreign::settable(guest, request).and(Err(Errno::EPERM));
     }
     match request.run(guest, Kind::Set) {
-        Err(Errno::EPERM) => {}
+        Err(errno) if is_for_want_of_privilege(guest, errno) => {}
         Ok(result) => return foreign::forget(guest, request).map(|()| result),
         Err(errno) => return Err(errno),
     }
@@ -32,12 +32,17 @@ pub(super) fn remove(guest: &mut dyn Guest, request: &Request) -> SysResult {
         return foreign::removable(guest, request).and(Err(Errno::EPERM));
     }
     match request.run(guest, Kind::Remove) {
-        Err(Errno::EPERM) => {}
+        Err(errno) if is_for_want_of_privilege(guest, errno) => {}
         result => return result,
     }
     let (statx, _) = foreign::changeable(guest, request)?;
     supported(guest, request)?;
     foreign::drop(guest, request, &statx, false)
+}
+
+/// Whether the kernel refuses what it would let its own root do.
+fn is_for_want_of_privilege(guest: &dyn Guest, errno: Errno) -> bool {
+    errno == Errno::EPERM || errno == Errno::EACCES && guest.view().lacks_privilege()
 }
 
 /// Whether the caller may. A kernel with SELinux and no policy lets the owner set a label

@@ -99,7 +99,7 @@ pub(super) fn unknown<const FORM: u8>() -> Verdict {
 /// What the kernel has said, or `EACCES`.
 fn others(guest: &mut dyn Guest, request: &Request, result: SysResult) -> Result<(Statx, Attributes), Errno> {
     let (statx, inode) = foreign::changeable(guest, request)?;
-    if inode::known(&statx).is_ours(guest.view()) {
+    if inode::known(&statx).is_ours(guest.view()) && !guest.view().lacks_privilege() {
         result?;
     }
     rules::may_write(&guest.credentials(), inode).map(|()| (statx, inode))
