@@ -62,9 +62,9 @@ pub fn run(
     let demand = listener.is_some().then(|| Demand::of(command));
     let shared = Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first, demand);
     let shared = Arc::new(shared);
-    let outcome = sys::wait::install_wake_handler().and_then(|()| match listener {
+    let tried = sys::wait::install_wake_handler().and_then(|()| ptrace::try_on(command));
+    let outcome = tried.and_then(|()| match listener {
         Some(listener) => {
-            ptrace::try_on(command)?;
             worker::begin(&shared, listener)?;
             if watch_first { Pool::seize(&shared, command) } else { Ok(()) }
         }

@@ -57,15 +57,23 @@ const NEEDS: &[Need] = &[
 /// Refuses to run on a kernel that lacks what nothing can replace.
 ///
 /// # Errors
-/// [`Failure::OldKernel`]. A release that cannot be read is trusted.
+/// [`Failure::OldKernel`], [`Failure::Denied`]. A release that cannot be read is trusted.
 pub fn check() -> Result<(), Failure> {
-    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return Ok(()) };
+    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return denied() };
     let release = release.trim_end();
     match sys::process::version(release).and_then(lacking) {
-        None => Ok(()),
+        None => denied(),
         Some(Need { since: (major, minor), what, .. }) => {
             Err(Failure::OldKernel { release: release.to_owned(), what, major: *major, minor: *minor })
         }
+    }
+}
+
+/// Whether a filter above refuses what the kernel has.
+fn denied() -> Result<(), Failure> {
+    match sys::files::describe(c"/", true) {
+        Err(errno @ (sys::Errno::ENOSYS | sys::Errno::EPERM)) => Err(Failure::Denied { call: "statx", errno }),
+        _ => Ok(()),
     }
 }
 

@@ -47,16 +47,23 @@ pub const BARE_OPTIONS: i32 =
 /// [`OPTIONS`] with exec reported.
 pub const OPTIONS_WITH_EXEC: i32 = OPTIONS | libc::PTRACE_O_TRACEEXEC;
 
-/// Attaches to a task and lets it go again.
+/// Attaches to a task, asks what every kernel must answer, and lets it go again.
 ///
 /// # Errors
-/// Why it cannot be attached to: `EPERM` where ptrace is refused.
+/// Why it cannot be traced: `EPERM` where ptrace is refused, `EIO` where the kernel does not know what is asked.
 pub fn try_on(tid: sys::Tid) -> sys::Result<()> {
     sys::ptrace::seize(tid, 0)?;
     sys::ptrace::interrupt(tid)?;
     match decode(tid, sys::wait::one(tid)?) {
         // A signal may have come first.
-        Report::Stopped(stop) => stop.release().map_err(|_| sys::Errno::ESRCH),
+        Report::Stopped(stop) => {
+            let is_known = sys::ptrace::syscall_info(tid).and_then(|_| {
+                let mask = sys::ptrace::signal_mask(tid)?;
+                sys::ptrace::set_signal_mask(tid, mask)
+            });
+            stop.release().map_err(|_| sys::Errno::ESRCH)?;
+            is_known
+        }
         Report::Ended(..) => Err(sys::Errno::ESRCH),
     }
 }

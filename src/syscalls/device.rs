@@ -23,7 +23,7 @@ use std::ffi::CStr;
 
 use super::inode::{self, Place};
 use super::{Finish, Guest, SCRATCH_BYTES, Verdict, frozen, kernel};
-use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
+use crate::abi::stat::{S_IFCHR, S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::ownership::Device;
 
@@ -144,7 +144,11 @@ pub(super) fn may_open_real(guest: &mut dyn Guest) -> bool {
 
 /// Opens the container's own device.
 pub(super) fn open_real(guest: &mut dyn Guest, name: &CStr, flags: u32) -> SysResult {
-    let directory = borrow_directory(guest)?;
+    let directory = match borrow_directory(guest) {
+        // A container's profile forbids what it takes (pidfd_getfd(2)).
+        Err(Errno::EPERM | Errno::ENOSYS) => own_directory(guest, name)?,
+        borrowed => borrowed?,
+    };
     let scratch = guest.scratch()?;
     guest.write(scratch, name.to_bytes_with_nul())?;
     let flags = flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOATIME);
@@ -155,6 +159,22 @@ pub(super) fn open_real(guest: &mut dyn Guest, name: &CStr, flags: u32) -> SysRe
         Errno::EACCES | Errno::ENOENT => Errno::EPERM,
         errno => errno,
     })
+}
+
+/// A descriptor of the guest's own `/dev`, where that has the device as the kernel has it.
+fn own_directory(guest: &mut dyn Guest, name: &CStr) -> SysResult {
+    const O_DIRECTORY: u32 = 0o200_000;
+    const DIRECTORY: &[u8] = b"/dev/";
+    let at = |guest: &mut dyn Guest, path: &[u8]| {
+        inode::place_in_scratch(guest, inode::AT_FDCWD, path, 0).ok_or(Errno::ENOMEM)
+    };
+    let device = at(guest, &[DIRECTORY, name.to_bytes()].concat())?;
+    if inode::look(guest, device)?.mode & S_IFMT != S_IFCHR {
+        return Err(Errno::EPERM);
+    }
+    let Place::Path { directory, path, .. } = at(guest, DIRECTORY)? else { return Err(Errno::EPERM) };
+    let flags = u64::from(O_PATH | O_DIRECTORY | O_CLOEXEC);
+    guest.inject(&kernel::OPENAT, [directory, path, flags, 0, 0, 0])
 }
 
 /// Where the structures of recvmsg(2) stand in the scratch memory.
