@@ -72,7 +72,9 @@ pub fn check() -> Result<(), Failure> {
 /// Whether a filter above refuses what the kernel has.
 fn denied() -> Result<(), Failure> {
     match sys::files::describe(c"/", true) {
-        Err(errno @ (sys::Errno::ENOSYS | sys::Errno::EPERM)) => Err(Failure::Denied { call: "statx", errno }),
+        Err(errno @ (sys::Errno::ENOSYS | sys::Errno::EPERM)) => {
+            Err(Failure::Denied { call: "statx", errno })
+        }
         _ => Ok(()),
     }
 }

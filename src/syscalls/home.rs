@@ -35,7 +35,13 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), 
         return Ok(());
     }
     let reading = guest.ownership().begin_reading(identity, statx.ctime);
-    let borne = if can_bear(guest, statx) { borne_by(guest, place) } else { Ok(Default::default()) };
+    let borne = match can_bear(guest, statx).then(|| borne_by(guest, place)) {
+        // A run with privilege has left it without its owner's bits.
+        Some(Err(Errno::EACCES)) if access::let_owner_in(guest, place, *statx) != *statx => {
+            borne_by(guest, place)
+        }
+        borne => borne.unwrap_or_else(|| Ok(Default::default())),
+    };
     // What its attributes cannot tell now, they are asked again.
     let found = guest.ownership().found(identity, borne.map_err(|_| Errno::ENODATA));
     let failed = matches!(found, Err(Errno::EIO));
