@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 
 use super::inode::{self, Place};
-use super::{Guest, access, attributes};
+use super::{Guest, access, attributes, chmod};
 use crate::abi::Errno;
-use crate::abi::stat::Statx;
+use crate::abi::stat::{PERMISSIONS, Statx};
 use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, names, xattr};
 
 mod extras;
@@ -35,17 +35,23 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), 
         return Ok(());
     }
     let reading = guest.ownership().begin_reading(identity, statx.ctime);
-    let borne = match can_bear(guest, statx).then(|| borne_by(guest, place)) {
+    let mut borne = if can_bear(guest, statx) { borne_by(guest, place) } else { Ok(Default::default()) };
+    let mut lent = None;
+    if matches!(borne, Err(Errno::EACCES)) {
         // A run with privilege has left it without its owner's bits.
-        Some(Err(Errno::EACCES)) if access::let_owner_in(guest, place, *statx) != *statx => {
-            borne_by(guest, place)
-        }
-        borne => borne.unwrap_or_else(|| Ok(Default::default())),
-    };
+        lent = Some(access::let_owner_in(guest, place, *statx)).filter(|now| now.mode != statx.mode);
+        borne = borne_by(guest, place);
+    }
     // What its attributes cannot tell now, they are asked again.
     let found = guest.ownership().found(identity, borne.map_err(|_| Errno::ENODATA));
     let failed = matches!(found, Err(Errno::EIO));
     guest.ownership().learn(reading, inode::known(statx), found);
+    let mode = statx.mode & PERMISSIONS;
+    if let Some(now) = lent
+        && inode::remember(guest, place, &now, |shown| shown.with_permissions(mode)).is_err()
+    {
+        let _ = chmod::by_the_kernel(guest, place, mode); // it could be changed a moment ago
+    }
     if failed { Err(Errno::EIO) } else { Ok(()) }
 }
 
