@@ -137,6 +137,26 @@ fn what_nothing_replaces_is_one_sentence_before_the_command_starts() {
     }
 }
 
+/// As AppArmor denies root of a namespace that it lets anybody make all that it says it may.
+#[test]
+fn where_capabilities_are_denied_though_they_are_there_root_is_as_one_without() {
+    const PR_CAPBSET_DROP: &str = "24";
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("refuse");
+    let Some(refuse) = compile(&built, "lacking/refuse.c", &[]) else { return };
+    let refuse = [refuse.as_str(), "1", "prctl", PR_CAPBSET_DROP];
+    let script = "echo > f; chown 5:6 f; stat -c %u:%g f; chmod 0 f; cat f; mkdir -m 0 d; ls d; id -u";
+    for (how, sentence) in [(How::Remainroot, "no privilege"), (How::Alone, "no user namespace")] {
+        let place = Scratch::new("denied");
+        let run = Run::new(how, ["sh", "-c", script]).before(refuse).option("-v").directory(place.path());
+        let said = run.output();
+        assert_eq!(said.stdout, "5:6\n\n0\n", "{how:?}: {said:?}");
+        assert!(said.stderr.lines().count() == 1 && said.stderr.contains(sentence), "{how:?}: {said:?}");
+    }
+}
+
 #[test]
 fn what_something_replaces_is_done_without() {
     if !common::needs_root() {

@@ -1,4 +1,4 @@
-/* refuse ERRNO CALL [REQUEST] COMMAND...: a seccomp filter answers a system call so, or one request of ptrace(2). */
+/* refuse ERRNO CALL [REQUEST] COMMAND...: a seccomp filter answers a system call so, or one first argument of it. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -18,7 +18,7 @@ static const struct {
     unsigned number;
 } calls[] = {
     {"ptrace", SYS_ptrace},           {"seccomp", SYS_seccomp},       {"statx", SYS_statx},
-    {"pidfd_getfd", SYS_pidfd_getfd}, {"pidfd_open", SYS_pidfd_open}, {"unshare", SYS_unshare},
+    {"pidfd_getfd", SYS_pidfd_getfd}, {"pidfd_open", SYS_pidfd_open}, {"prctl", SYS_prctl},
 };
 
 int main(int count, char **words) {
