@@ -126,26 +126,13 @@ impl std::fmt::Display for Failure {
                 write!(f, "{command}: command not found; check the spelling and PATH")
             }
             Failure::Exec { command, errno } => write!(f, "{command}: cannot be executed: {}", errno.desc()),
-            Failure::Ptrace(Errno::EIO) => write!(
-                f,
-                "this kernel lacks a request of ptrace that nothing replaces (PTRACE_SEIZE, PTRACE_GET_SYSCALL_INFO or \
-                 PTRACE_SETSIGMASK); Linux 5.3 has all, but a sandbox that stands in for it, like gVisor, may not: run it \
-                 without that"
-            ),
-            Failure::Ptrace(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS)) => write!(
-                f,
-                "tracing is refused (ptrace: {}): a seccomp profile, AppArmor or \
-                 kernel.yama.ptrace_scope=3 forbids it; allow the ptrace syscall in the container's profile \
-                 (docker: --security-opt seccomp=unconfined or --cap-add SYS_PTRACE)",
-                errno.desc()
-            ),
+            Failure::Ptrace(errno) => untraceable(*errno, f),
             Failure::Denied { call, errno } => write!(
                 f,
                 "{call}(2) is refused ({}), and nothing replaces it: a seccomp profile that is older than the call forbids it; \
                  allow it in the container's profile (docker: --security-opt seccomp=unconfined)",
                 errno.desc()
             ),
-            Failure::Ptrace(errno) => write!(f, "the command cannot be traced (ptrace: {})", errno.desc()),
             Failure::Seccomp(errno) => write!(
                 f,
                 "the seccomp filter is refused ({}): the kernel needs CONFIG_SECCOMP_FILTER and the container's \
@@ -176,6 +163,26 @@ impl std::fmt::Display for Failure {
             }
             Failure::System { doing, source } => write!(f, "{doing} failed: {source}"),
         }
+    }
+}
+
+/// Why the command cannot be traced.
+fn untraceable(errno: Errno, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    match errno {
+        Errno::EIO => write!(
+            f,
+            "this kernel lacks a request of ptrace that nothing replaces (PTRACE_SEIZE, PTRACE_GET_SYSCALL_INFO or \
+             PTRACE_SETSIGMASK); Linux 5.3 has all, but a sandbox that stands in for it, like gVisor, may not: run it \
+             without that"
+        ),
+        Errno::EPERM | Errno::EACCES | Errno::ENOSYS => write!(
+            f,
+            "tracing is refused (ptrace: {}): a seccomp profile, AppArmor or kernel.yama.ptrace_scope=3 forbids it; allow \
+             the ptrace syscall in the container's profile (docker: --security-opt seccomp=unconfined or --cap-add \
+             SYS_PTRACE)",
+            errno.desc()
+        ),
+        errno => write!(f, "the command cannot be traced (ptrace: {})", errno.desc()),
     }
 }
 
