@@ -40,8 +40,8 @@ pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Fai
         if is_initial() && !allow_real_root {
             return Err(Failure::RealRoot);
         }
-    } else if can_make_namespace(uid, gid) {
-        make_namespace(uid, gid).map_err(Failure::io("making a user namespace"))?;
+    } else if can_make_namespace(uid, gid) && sys::process::unshare_user_namespace().is_ok() {
+        map(uid, gid).map_err(Failure::io("mapping the ids of a user namespace"))?;
     }
     let untouched = unknown_is_real.then_some((Uid(uid), Gid(gid)));
     look().map(|view| View { untouched, ..view })
@@ -58,7 +58,8 @@ fn is_initial() -> bool {
 fn can_make_namespace(uid: u32, gid: u32) -> bool {
     match sys::process::fork_unseen() {
         Ok(Forked::Child) => {
-            let is_of_use = make_namespace(uid, gid).is_ok() && !is_denied_all();
+            let is_made = sys::process::unshare_user_namespace().is_ok() && map(uid, gid).is_ok();
+            let is_of_use = is_made && !is_denied_all();
             sys::process::exit_now(i32::from(!is_of_use))
         }
         Ok(Forked::Parent(child)) => sys::wait::one(child) == Ok(0),
@@ -79,9 +80,8 @@ fn kernel_caps() -> CapSet {
     sys::process::capabilities().map_or(CapSet::EMPTY, |[_, permitted, _]| CapSet(permitted))
 }
 
-/// What `unshare -r` does: a namespace in which the caller's own ids are 0.
-fn make_namespace(uid: u32, gid: u32) -> std::io::Result<()> {
-    sys::process::unshare_user_namespace()?;
+/// Has the new namespace this process is in know the caller's own ids as 0, as `unshare -r` does.
+fn map(uid: u32, gid: u32) -> std::io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1"))

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 pub use binary::{is_current, remainroot};
 pub use guest::{Guest, compare};
-pub use place::{Place, needs_namespace, needs_privilege, place};
+pub use place::{Place, has_privilege, needs_namespace, needs_privilege, place};
 pub use probe::{Entry, probes};
 pub use scratch::{Scratch, compile};
 pub use skip::{Lack, skip};

@@ -2,7 +2,6 @@
  *
  *   unknown=ERRNO        a seccomp filter answers every number from 1000 on so, -1 too, in each ABI
  *   no-new-namespaces    a seccomp filter refuses unshare and clone that would make a user namespace
- *   no-clone3            a seccomp filter that knows no clone3(2), in each ABI
  *   no-new-privs         sets no_new_privs
  *   no-capabilities      empties every set of capabilities and the bounding set
  *   chroot               a root directory that is not the mount namespace's: no user namespace can be made there
@@ -75,11 +74,6 @@ static void no_new_namespaces(void) {
     load(filter, COUNT(filter));
 }
 
-static void no_clone3(void) {
-    struct sock_filter filter[] = {LOAD(nr), IF(BPF_JEQ, __NR_clone3, 0, 1), ANSWER(ENOSYS), ALLOW};
-    load(filter, COUNT(filter));
-}
-
 static void no_capabilities(void) {
     for (int capability = 0; capability < 64; capability++)
         if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
@@ -114,7 +108,6 @@ int main(int count, char **words) {
         if (!strncmp(words[at], "unknown=", 8)) unknown(atoi(value + 1));
         else if (!strncmp(words[at], "user=", 5)) become(strtoul(value + 1, NULL, 10));
         else if (!strcmp(words[at], "no-new-namespaces")) no_new_namespaces();
-        else if (!strcmp(words[at], "no-clone3")) no_clone3();
         else if (!strcmp(words[at], "no-new-privs")) need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, words[at]);
         else if (!strcmp(words[at], "no-capabilities")) no_capabilities();
         else if (!strcmp(words[at], "chroot")) enter_root();

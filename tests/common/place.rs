@@ -48,10 +48,15 @@ pub fn place() -> Place {
     known.unwrap_or_else(|| panic!("{VARIABLE}={name:?}: there are {:?}", NAMES.map(|(name, _)| name))).1
 }
 
+/// Whether root has the kernel's own privileges here.
+pub fn has_privilege() -> bool {
+    matches!(place(), Place::Whole | Place::Filter { .. } | Place::PrivilegedFilter { .. })
+}
+
 /// Whether root has the kernel's own privileges here, for `what` (mount, chroot, others' files); says that the test is
 /// skipped where not.
 pub fn needs_privilege(what: &str) -> bool {
-    let whole = matches!(place(), Place::Whole | Place::Filter { .. } | Place::PrivilegedFilter { .. });
+    let whole = has_privilege();
     if !whole {
         skip(Lack::Place, &format!("root of this place has no privilege: {what}"));
     }
@@ -84,7 +89,7 @@ impl Place {
             Place::PrivilegedFilter { errno } => (vec![format!("unknown={errno}")], vec![]),
             Place::NoCapabilities { .. } => (vec![], vec![]),
             // Real root makes namespaces there too: with those that map every id, tests compare.
-            Place::NoNamespace if how == How::Native => (vec![], vec!["no-clone3".into()]),
+            Place::NoNamespace if how == How::Native => (vec![], vec![]),
             Place::NoNamespace => (vec![], vec!["no-new-privs".into(), "no-new-namespaces".into()]),
             Place::Chroot if how == How::Native => (vec![], vec![]),
             Place::Chroot => (vec!["chroot".into()], vec![]),

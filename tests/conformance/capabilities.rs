@@ -1,6 +1,6 @@
 //! capget and capset: kernel/capability.c and `cap_capset`.
 
-use crate::common::{How, needs_root};
+use crate::common::{How, needs_privilege, needs_root};
 use crate::oracle::{Bench, Entry, Root, Sequence, assert_same};
 
 #[test]
@@ -76,7 +76,7 @@ fn capget_asks_about_other_tasks() {
 
 #[test]
 fn capget_knows_tasks_by_the_ids_of_their_pid_namespace() {
-    if !needs_root() {
+    if !needs_root() || !needs_privilege("a pid namespace") {
         return;
     }
     let steps = "t0 fork t1\nt1 setuid 5\nt0 capget hdr(V3,@t1) out\nt0 capget hdr(V3,@t0) out\n\

@@ -126,7 +126,8 @@ static void hear(u32 index)
 	show_task(index);
 	show(" does not answer\n");
 	tasks[index].alive = 0;
-	sys_kill(channel->slots[index].tgid, 9);
+	if (channel->slots[index].tgid > 0) /* or it was never made */
+		sys_kill(channel->slots[index].tgid, 9);
 }
 
 static void ask(u32 index, const char *step)

@@ -161,7 +161,7 @@ void observe(struct text *text)
 /* Makes task `index` in the way the step names it. */
 static long spawn(const char *how, u32 index)
 {
-	enum { VM = 0x100, VFORK = 0x4000, PARENT = 0x8000, THREAD = 0x50f00 };
+	enum { VM = 0x100, VFORK = 0x4000, PARENT = 0x8000, THREAD = 0x50f00, UNKNOWN = -38 };
 	static u64 clone3[11];
 	u64 *stack = (u64 *)stacks[index] + sizeof stacks[index] / 8 - 2;
 	int compat = NR(channel->entry == INT80, 0);
@@ -174,16 +174,18 @@ static long spawn(const char *how, u32 index)
 	clone3[4] = flags & 0xff;
 	clone3[5] = fork ? 0 : (unsigned long)stacks[index];
 	clone3[6] = fork ? 0 : (unsigned long)((u8 *)stack - stacks[index]);
-	long nr = three ? 435 : compat ? 120 : NR(56, 120);
-	long first = three ? (long)clone3 : flags, second = three ? (long)sizeof clone3 : fork ? 0 : (long)stack;
-	if (!fork)
-		return compat ? start_task_int80(nr, first, second) : start_task(nr, first, second);
-	if (same(how, "fork"))
-		nr = NR(compat ? 2 : 57, 2);
-	long result = enter(channel->entry, nr, first, second, 0, 0, 0);
-	if (!result)
-		task_main(index);
-	return result;
+	for (;; three = 0) {
+		long nr = three ? 435 : compat ? 120 : NR(56, 120);
+		long first = three ? (long)clone3 : flags, second = three ? (long)sizeof clone3 : fork ? 0 : (long)stack;
+		if (same(how, "fork"))
+			nr = NR(compat ? 2 : 57, 2);
+		long result = fork ? enter(channel->entry, nr, first, second, 0, 0, 0)
+			: compat ? start_task_int80(nr, first, second) : start_task(nr, first, second);
+		if (fork && !result)
+			task_main(index);
+		if (!three || result != UNKNOWN) /* as C libraries do where a filter knows no clone3 */
+			return result;
+	}
 }
 
 static void put_spawned(struct text *text, long result, u32 index)
