@@ -81,7 +81,7 @@ fn give<W: Width>(guest: &mut dyn Guest, place: Place, index: usize) -> Verdict 
     if inode::is_out_of_sight(guest, place) {
         return if owner.exists(guest.view()) { Verdict::Run } else { Verdict::Reply(Err(Errno::EPERM)) };
     }
-    if owner.exists(guest.view()) {
+    if owner.exists(guest.view()) && !guest.view().lacks_privilege() {
         match kernel_can(guest, place) {
             Ok(true) => return Verdict::Run,
             Ok(false) => {}
