@@ -109,6 +109,9 @@ fn copies_archives_and_backups_keep_lists_and_attributes() {
 
 #[test]
 fn capabilities_of_files_are_given_to_who_executes_them() {
+    if !common::needs_privilege("the bounding set in /proc, and a write that takes capabilities") {
+        return;
+    }
     same_everywhere(
         "chmod 777 .; cp $(command -v capsh) sh; user='setpriv --reuid 1000 --regid 1000 --clear-groups'; \
          look() { \"$@\" ./sh --print 2>&1 | grep -E '^(Current|Ambient)|not permitted'; }; \
@@ -128,6 +131,9 @@ fn capabilities_of_files_are_given_to_who_executes_them() {
 
 #[test]
 fn what_a_program_gains_from_its_file_is_what_real_root_lets_it_gain() {
+    if !common::needs_privilege("mount(2)") {
+        return;
+    }
     same(
         "memory",
         "chmod 777 .; cp $(command -v capsh) sh; cp /usr/bin/env env; user='setpriv --reuid 1000 --regid 1000 --clear-groups'; \
@@ -148,6 +154,9 @@ fn what_a_program_gains_from_its_file_is_what_real_root_lets_it_gain() {
 
 #[test]
 fn attributes_of_a_lower_layer_are_seen_and_copied_up() {
+    if !common::needs_privilege("mount(2)") {
+        return;
+    }
     let mount = "mount -t overlay -o lowerdir=../l,upperdir=../u,workdir=../x,userxattr none m && cd m";
     same(
         "auto",
