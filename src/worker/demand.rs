@@ -208,8 +208,9 @@ impl Shared {
     }
 }
 
-/// Whether there is all that it takes: a kernel that says when a listener has ended, `/proc` to find processes in, and the
-/// capability to attach to one that is no descendant, or hides.
+/// Whether there is all that it takes: a kernel that says when a listener has ended, `/proc` to find processes in, and
+/// `CAP_SYS_PTRACE`. Without that a tracer attaches to its own user's processes only as long as they can be dumped, and under
+/// Yama to its descendants. An exec of a program that may not be read ends the first, and no filter tells of it.
 pub fn can_attach_on_demand() -> bool {
     const CAP_SYS_PTRACE: u32 = 19;
     let may_attach =
