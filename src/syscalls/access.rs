@@ -30,7 +30,7 @@ pub fn let_owner_in(guest: &mut dyn Guest, place: Place, made: Statx) -> Statx {
 
 /// The call at hand makes an inode of which nothing else is to be remembered.
 pub fn makes(guest: &dyn Guest, make: Finish) -> Verdict {
-    if guest.view().lacks_privilege() && !guest.sandboxed() { Verdict::Amend(make) } else { Verdict::Run }
+    if guest.view().lacks_privilege() { Verdict::Amend(make) } else { Verdict::Run }
 }
 
 /// It has made it.

@@ -443,9 +443,7 @@ fn give_away(guest: &mut dyn Guest, made: Place, statx: Statx, goal: Attributes)
         return statx;
     }
     if goal.mode & (S_ISUID | S_ISGID) != 0 && !goal.is_directory() {
-        // A chown takes these bits.
-        let (call, args) = chmod::kernels(made, goal.permissions());
-        let _ = guest.inject(call, args);
+        let _ = chmod::by_the_kernel(guest, made, goal.permissions()); // a chown takes these bits
     }
     look(guest, made).unwrap_or(statx)
 }
