@@ -15,6 +15,8 @@ pub enum Lack {
     Kernel,
     /// Real root.
     Root,
+    /// What remainroot does not do yet, and a list beside the test names.
+    Work,
     /// What the place that [`super::place`] chose does not give.
     Place,
 }

@@ -1,0 +1,193 @@
+//! Containers as people run them: by a user with one id, with each tool's default profile and each kind of storage.
+//! remainroot comes from the host; inside, apt installs a package with its sandbox on, programs drop, files are given away.
+//! `tests/containers/scenes` holds the scenes.
+//!
+//! Not part of plain `cargo test` (`test = false` in Cargo.toml): it needs a package archive and container tools.
+#![allow(clippy::expect_used, clippy::panic)] // a helper of a test is a test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use common::{How, Lack, Run, Scratch, skip};
+
+/// What `tests/containers/tools-inside` and `tools-look` say.
+const DONE: &str = "dropped 7 8\nits own\n";
+const SEEN: &str = "/usr/bin/crontab root:crontab 2755\n/var/spool/cron/crontabs root:crontab 1730\n\
+     given regular empty file 7:8 4750 0:0\nlink symbolic link 3:4 777 0:0\nfifo fifo 5:6 644 0:0\n\
+     dir directory 9:10 2770 0:0\nnode character special file 0:6 644 1:3\n";
+
+/// Scenes that do not end as they must yet. Each must fail: one that does not any more is to be taken off the list.
+const AWAITED: &[&str] = &[
+    // Root without capabilities.
+    "bwrap-no-capabilities",
+    // Owners that the next layer of an image has.
+    "podman-commit vfs",
+    "podman-commit overlay",
+    "podman-commit fuse",
+    "podman-build overlay",
+    "buildah vfs",
+    "buildah overlay",
+    "buildah fuse",
+    // A thread born beside one that loads a listener.
+    "umoci",
+];
+
+/// The directory with the base, made once and kept below `target`; `None`, said as a skip, where it cannot be had.
+fn base() -> Option<&'static Path> {
+    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (script, kept) = (top.join("tests/containers/base"), top.join("target/containers"));
+        let (text, recipe) = (fs::read(&script).expect("it is there"), kept.join("recipe"));
+        if fs::read(&recipe).is_ok_and(|made_by| made_by == text) {
+            return Ok(kept);
+        }
+        let _ = fs::remove_file(&recipe); // there may be none
+        let words = ["sh".as_ref(), script.as_os_str(), kept.as_os_str()];
+        let output = Run::new(How::Native, words).seconds(300).start().outcome()?;
+        if !output.status.success() {
+            return Err(output.stderr);
+        }
+        fs::write(recipe, text).expect("the directory was made");
+        Ok(kept)
+    });
+    let why = made.as_ref().err();
+    if let Some(why) = why {
+        skip(Lack::Kernel, &format!("no base could be made: {why}"));
+    }
+    made.as_ref().ok().map(PathBuf::as_path)
+}
+
+/// Plays a scene; it must say `expected`.
+fn scene(words: &[&str], programs: &[&str], expected: &str) {
+    if !common::needs_root()
+        || !common::has(&["mmdebstrap", "umoci", "dpkg-scanpackages"])
+        || !common::has(programs)
+    {
+        return;
+    }
+    let Some(base) = base() else { return };
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers");
+    let scratch = Scratch::new("containers");
+    fs::create_dir(scratch.path().join("tools")).expect("the directory is new");
+    for (from, to, mode) in [
+        (common::remainroot().to_owned(), "tools/rr", 0o755),
+        (sources.join("tools-inside"), "tools/inside", 0o644),
+        (sources.join("tools-look"), "tools/look", 0o644),
+        (sources.join("scenes"), "scenes", 0o755),
+        (sources.join("enter"), "enter", 0o755),
+    ] {
+        let to = scratch.path().join(to);
+        fs::copy(from, &to).expect("it can be read");
+        fs::set_permissions(&to, fs::Permissions::from_mode(mode)).expect("it is ours");
+    }
+    let (enter, scenes) = (scratch.file("enter"), scratch.file("scenes"));
+    let work = scratch.path().to_str().expect("the path is text");
+    let base = base.to_str().expect("the path is text");
+    let all = ["sh", &enter, work, base, &scenes].into_iter().chain(words.iter().copied());
+    let found = Run::new(How::Native, all).seconds(120).start().outcome();
+    let name = words.join(" ");
+    let right = found.as_ref().is_ok_and(|output| output.status.success() && output.stdout == expected);
+    if AWAITED.contains(&name.as_str()) {
+        assert!(!right, "{name} ends as it must: take it off the list of what is awaited");
+        skip(Lack::Work, &format!("{name} does not end as it must yet"));
+        return;
+    }
+    assert!(right, "{name}\nexpected:\n{expected}\nfound: {found:#?}");
+}
+
+fn twice() -> String {
+    format!("{DONE}{SEEN}{SEEN}")
+}
+
+fn once() -> String {
+    format!("{DONE}{SEEN}")
+}
+
+#[test]
+fn a_tree_with_owners_is_entered_by_chroot() {
+    scene(&["chroot"], &[], &twice());
+}
+
+#[test]
+fn bubblewrap_with_every_capability() {
+    scene(&["bwrap"], &["bwrap"], &once());
+}
+
+#[test]
+fn bubblewrap_as_it_is_without_a_capability() {
+    scene(&["bwrap-no-capabilities"], &["bwrap"], &once());
+}
+
+#[test]
+fn bubblewrap_within_remainroot() {
+    scene(&["bwrap-within"], &["bwrap"], &once());
+}
+
+#[test]
+fn runc_runs_a_bundle() {
+    scene(&["runc"], &["runc"], &once());
+}
+
+#[test]
+fn crun_runs_a_bundle() {
+    scene(&["crun"], &["crun", "runc"], &once());
+}
+
+const PODMAN: [&str; 4] = ["podman", "crun", "runc", "fuse-overlayfs"];
+
+#[test]
+fn podman_runs_an_image() {
+    scene(&["podman", "vfs", "crun"], &PODMAN, &once());
+    scene(&["podman", "overlay", "runc"], &PODMAN, &once());
+    scene(&["podman", "fuse", "crun"], &PODMAN, &once());
+}
+
+#[test]
+fn podman_runs_a_tree() {
+    scene(&["podman-rootfs"], &PODMAN, &once());
+}
+
+#[test]
+fn a_container_that_podman_commits_keeps_its_owners_on_vfs() {
+    scene(&["podman-commit", "vfs"], &PODMAN, &once());
+}
+
+#[test]
+fn a_container_that_podman_commits_keeps_its_owners_on_overlay() {
+    scene(&["podman-commit", "overlay"], &PODMAN, &once());
+}
+
+#[test]
+fn a_container_that_podman_commits_keeps_its_owners_on_fuse() {
+    scene(&["podman-commit", "fuse"], &PODMAN, &once());
+}
+
+#[test]
+fn layers_that_podman_builds_keep_their_owners() {
+    scene(&["podman-build", "overlay"], &PODMAN, SEEN);
+}
+
+#[test]
+fn layers_that_buildah_builds_keep_their_owners_on_vfs() {
+    scene(&["buildah", "vfs"], &[&PODMAN[..], &["buildah"]].concat(), SEEN);
+}
+
+#[test]
+fn layers_that_buildah_builds_keep_their_owners_on_overlay() {
+    scene(&["buildah", "overlay"], &[&PODMAN[..], &["buildah"]].concat(), SEEN);
+}
+
+#[test]
+fn layers_that_buildah_builds_keep_their_owners_on_fuse() {
+    scene(&["buildah", "fuse"], &[&PODMAN[..], &["buildah"]].concat(), SEEN);
+}
+
+#[test]
+fn umoci_unpacks_and_packs_within_remainroot() {
+    scene(&["umoci"], &["skopeo"], &twice());
+}
