@@ -82,6 +82,9 @@ pub struct Intercepted {
 
 type Request = fn(Tid, i32) -> sys::Result<()>;
 
+/// Waits for a task's next status.
+pub type Next<'a> = &'a mut dyn FnMut(Tid) -> sys::Result<i32>;
+
 impl Intercepted {
     /// Takes a stop at the entry of a call; gives the stop back when it is no entry, or of an ABI
     /// that is not in the table.
@@ -178,14 +181,15 @@ impl Intercepted {
         self.idle = Some((number, args));
     }
 
-    /// Makes the tracee execute another call, which must not block, and gives its raw result.
-    pub fn inject(&mut self, number: u32, args: [u64; 6]) -> Traced<i64> {
+    /// Makes the tracee execute another call and gives its raw result. `next` waits for its next status: the call ends when
+    /// whoever serves the filesystem that it is about has answered.
+    pub fn inject(&mut self, number: u32, args: [u64; 6], next: Next<'_>) -> Traced<i64> {
         self.rewind()?;
         let mut registers = self.original()?;
         registers::set_call(&mut registers, self.call.abi, number, args);
         self.store(&registers)?;
         self.at_entry = false;
-        self.run(syscall, |stop| matches!(stop, Stop::Syscall(_)))?;
+        self.run_with(syscall, |stop| matches!(stop, Stop::Syscall(_)), next)?;
         let after = traced("reading the registers", self.tid, sys::ptrace::registers(self.tid))?;
         Ok(registers::result(&after, self.call.abi))
     }
@@ -202,7 +206,7 @@ impl Intercepted {
             && let Some((number, args)) =
                 self.idle.or(GETPID.of(self.call.abi).map(|number| (number, [0; 6])))
         {
-            self.inject(number, args)?;
+            self.inject(number, args, &mut waiting::next_of)?;
         }
         if self.standing == Some(raw) {
             return self.resume(request);
@@ -327,11 +331,16 @@ impl Intercepted {
     /// Resumes with `request` and waits for the expected stop. Only SIGSTOP, group-stops and traps can come
     /// before it, since all else is blocked.
     fn run(&mut self, request: Request, expected: impl Fn(&Stop) -> bool) -> Traced<()> {
+        self.run_with(request, expected, &mut waiting::next_of)
+    }
+
+    /// The same, waiting with `next`.
+    fn run_with(&mut self, request: Request, expected: impl Fn(&Stop) -> bool, next: Next<'_>) -> Traced<()> {
         let (tid, mut deliver) = (self.tid, 0);
         for _ in 0..MOST_STOPS {
             self.narrow();
             traced("resuming", tid, request(tid, std::mem::take(&mut deliver)))?;
-            let status = traced("waiting", tid, waiting::next_of(tid))?;
+            let status = traced("waiting", tid, next(tid))?;
             match decode(tid, status) {
                 Report::Ended(..) => return Err(Lost::Gone),
                 Report::Stopped(stop) if expected(&stop) => return Ok(()),

@@ -24,7 +24,7 @@ pub use parked::{Parked, park};
 pub use placement::{be_prompt, follow, home, set_home, set_places};
 pub use registers::stack_pointer;
 pub use stop::{Event, EventStop, GroupStop, Report, SignalStop, Stop, SyscallStop, TrapStop, decode};
-pub use waiting::{next, next_to_end, poll};
+pub use waiting::{next, next_of, next_to_end, poll};
 
 use crate::sys;
 

@@ -58,7 +58,10 @@ pub fn poll() -> sys::Result<Option<Status>> {
 }
 
 /// The next status of a task that runs.
-pub(super) fn next_of(tid: Tid) -> sys::Result<i32> {
+///
+/// # Errors
+/// `ECHILD` when it is gone, or not this thread's.
+pub fn next_of(tid: Tid) -> sys::Result<i32> {
     let never = AtomicU32::new(0);
     loop {
         match wait::any(&never) {

@@ -14,6 +14,10 @@ pub const NO_MAGIC_LINKS: u64 = libc::RESOLVE_NO_MAGICLINKS;
 pub const NO_LINKS: u64 = libc::RESOLVE_NO_SYMLINKS;
 /// Fail with `EXDEV` where the path leaves the directory.
 pub const BENEATH: u64 = libc::RESOLVE_BENEATH;
+/// Fail with `EAGAIN` where the kernel would have to ask a filesystem.
+pub const CACHED: u64 = 0x20;
+/// Fail with `EXDEV` where the path leaves the mount.
+pub const ONE_MOUNT: u64 = libc::RESOLVE_NO_XDEV;
 /// Take the directory for the root.
 pub const IN_ROOT: u64 = libc::RESOLVE_IN_ROOT;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::inode::Place;
 use super::limits::{Limits, Pair};
-use super::{Guest, Look, Peer, Peers, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
+use super::{Guest, Look, Peer, Peers, Planned, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, Uid, View};
@@ -114,6 +114,10 @@ pub(crate) struct FakeGuest {
     /// How often a handler said that a task may be elsewhere.
     pub(crate) moves: usize,
     pub(crate) unmounts: Vec<bool>,
+    /// Types of filesystems that it was about to mount.
+    pub(crate) mounted: Vec<Vec<u8>>,
+    /// What was asked of filesystems that are not mounted yet.
+    pub(crate) plans: BTreeMap<u64, Planned>,
     /// Device number of procfs.
     pub(crate) proc: Option<u64>,
     /// Where the scratch memory is; `None`: none can be had.
@@ -155,6 +159,8 @@ impl FakeGuest {
             open_files: BTreeMap::new(),
             moves: 0,
             unmounts: Vec::new(),
+            mounted: Vec::new(),
+            plans: BTreeMap::new(),
             proc: None,
             scratch: Some(SCRATCH),
         }
@@ -297,6 +303,20 @@ impl Guest for FakeGuest {
     fn moved(&mut self) {
         self.moves += 1;
     }
+
+    fn mounting(&mut self, kind: &[u8]) {
+        self.mounted.push(kind.to_vec());
+    }
+
+    fn planned(&self, descriptor: u64) -> Planned {
+        self.plans.get(&descriptor).cloned().unwrap_or_default()
+    }
+
+    fn plan(&mut self, descriptor: u64, planned: Planned) {
+        self.plans.insert(descriptor, planned);
+    }
+
+    fn sees_other_mounts(&mut self) {}
 
     fn unmounting(&mut self, begins: bool) {
         self.unmounts.push(begins);

@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::Stage;
+use super::fsconfig::Planned;
 use super::inode::Place;
 use super::limits::{Limits, Pair};
 use crate::abi::stat::Statx;
@@ -97,6 +98,19 @@ pub trait Guest {
 
     /// Some task may have got another root directory, mount namespace or user namespace.
     fn moved(&mut self);
+
+    /// The task is about to mount a filesystem of this type.
+    fn mounting(&mut self, kind: &[u8]);
+
+    /// What the task's process has asked of the filesystem whose context is open at a descriptor; the default where
+    /// that is none.
+    fn planned(&self, descriptor: u64) -> Planned;
+
+    /// Notes that.
+    fn plan(&mut self, descriptor: u64, planned: Planned);
+
+    /// The task sees other mounts now.
+    fn sees_other_mounts(&mut self);
 
     /// The task is about to unmount something, or has: in between nothing that it might be is held open.
     fn unmounting(&mut self, begins: bool);

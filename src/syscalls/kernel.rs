@@ -83,6 +83,8 @@ calls! {
     LINKAT = "linkat", 265, 303, 37;
     /// mount(2).
     MOUNT = "mount", 165, 21, 40;
+    /// fsconfig(2), Linux 5.2: only ever in place of the guest's own, or beside it.
+    FSCONFIG = "fsconfig", 431, 431, 431;
     /// mknodat(2).
     MKNODAT = "mknodat", 259, 297, 33;
     /// ftruncate(2).

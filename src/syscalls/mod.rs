@@ -19,6 +19,7 @@ pub(crate) mod files;
 mod filesystem;
 mod flags;
 mod frozen;
+mod fsconfig;
 mod groups;
 mod guest;
 mod home;
@@ -50,6 +51,7 @@ mod utimes;
 mod verdict;
 mod xattr;
 
+pub use fsconfig::Planned;
 pub use guest::{Guest, Look, Peer, Peers, SCRATCH_BYTES, Share};
 pub use stage::{ROOT_OR_NONE, Stage, Stages, Test};
 pub use table::{Operation, Room, TABLE, Tried};

@@ -2,6 +2,7 @@
 //! is to be looked at again. Rare calls all of them.
 
 use super::{Guest, Stage, Test, Verdict, nodes};
+use crate::abi::SysResult;
 
 const CLONE_NEWNS: u32 = 0x0002_0000;
 const CLONE_NEWUSER: u32 = 0x1000_0000;
@@ -10,15 +11,25 @@ const CLONE_NEWUSER: u32 = 0x1000_0000;
 pub const UNSHARE_STOPS: &[(Stage, Test)] =
     &[(Stage::Base, Test::AnyBits { arg: 0, mask: CLONE_NEWNS | CLONE_NEWUSER })];
 
-/// chroot(2), pivot_root(2), setns(2), unshare(2). What a clone makes is looked at when it first matters.
-pub fn moves(_: &mut dyn Guest) -> Verdict {
+/// setns(2): somebody else's mounts.
+pub fn setns(_: &mut dyn Guest) -> Verdict {
     Verdict::Amend(|guest, result| {
-        guest.moved();
-        if result.is_ok() {
-            nodes::moved(guest);
-        }
-        result
+        guest.sees_other_mounts();
+        moved(guest, result)
     })
+}
+
+/// chroot(2), pivot_root(2), unshare(2). What a clone makes is looked at when it first matters.
+pub fn moves(_: &mut dyn Guest) -> Verdict {
+    Verdict::Amend(moved)
+}
+
+fn moved(guest: &mut dyn Guest, result: SysResult) -> SysResult {
+    guest.moved();
+    if result.is_ok() {
+        nodes::moved(guest);
+    }
+    result
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use super::create::CWD;
 use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
-    bind, capabilities, chmod, chown, create, device, exec, flags, groups, ids, kill, limits, link, list,
-    mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
+    bind, capabilities, chmod, chown, create, device, exec, flags, fsconfig, groups, ids, kill, limits, link,
+    list, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
 use crate::abi::{self, Abi, MARK, Numbers};
 
@@ -303,11 +303,14 @@ pub const TABLE: &[Operation] = &[
     asking(row("sched_getaffinity", [204, 242, 123], placed::run, BASE)),
     // What gives tasks another root or namespace, which paths and ids depend on.
     markable(row("mount", [165, 21, 40], mount::mount, BASE)),
+    markable(row("fsopen", [430, 430, 430], fsconfig::fsopen, BASE)),
+    markable(row("fsconfig", [431, 431, 431], fsconfig::fsconfig, BASE)),
+    markable(row("fsmount", [432, 432, 432], fsconfig::fsmount, BASE)),
     markable(row("umount2", [166, 52, 39], mount::umount, BASE)),
     markable(row("umount", [-1, 22, -1], mount::umount, BASE)),
     markable(row("chroot", [161, 61, 51], moves::moves, BASE)),
     markable(row("pivot_root", [155, 217, 41], moves::moves, BASE)),
-    markable(row("setns", [308, 346, 268], moves::moves, BASE)),
+    markable(row("setns", [308, 346, 268], moves::setns, BASE)),
     markable(row("unshare", [272, 310, 97], moves::moves, moves::UNSHARE_STOPS)),
     // By which the tracer has a process ask its listener.
     row("munmap", [11, 91, 215], placed::aside, ASIDE),

@@ -1,10 +1,10 @@
 //! exec: other threads vanish, the address space is new, credentials follow the file.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
-use super::Worker;
 use super::tracee::Tracee;
+use super::{Shared, Worker};
 use crate::abi::stat::Statx;
 use crate::cred::{Credentials, ExecFile, Execed};
 use crate::ownership::{Attributes, Identity, Inode, Kernel};
@@ -33,7 +33,7 @@ impl Worker {
         let Some(old) = self.tracees.get(&tgid).map(|tracee| Arc::clone(&tracee.credentials)) else {
             return stop.resume(false);
         };
-        let image = self.image(tgid, &old);
+        let image = self.look_at_image(tgid, &old);
         let program = image.as_ref().map(|(inode, _)| *inode);
         if let Some(group) = self.groups.get_mut(&tgid) {
             group.image = program;
@@ -85,24 +85,16 @@ impl Worker {
     }
 
     /// The file whose image runs, as the guest sees it. While nothing ever changed nobody needs to know.
-    fn image(&self, tgid: Tid, old: &Credentials) -> Option<(Inode, ExecFile)> {
-        if *old == self.shared.view.initial && self.shared.ownership.is_empty() {
+    fn look_at_image(&mut self, tgid: Tid, old: &Arc<Credentials>) -> Option<(Inode, ExecFile)> {
+        if **old == self.shared.view.initial && self.shared.ownership.is_empty() {
             return None;
         }
         let path = CString::new(format!("/proc/{tgid}/exe")).ok()?;
-        let file = Statx::parse(&files::describe(&path, true).ok()?);
-        let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
-        let (ownership, identity) = (&self.shared.ownership, Identity::of(&file));
-        ownership.meet(&file, &self.shared.view);
-        ownership.recall(&path, identity, file.ctime, (kernel, &self.shared.view));
-        let fact = ownership.confirm(identity, file.ctime);
-        let seen = Attributes::seen(kernel, &self.shared.view, fact);
-        let heeds_caps = old.heeds_file_caps(seen.mode & 0o7777);
-        let caps = if heeds_caps { ownership.file_caps_at(&path, identity) } else { None };
-        let privileged = seen.mode & 0o6000 != 0 || caps.is_some();
-        let nosuid = privileged && sys::process::is_nosuid(&path).unwrap_or(false);
-        let file = ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps };
-        Some((identity.inode(), file))
+        if self.shared.sights.is_answered_at(tgid, &path) {
+            return image(&self.shared, &path, old);
+        }
+        let old = Arc::clone(old);
+        self.aside(tgid, move |shared| image(shared, &path, &old))?
     }
 
     /// Writes the ids into the auxiliary vector on the new stack, where ld.so looks for them.
@@ -126,6 +118,23 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The file at a path of the tracer's, as exec sees it.
+fn image(shared: &Shared, path: &CStr, old: &Credentials) -> Option<(Inode, ExecFile)> {
+    let file = Statx::parse(&files::describe(path, true).ok()?);
+    let kernel = Kernel { uid: file.uid, gid: file.gid, mode: file.mode };
+    let (ownership, identity) = (&shared.ownership, Identity::of(&file));
+    ownership.meet(&file, &shared.view);
+    ownership.recall(path, identity, file.ctime, (kernel, &shared.view));
+    let fact = ownership.confirm(identity, file.ctime);
+    let seen = Attributes::seen(kernel, &shared.view, fact);
+    let heeds_caps = old.heeds_file_caps(seen.mode & 0o7777);
+    let caps = if heeds_caps { ownership.file_caps_at(path, identity) } else { None };
+    let privileged = seen.mode & 0o6000 != 0 || caps.is_some();
+    let nosuid = privileged && sys::process::is_nosuid(path).unwrap_or(false);
+    let file = ExecFile { uid: seen.uid, gid: seen.gid, mode: seen.mode & 0o7777, nosuid, caps };
+    Some((identity.inode(), file))
 }
 
 /// Address and entries of the auxiliary vector: it follows argc, argv and envp on a new stack.

@@ -24,6 +24,8 @@ const PATH_MAX: u64 = 4096;
 #[derive(Debug)]
 pub struct Eyes {
     tid: Tid,
+    /// Whether it may wait for a filesystem that a tracee serves.
+    may_wait: bool,
     /// What was looked at, until something happens that may make the place mean another inode.
     seen: RefCell<Vec<(Place, Sighted)>>,
     /// What was open in the task.
@@ -44,10 +46,11 @@ enum Sighted {
 }
 
 impl Eyes {
-    /// Nothing was looked at for `tid` yet.
-    pub fn of(tid: Tid) -> Eyes {
+    /// Nothing was looked at for `tid` yet, by who may wait for a filesystem that a tracee serves, or may not.
+    pub fn of(tid: Tid, may_wait: bool) -> Eyes {
         Eyes {
             tid,
+            may_wait,
             seen: RefCell::default(),
             fetched: RefCell::default(),
             held: RefCell::default(),
@@ -60,7 +63,7 @@ impl Eyes {
         if let Some(told) = self.opened(look) {
             return Some(Ok(told));
         }
-        let outcome = shared.sights.look(self.tid, look)?;
+        let outcome = shared.sights.look(self.tid, look, self.may_wait)?;
         Some(outcome.map(|(bytes, inode)| {
             let by_placeholder = shared.labels.read(self.tid, look, &bytes);
             self.stand_ins.extend(by_placeholder.as_ref().map(|_| look.place));
@@ -139,6 +142,9 @@ impl Eyes {
 
     /// See [`Guest::open_file`](crate::syscalls::Guest::open_file).
     pub fn open_file(&self, shared: &Shared, descriptor: u64) -> Option<CString> {
+        if !self.may_wait && !shared.sights.is_answered(self.tid, descriptor) {
+            return None;
+        }
         let path = match shared.has_proc {
             true => format!("/proc/{}/fd/{}", self.tid, descriptor as i32),
             false => format!("/proc/self/fd/{}", self.fetch(descriptor)?),
@@ -158,13 +164,23 @@ impl Eyes {
     /// See [`Guest::observe`](crate::syscalls::Guest::observe). Of a name in a directory that can stand for nothing, since
     /// it is not empty, no home is read: there are thousands in some.
     pub fn observe(&self, shared: &Shared, descriptor: u64, name: &[u8]) -> Result<Statx, Errno> {
+        if !self.may_wait && !shared.sights.is_answered(self.tid, descriptor) {
+            return Err(Errno::ENOSYS);
+        }
         let mut held = self.held.borrow_mut();
         let open = match held.take().filter(|(known, _)| *known == descriptor && !name.is_empty()) {
             Some((_, open)) => open,
             None => sys::descriptor::take_from(self.tid, descriptor as RawFd).map_err(|_| Errno::ENOSYS)?,
         };
         let (_, open) = held.insert((descriptor, open));
+        let is_hasty = !self.may_wait && shared.sights.mounts().any_served();
         let told = match name {
+            // Something may be mounted there.
+            name if is_hasty && !name.is_empty() => {
+                let name = CString::new(name).map_err(|_| Errno::ENOSYS)?;
+                files::name(open.as_raw_fd(), &name, false, files::ONE_MOUNT)
+                    .and_then(|open| files::statx_of(open.as_fd(), 0, Statx::MASK))
+            }
             [] => files::statx_of(open.as_fd(), 0, Statx::MASK),
             name => {
                 let name = CString::new(name).map_err(|_| Errno::ENOSYS)?;

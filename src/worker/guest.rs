@@ -15,11 +15,14 @@ use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::limits::{Limits, Pair};
-use crate::syscalls::{Guest, Look, Peers, SCRATCH_BYTES, Share, Stage, kernel, table};
+use crate::syscalls::{Guest, Look, Peers, Planned, SCRATCH_BYTES, Share, Stage, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 const MAP_32BIT: u64 = 0x40;
+
+/// How many filesystems may be about to be mounted.
+const MOST_PLANNED: usize = 1024;
 
 /// A tracee at a syscall, while its handler runs.
 pub struct Live<'a> {
@@ -46,7 +49,7 @@ fn within(base: u64, address: u64) -> Option<usize> {
 impl<'a> Live<'a> {
     /// The guest of a stop.
     pub fn new(worker: &'a mut Worker, stop: &'a mut Intercepted) -> Live<'a> {
-        let eyes = Eyes::of(stop.tid());
+        let eyes = Eyes::of(stop.tid(), false);
         Live { worker, stop, lost: None, eyes, apart: None }
     }
 
@@ -71,8 +74,12 @@ impl<'a> Live<'a> {
             return Ok(outcome);
         }
         self.worker.shared.counters.add(Count::Injected);
-        let outcome = self.stop.inject(number, args).map(Errno::split);
+        let Live { worker, stop, .. } = self;
+        let outcome = stop.inject(number, args, &mut |tid| worker.next_of(tid)).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");
+        if self.worker.shared.sights.mounts().any_served() {
+            self.heed_new_listener();
+        }
         outcome
     }
 
@@ -93,6 +100,16 @@ impl<'a> Live<'a> {
     fn apart_from(&mut self, address: u64, length: usize) -> Option<&mut [u8]> {
         let start = within(apart(self.stop.call().abi), address)?;
         self.apart.as_deref_mut()?.get_mut(start..)?.get_mut(..length)
+    }
+
+    /// Another thread of its process that was served meanwhile may have loaded a filter that tells a listener of this
+    /// call, instead of a stop.
+    fn heed_new_listener(&mut self) {
+        let call = self.stop.call();
+        let stages = self.worker.tracees.get(&self.stop.tid()).map_or(Stages::NONE, |it| it.stages);
+        if table::lookup(call.abi, call.number).is_some_and(|it| it.is_told(stages, &call.args)) {
+            self.stop.unfiltered();
+        }
     }
 
     fn note<T>(&mut self, outcome: Traced<T>) -> Result<T, Errno> {
@@ -244,6 +261,32 @@ impl Guest for Live<'_> {
 
     fn moved(&mut self) {
         self.worker.shared.sights.moved();
+    }
+
+    fn mounting(&mut self, kind: &[u8]) {
+        self.worker.shared.sights.mounts().note(kind);
+    }
+
+    fn planned(&self, descriptor: u64) -> Planned {
+        let Some(tracee) = self.worker.tracees.get(&self.stop.tid()) else { return Planned::default() };
+        let planned = self.worker.shared.planned.lock();
+        planned.get(&(tracee.tgid, descriptor as i32)).cloned().unwrap_or_default()
+    }
+
+    fn plan(&mut self, descriptor: u64, planned: Planned) {
+        let Some(tracee) = self.worker.tracees.get(&self.stop.tid()) else { return };
+        let (key, mut all) = ((tracee.tgid, descriptor as i32), self.worker.shared.planned.lock());
+        if all.len() >= MOST_PLANNED {
+            all.clear(); // nobody has mounted what they were about
+        }
+        match planned == Planned::default() {
+            true => all.remove(&key),
+            false => all.insert(key, planned),
+        };
+    }
+
+    fn sees_other_mounts(&mut self) {
+        self.worker.shared.sights.mounts().entered(self.stop.tid());
     }
 
     fn unmounting(&mut self, begins: bool) {

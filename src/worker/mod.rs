@@ -23,6 +23,8 @@ mod inside;
 mod instead;
 mod labels;
 mod listener;
+mod meanwhile;
+mod mounts;
 mod notified;
 mod peers;
 mod pool;
@@ -40,7 +42,7 @@ pub use pool::{News, Pool};
 pub use shared::Shared;
 pub use tally::Tally;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -78,6 +80,12 @@ pub(crate) struct Worker {
     expected: HashMap<Tid, Born>,
     /// Tasks adopted before their birth was reported, in case it still is.
     adopted_early: HashSet<Tid>,
+    /// Who executes an injected call right now, each served while the one before was waited for.
+    busy: Vec<Tid>,
+    /// Reports of those, which another has taken.
+    set_aside: HashMap<Tid, i32>,
+    /// Reports that wait until fewer are busy.
+    late: VecDeque<(Tid, i32)>,
     /// When it was last looked where one had run that has ended.
     followed: Option<Instant>,
     /// When it was last asked who else lives on its CPU.
@@ -95,6 +103,9 @@ impl Worker {
             last_dead: None,
             expected: HashMap::new(),
             adopted_early: HashSet::new(),
+            busy: Vec::new(),
+            set_aside: HashMap::new(),
+            late: VecDeque::new(),
             followed: None,
             parted: None,
         }
@@ -176,6 +187,9 @@ impl Worker {
     /// The next report. While there is a child that perhaps nobody will announce, because the one who
     /// made it was killed, it is not waited for without end.
     fn next(&mut self) -> sys::Result<(Tid, i32)> {
+        if let Some(report) = self.late.pop_front() {
+            return Ok(report);
+        }
         let since = Instant::now();
         while self.last_dead.is_some() && !self.unannounced.is_empty() {
             if let Some(report) = ptrace::poll()? {

@@ -21,7 +21,7 @@ use crate::ptrace;
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::limits::{Limits, Pair};
-use crate::syscalls::{Guest, Look, Peers, Share, Stage};
+use crate::syscalls::{Guest, Look, Peers, Planned, Share, Stage};
 
 /// See the module.
 pub struct Notified<'a> {
@@ -37,7 +37,7 @@ pub struct Notified<'a> {
 impl<'a> Notified<'a> {
     /// The guest of notification `id`, which `tid` waits for.
     pub fn new(shared: &'a Shared, listener: BorrowedFd<'a>, id: u64, tid: Tid, call: Call) -> Notified<'a> {
-        Notified { shared, listener, id, tid, call, eyes: Eyes::of(tid), beyond: Cell::new(false) }
+        Notified { shared, listener, id, tid, call, eyes: Eyes::of(tid, true), beyond: Cell::new(false) }
     }
 
     /// Whether the handler has asked for what takes a stop.
@@ -156,6 +156,22 @@ impl Guest for Notified<'_> {
     }
 
     fn moved(&mut self) {
+        self.beyond(());
+    }
+
+    fn mounting(&mut self, _kind: &[u8]) {
+        self.beyond(());
+    }
+
+    fn planned(&self, _descriptor: u64) -> Planned {
+        self.beyond(Planned::default())
+    }
+
+    fn plan(&mut self, _descriptor: u64, _planned: Planned) {
+        self.beyond(());
+    }
+
+    fn sees_other_mounts(&mut self) {
         self.beyond(());
     }
 

@@ -16,7 +16,7 @@ use crate::sys::{self, Tid};
 use crate::syscalls::Stage;
 
 /// Stack of a worker thread, in bytes.
-const STACK: usize = 256 * 1024;
+const STACK: usize = 512 * 1024;
 
 /// A worker is busy that has served a stop within so many milliseconds.
 const RECENTLY: u64 = 10;
@@ -71,6 +71,11 @@ impl Handle {
     /// Sends to a worker that has tracees.
     pub(super) fn interrupt(&self, message: Message) {
         let _ = self.outbox.send(message);
+        self.nudge();
+    }
+
+    /// Has a worker that waits for its tracees look around.
+    pub(super) fn nudge(&self) {
         self.flag.store(1, Ordering::SeqCst);
         let tid = self.tid.load(Ordering::SeqCst);
         if tid != 0 {

@@ -21,6 +21,9 @@ use crate::sys::Tid;
 use crate::sys::seccomp::{ALL_THREADS, AS_FAST};
 use crate::syscalls::{SCRATCH_BYTES, Stage, Stages, kernel};
 
+/// How long a worker may take to answer, on a machine that has no time for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// `SECCOMP_SET_MODE_FILTER`.
 pub(super) const SET_MODE_FILTER: u64 = 1;
 
@@ -111,8 +114,9 @@ impl Worker {
             }
             drop(done);
             self.interrupt_all(Some(but));
-            // Ends when every worker has answered, or has ended and dropped its message.
-            while all_done.recv().is_ok() {}
+            // Ends when every worker has answered, or has ended and dropped its message; or when one waits too long for
+            // what a tracee may have to bring about.
+            while all_done.recv_timeout(PATIENCE).is_ok() {}
             demand::gather(&shared);
         }
         drop(raising);
@@ -120,7 +124,9 @@ impl Worker {
 
     /// Interrupts every tracee that lacks a stage, but not the one that is stopped right now.
     pub(super) fn interrupt_all(&mut self, but: Option<Tid>) {
-        let tids: Vec<Tid> = self.tracees.keys().copied().filter(|&tid| Some(tid) != but).collect();
+        // Who executes an injected call is at a stop, and gets the stage after it.
+        let is_running = |tid: &Tid| Some(*tid) != but && !self.busy.contains(tid);
+        let tids: Vec<Tid> = self.tracees.keys().copied().filter(is_running).collect();
         for tid in tids {
             if self.missing(tid).is_empty() {
                 continue;

@@ -1,5 +1,6 @@
 //! What all workers of a run share.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
@@ -14,8 +15,9 @@ use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace;
 use crate::registry::Registry;
+use crate::sys::Tid;
 use crate::syscalls::limits::Limits;
-use crate::syscalls::{Stage, Stages};
+use crate::syscalls::{Planned, Stage, Stages};
 
 /// One run's state; every lock in it is a leaf but `raising`, which only `raise` takes.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Shared {
     pub(super) book: Book,
     /// By which placeholders devices were opened.
     pub(super) labels: Labels,
+    /// What processes have asked of filesystems that they have not mounted yet, by descriptor.
+    pub(super) planned: Mutex<HashMap<(Tid, i32), Planned>>,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -89,6 +93,7 @@ impl Shared {
             listeners: Listeners::default(),
             book: Book::default(),
             labels: Labels::default(),
+            planned: Mutex::default(),
             pool,
             guardian,
             counters: Counters::default(),

@@ -10,6 +10,9 @@
 //!   relative ones only as long as they stay below where they start (`RESOLVE_BENEATH`).
 //! - another user namespace, in which ids have other names.
 //!
+//! - a filesystem that a tracee may serve, where it is a worker that looks (`mounts`): the path is then resolved by what the
+//!   kernel knows already (`RESOLVE_CACHED`), or within one mount.
+//!
 //! Then [`Sights::look`] gives `None`, and the tracee is made to look. What is opened does not stay open after it: a
 //! descriptor would keep a filesystem from being unmounted. But for the root of a task that has another than the
 //! tracer's: that keeps it busy itself, and it is let go with the task, before any umount(2) of a tracee's, and after
@@ -30,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::mounts::{DONT_SYNC, Kind, MOUNT_ID, Mounts, UNIQUE_MOUNT, number, unique};
 use crate::abi::Errno;
 use crate::abi::stat::{S_IFLNK, S_IFMT, STATX, Statx};
 use crate::ownership::Identity;
@@ -45,8 +49,8 @@ pub struct Sights {
     moves: AtomicU64,
     /// What was found out about tasks.
     standings: RwLock<HashMap<Tid, Standing>>,
-    /// Whether mounts are of `proc`, by the id that no other mount ever has.
-    mounts: RwLock<HashMap<u64, bool>>,
+    /// What mounts are of.
+    mounts: Mounts,
     /// Who is about to unmount something.
     unmounting: Mutex<HashSet<Tid>>,
 }
@@ -89,12 +93,6 @@ struct Standing(u64, Start);
 /// How many roots are held open at most.
 const MOST: usize = 256;
 
-/// `STATX_MNT_ID_UNIQUE`, Linux 6.8.
-const UNIQUE_MOUNT: u32 = 0x4000;
-/// `STATX_MNT_ID`.
-const MOUNT_ID: u32 = 0x1000;
-/// Where statx(2) tells the mount.
-const MOUNT_AT: usize = 144;
 /// `AT_NO_AUTOMOUNT`, as stat(2) has it.
 const NO_AUTOMOUNT: i32 = 0x800;
 
@@ -106,7 +104,7 @@ impl Sights {
             own: has_proc.then(own).flatten(),
             moves: AtomicU64::new(0),
             standings: RwLock::default(),
-            mounts: RwLock::default(),
+            mounts: Mounts::default(),
             unmounting: Mutex::default(),
         }
     }
@@ -114,6 +112,11 @@ impl Sights {
     /// Whether anything can be seen at all.
     pub fn any(&self) -> bool {
         self.own.is_some()
+    }
+
+    /// What is known of mounts.
+    pub fn mounts(&self) -> &Mounts {
+        &self.mounts
     }
 
     /// Some task may have another root or namespace from now on.
@@ -177,11 +180,15 @@ impl Sights {
         start
     }
 
-    /// What statx(2) with the flags and mask of `look` tells `tid` of the inode that it names.
-    pub fn look(&self, tid: Tid, look: &Look<'_>) -> Option<Result<Seen, Errno>> {
+    /// What statx(2) with the flags and mask of `look` tells `tid` of the inode that it names. Who may not wait looks at
+    /// no filesystem that is served.
+    pub fn look(&self, tid: Tid, look: &Look<'_>, may_wait: bool) -> Option<Result<Seen, Errno>> {
         let start = self.start(tid);
         if matches!(start, Start::Hidden) {
             return None;
+        }
+        if !may_wait && self.mounts.any_served() {
+            return self.look_without_waiting(tid, &start, look);
         }
         let Some(name) = look.path else {
             if !is_here(look.directory) {
@@ -196,12 +203,12 @@ impl Sights {
         if let Some(seen) = self.in_directory(tid, look, name) {
             return Some(seen);
         }
-        let open = match resolve(tid, &start, look, &CString::new(name).ok()?)? {
+        let open = match resolve(&start, look, &CString::new(name).ok()?, from(tid, &start, look)?, 0)? {
             Ok(open) => open,
             Err(errno) => return Some(Err(errno)),
         };
         let told = of(open.as_fd(), look)?;
-        if self.is_on_proc(&told, open.as_fd())? { None } else { Some(Ok((told, Found::Open(open)))) }
+        if self.mounts.is_proc(&told, open.as_fd())? { None } else { Some(Ok((told, Found::Open(open)))) }
     }
 
     /// The same for a name without a slash. `None` where that cannot be told at once.
@@ -230,8 +237,9 @@ impl Sights {
         match outcome {
             Ok(told) => {
                 let is_link = Statx::parse(&told).mode & S_IFMT == S_IFLNK;
-                let known = self.mounts.read().get(&mount(&told)?).copied();
-                let final_one = known == Some(false) && !(is_link && look.follow);
+                let known = self.mounts.known(unique(&told)?);
+                let final_one =
+                    matches!(known, Some(Kind::Plain | Kind::Served)) && !(is_link && look.follow);
                 final_one.then_some(Ok((told, found)))
             }
             Err(sys::Errno::ENOENT) => Some(Err(Errno::ENOENT)),
@@ -239,15 +247,51 @@ impl Sights {
         }
     }
 
-    /// Whether what was looked at is on a `proc` filesystem.
-    fn is_on_proc(&self, told: &Told, open: BorrowedFd<'_>) -> Option<bool> {
-        let Some(mount) = mount(told) else { return files::is_on_proc(open).ok() };
-        if let Some(&known) = self.mounts.read().get(&mount) {
-            return Some(known);
+    /// The same of what no filesystem that is served has to be asked for.
+    fn look_without_waiting(&self, tid: Tid, start: &Start, look: &Look<'_>) -> Option<Result<Seen, Errno>> {
+        let open = match look.path {
+            None if is_here(look.directory) => {
+                files::name(files::CWD, &base(tid, look.directory), true, 0).ok()?
+            }
+            None if !self.is_answered(tid, look.directory) => return None,
+            None => sys::descriptor::take_from(tid, look.directory as i32).ok()?,
+            Some(name) => {
+                let (name, from) = (CString::new(name).ok()?, from(tid, start, look)?);
+                let cached = resolve(start, look, &name, from.clone(), files::CACHED);
+                let within = || match &from {
+                    Some(from) if self.mounts.kind(tid, from.as_fd()) != Kind::Plain => None,
+                    _ => resolve(start, look, &name, from.clone(), files::ONE_MOUNT),
+                };
+                match cached.or_else(within)? {
+                    Ok(open) => open,
+                    Err(errno) => return Some(Err(errno)),
+                }
+            }
+        };
+        let is_served = self.mounts.kind(tid, open.as_fd());
+        let is_by_path = look.path.is_some();
+        match is_served {
+            Kind::Plain => {}
+            Kind::Proc if !is_by_path => {}
+            Kind::Proc | Kind::Served => return None,
         }
-        let found = files::is_on_proc(open).ok()?;
-        self.mounts.write().insert(mount, found);
-        Some(found)
+        let told = of(open.as_fd(), look)?;
+        Some(Ok((told, Found::Open(open))))
+    }
+
+    /// Whether who must not wait can ask about what is open at a descriptor of a task's, and close it: that flushes what is
+    /// on a filesystem that is served.
+    pub fn is_answered(&self, tid: Tid, descriptor: u64) -> bool {
+        self.is_answered_at(tid, &base(tid, u64::from(descriptor as u32)))
+    }
+
+    /// The same of what a link of `/proc` leads to.
+    pub fn is_answered_at(&self, tid: Tid, link: &CStr) -> bool {
+        if !self.mounts.any_served() {
+            return true;
+        }
+        let named = files::name(files::CWD, link, true, 0);
+        named.is_ok_and(|named| self.mounts.kind(tid, named.as_fd()) != Kind::Served)
     }
 }
 
@@ -271,19 +315,33 @@ pub fn of(open: BorrowedFd<'_>, look: &Look<'_>) -> Option<Told> {
     files::statx_of(open, flags(look), look.mask | unasked(look)).ok()
 }
 
-/// The inode that a path names.
-fn resolve(tid: Tid, start: &Start, look: &Look<'_>, name: &CStr) -> Option<Result<OwnedFd, Errno>> {
-    let absolute = name.to_bytes().first() == Some(&b'/');
-    let from = match (absolute, start) {
+/// Where the resolution of a path starts, if that is not the tracer's root; `None` where that cannot be opened.
+fn from(tid: Tid, start: &Start, look: &Look<'_>) -> Option<Option<Arc<OwnedFd>>> {
+    Some(match (is_absolute(look), start) {
         (true, Start::Shared | Start::Hidden) => None,
         (true, Start::Own(root)) => Some(Arc::clone(root.as_ref()?)),
         (false, _) => Some(Arc::new(files::name(files::CWD, &base(tid, look.directory), true, 0).ok()?)),
-    };
-    let bounds = match (absolute, start) {
-        (_, Start::Shared) => 0,
-        (true, _) => files::IN_ROOT,
-        (false, _) => files::BENEATH,
-    };
+    })
+}
+
+fn is_absolute(look: &Look<'_>) -> bool {
+    look.path.is_some_and(|path| path.first() == Some(&b'/'))
+}
+
+/// The inode that a path names, with more `RESOLVE_*` flags.
+fn resolve(
+    start: &Start,
+    look: &Look<'_>,
+    name: &CStr,
+    from: Option<Arc<OwnedFd>>,
+    how: u64,
+) -> Option<Result<OwnedFd, Errno>> {
+    let bounds = how
+        | match (is_absolute(look), start) {
+            (_, Start::Shared) => 0,
+            (true, _) => files::IN_ROOT,
+            (false, _) => files::BENEATH,
+        };
     let directory = from.as_ref().map_or(files::CWD, |from| from.as_raw_fd());
     match files::name(directory, name, look.follow, files::NO_LINKS | bounds) {
         Ok(open) => Some(Ok(open)),
@@ -327,15 +385,9 @@ fn unasked(look: &Look<'_>) -> u32 {
     if look.mask & MOUNT_ID == 0 { UNIQUE_MOUNT } else { 0 }
 }
 
-/// The mount of what was looked at, where the kernel has told the id that is not used again.
-fn mount(told: &Told) -> Option<u64> {
-    let id = told.get(MOUNT_AT..)?.first_chunk()?;
-    (Statx::parse(told).mask & UNIQUE_MOUNT != 0).then_some(u64::from_le_bytes(*id))
-}
-
 fn spot(path: &CStr) -> Option<Spot> {
-    let bytes = files::statx(files::CWD, path, NO_AUTOMOUNT, UNIQUE_MOUNT | MOUNT_ID | Statx::INO).ok()?;
-    let mount = bytes.get(MOUNT_AT..)?.first_chunk()?;
+    let mask = UNIQUE_MOUNT | MOUNT_ID | Statx::INO;
+    let bytes = files::statx(files::CWD, path, NO_AUTOMOUNT | DONT_SYNC, mask).ok()?;
     let found = STATX.read(&bytes);
-    Some((u64::from_le_bytes(*mount), found.dev, found.ino))
+    Some((number(&bytes)?, found.dev, found.ino))
 }

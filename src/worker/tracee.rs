@@ -307,6 +307,21 @@ impl Group {
         }
     }
 
+    /// Leaves its part of the scratch memory to who uses it, so that it takes another.
+    pub fn lend_scratch(&mut self) -> Option<(Arc<Memory>, u64)> {
+        self.scratch.take().map(|scratch| (Arc::clone(&self.memory), scratch))
+    }
+
+    /// Uses again what it had before, unless it has another image by now.
+    pub fn take_back(&mut self, lent: Option<(Arc<Memory>, u64)>) {
+        if let Some((memory, scratch)) = lent
+            && Arc::ptr_eq(&memory, &self.memory)
+        {
+            self.release_scratch();
+            self.scratch = Some(scratch);
+        }
+    }
+
     /// The address of this group's own part of a scratch mapping; `None` where there has to be one more.
     pub fn scratch(&mut self) -> Option<u64> {
         if self.scratch.is_none() {
