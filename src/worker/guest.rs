@@ -15,7 +15,7 @@ use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::limits::{Limits, Pair};
-use crate::syscalls::{Guest, Look, Peers, Planned, SCRATCH_BYTES, Share, Stage, kernel, table};
+use crate::syscalls::{Guest, Look, Peers, Planned, SCRATCH_BYTES, Share, Stage, Stages, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
