@@ -23,7 +23,7 @@ use crate::abi::stat::{Ctime, PERMISSIONS};
 use crate::cred::View;
 use crate::sys::inside::{
     BITS, DEVICE_BITS, DEVICE_WORDS, ENTRY_WORDS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
-    LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE, LIBRARY_WORDS, PLAIN_BITS, PLAIN_WAYS, PLAIN_WORDS, WAYS,
+    LIBRARY_BITS, LIBRARY_SIZE, LIBRARY_WORDS, PLAIN_BITS, PLAIN_WAYS, PLAIN_WORDS, WAYS,
 };
 
 /// Where in the head the number of changes stands, the state, and how many inodes' homes are being written.
@@ -148,9 +148,9 @@ impl Slate {
         }
     }
 
-    /// In the file with this inode number there is a site at this place. Of a file that has another's number readers find no
-    /// site there, or one as good.
-    pub fn note_library(&self, ino: u64, at: u32) {
+    /// In the file with this inode number there is a site at this place, behind these bytes. Of a file that has another's
+    /// number readers find no site there, or one as good.
+    pub fn note_library(&self, ino: u64, at: u32, before: [u8; 4]) {
         let _writing = self.writing.lock();
         let nth = ino.wrapping_mul(FACTOR) >> (u64::BITS - LIBRARY_BITS);
         let first = LIBRARY_WORDS.start + nth as usize * LIBRARY_SIZE;
@@ -160,16 +160,13 @@ impl Slate {
             own.store(0, Ordering::Relaxed);
             words.clone().for_each(|word| self.word(word).store(0, Ordering::Relaxed));
         }
-        for half in 0..LIBRARY_SITES {
-            let (word, shift) = (self.word(words.start + half / 2), u32::BITS * (half as u32 % 2));
-            match (word.load(Ordering::Relaxed) >> shift) as u32 {
-                0 => {
-                    word.fetch_or(u64::from(at) << shift, Ordering::Relaxed);
-                    break;
-                }
-                known if known == at => break,
-                _ => {}
-            }
+        let site = u64::from(at) | u64::from(u32::from_le_bytes(before)) << u32::BITS;
+        let is_its = |word: &usize| {
+            let known = self.word(*word).load(Ordering::Relaxed) as u32;
+            known == 0 || known == at
+        };
+        if let Some(word) = words.clone().find(is_its) {
+            self.word(word).store(site, Ordering::Relaxed);
         }
         own.store(ino, Ordering::Release);
     }
@@ -378,16 +375,16 @@ mod tests {
                 .find(|&first| slate.word(first).load(Ordering::Relaxed) == ino)?;
             let words =
                 (first + 1..first + LIBRARY_SIZE).map(|word| slate.word(word).load(Ordering::Relaxed));
-            Some(words.flat_map(|word| [word as u32, (word >> 32) as u32]).filter(|&at| at != 0).collect())
+            Some(words.filter(|&word| word != 0).map(|word| [word as u32, (word >> 32) as u32]).collect())
         };
         for at in [30, 10, 30, 20] {
-            slate.note_library(7, at);
+            slate.note_library(7, at, [1, 2, 3, 4]);
         }
-        assert_eq!(sites(7), Some(vec![30, 10, 20]));
-        (1..40).for_each(|at| slate.note_library(8, at));
-        assert_eq!(sites(8), Some((1..=LIBRARY_SITES as u32).collect()));
+        assert_eq!(sites(7), Some([30, 10, 20].map(|at| [at, 0x0403_0201]).to_vec()));
+        (1..40).for_each(|at| slate.note_library(8, at, [0; 4]));
+        assert_eq!(sites(8), Some((1..=LIBRARY_SITES as u32).map(|at| [at, 0]).collect()));
         let others = 9..9 + (4 << LIBRARY_BITS);
-        others.for_each(|ino| slate.note_library(ino, 5));
+        others.for_each(|ino| slate.note_library(ino, 5, [0; 4]));
         assert_eq!(sites(7), None);
     }
 

@@ -32,21 +32,34 @@ pub const LOOKS: u64 = 0b11111;
 pub const THUNKS: usize = 64;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
-/// Bytes that are executed: that page, and two of code.
-pub const CODE: usize = 3 * PAGE;
+/// Bytes that are executed: that page, and three of code.
+pub const CODE: usize = 4 * PAGE;
+/// Before them there are two to the power of so many areas, in each of which a task works that makes a call.
+const AREA_BITS: u32 = 6;
+/// Bytes of one, as a power of two.
+const AREA_SHIFT: u32 = 10;
+/// Bytes of the file before that page.
+pub const BEGIN: usize = 1 << (AREA_BITS + AREA_SHIFT);
+/// The file's first address in a process, modulo two to the power of [`WINDOW_BITS`]: a filter knows it by that.
+pub const WINDOW: u64 = 0x1EED_0000;
+/// See [`WINDOW`]. Wherever a call site is, the reach of a jump has room for two such addresses.
+pub const WINDOW_BITS: u32 = 30;
+/// Bytes of the file that are written to: the areas and that page.
+pub const WRITTEN: usize = BEGIN + PAGE;
 const PAGE_WORDS: usize = PAGE / 8;
 /// Words of the slate where bits stand of inode numbers that may stand for devices: the second half of its first page.
 pub const DEVICE_WORDS: Range<usize> = PAGE_WORDS / 2..PAGE_WORDS;
 /// There are two to the power of so many.
 pub const DEVICE_BITS: u32 = bits_of(DEVICE_WORDS);
-/// Words where it stands where in libraries there are sites: a page.
-pub const LIBRARY_WORDS: Range<usize> = DEVICE_WORDS.end..DEVICE_WORDS.end + PAGE_WORDS;
-/// A library has so many words, its inode number and then, in half a word each, where in the file.
-pub const LIBRARY_SIZE: usize = 16;
+/// Words where it stands where in libraries there are sites: two pages.
+pub const LIBRARY_WORDS: Range<usize> = DEVICE_WORDS.end..DEVICE_WORDS.end + 2 * PAGE_WORDS;
+/// A library has so many words, its inode number and then one for each site: half of it says where in the file, half what
+/// stands before it.
+pub const LIBRARY_SIZE: usize = 32;
 /// There are two to the power of so many.
 pub const LIBRARY_BITS: u32 = ((LIBRARY_WORDS.end - LIBRARY_WORDS.start) / LIBRARY_SIZE).ilog2();
 /// So many sites of a library.
-pub const LIBRARY_SITES: usize = (LIBRARY_SIZE - 1) * 2;
+pub const LIBRARY_SITES: usize = LIBRARY_SIZE - 1;
 /// Words where bits stand of inode numbers that may have an entry.
 pub const HINT_WORDS: Range<usize> = LIBRARY_WORDS.end..LIBRARY_WORDS.end + 4 * PAGE_WORDS;
 /// There are two to the power of so many.
@@ -71,6 +84,17 @@ pub const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Words of the slate.
 pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
+/// Where the file is to be in a process so that text at `start` reaches it by jumps: at least 256 MB below, beyond what most
+/// load there, or above text that has no room below.
+pub const fn place(start: u64) -> u64 {
+    const APART: u64 = 256 << 20;
+    const PERIOD: u64 = 1 << WINDOW_BITS;
+    match start.checked_sub(APART + WINDOW) {
+        Some(room) => room / PERIOD * PERIOD + WINDOW,
+        None => PERIOD + WINDOW,
+    }
+}
+
 /// How many bits stand in these words, as a power of two.
 const fn bits_of(words: Range<usize>) -> u32 {
     (words.end - words.start).ilog2() + u64::BITS.ilog2()
@@ -81,7 +105,7 @@ mod code {
     use std::os::fd::AsRawFd;
 
     use super::{
-        Arrival, BITS, CALLS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
+        AREA_BITS, AREA_SHIFT, Arrival, BEGIN, BITS, CALLS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside,
         LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE, LIBRARY_WORDS, LOOKS, MAGIC, PAGE, PLAIN_BITS,
         PLAIN_WORDS, THUNKS, WANTED_AT, WAYS,
     };
@@ -107,6 +131,11 @@ mod code {
         entries = const HEAD_WORDS * 8,
         page = const PAGE,
         code = const CODE,
+        areas = const 1 << AREA_BITS,
+        area_bits = const AREA_BITS,
+        area = const 1 << AREA_SHIFT,
+        area_shift = const AREA_SHIFT,
+        begin = const BEGIN,
         magic = const MAGIC as i64,
         length = const Inside::LENGTH,
         mark = const crate::abi::MARK,
@@ -216,7 +245,7 @@ pub struct Arrival {
     pub failed: u64,
 }
 
-/// A file of memory that begins with the code, and goes on with the slate.
+/// A file of memory that begins with areas and code, and goes on with the slate.
 #[derive(Debug)]
 pub struct Inside {
     file: File,
@@ -239,9 +268,9 @@ impl Inside {
         let file = File::from(file);
         let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
         file.set_len(Inside::LENGTH as u64).map_err(failed)?;
-        file.write_all_at(code, 0).map_err(failed)?;
+        file.write_all_at(code, BEGIN as u64).map_err(failed)?;
         let (protection, length) = (libc::PROT_READ | libc::PROT_WRITE, WORDS * 8);
-        let (fd, offset) = (file.as_raw_fd(), CODE as libc::off_t);
+        let (fd, offset) = (file.as_raw_fd(), (BEGIN + CODE) as libc::off_t);
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
         let page =
             unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, offset) };
@@ -257,14 +286,14 @@ impl Inside {
     }
 
     /// Bytes of the file.
-    pub const LENGTH: usize = CODE + (WORDS * 8).next_multiple_of(PAGE);
+    pub const LENGTH: usize = BEGIN + CODE + (WORDS * 8).next_multiple_of(PAGE);
 
     /// The slate.
     pub fn words(&self) -> &'static [AtomicU64] {
         self.words
     }
 
-    /// Where a process has it mapped, if it has.
+    /// Where a process has its beginning mapped, if it has.
     pub fn address_in(&self, tid: Tid) -> Option<u64> {
         super::memory::address_of(tid, self.identity)
     }

@@ -1,13 +1,17 @@
-# What runs inside a tracee, see worker/inside.rs: a page with words and thunks, two of code, and the pages
-# of the slate (ownership/slate.rs).
+# What runs inside a tracee, see worker/inside.rs: areas to work in, a page with words and thunks, three of code, and the
+# pages of the slate (ownership/slate.rs).
 #
 # A call site `mov eax, NUMBER; syscall` begins with a jump to a thunk instead, which leads here with the address of its
 # two words in rcx: where the site's `syscall` stands, and NUMBER. The kernel makes the very call, marked so that no
 # filter stops it, where what it answers can be corrected, or is known to be right. In all doubt the site's own
 # `syscall` is left to do it, which a filter sees.
 #
-# All registers are as the kernel would leave them: rcx holds where it returns to and r11 the flags. Below the stack
-# pointer 128 bytes are the caller's.
+# All registers are as the kernel would leave them: rcx holds where it returns to and r11 the flags.
+#
+# The kernel needs no stack for a call, so none is used here, and rsp is the caller's throughout: a signal's frame goes where it
+# would go else. What is to be remembered stands in an area that a task takes for one call. A handler that interrupts it takes
+# another one, as does another thread. One that never returns, as longjmp(3) has it, leaves an area taken. Where none is left
+# the site's own call is made. The address of a subroutine's caller stands there as well, so none may call itself.
     .pushsection .rodata.inside, "a", @progbits
     .balign 4096
     .globl remainroot_inside_begin, remainroot_inside_end, remainroot_inside_calls
@@ -23,7 +27,7 @@ ids:
     .quad 0                             # getgid(2),
     .quad 0                             # geteuid(2), getegid(2)
 borne_count:
-    .quad 0                             # not zero: this page may be written; how often what an inode bears was read
+    .quad 0                             # how often what an inode bears was read
     .org remainroot_inside_begin + {wanted_at}
 wanted:
     .quad {looks}                       # which sites of a library are rewritten when it is mapped, a bit for each of the calls
@@ -113,29 +117,58 @@ remainroot_inside_calls:
     .set SHOWS_GID, 0x20000
     .set SHOWS_MODE, 0x40000
     .set IF_QUIET, 0x80000
-    # Registers of the caller's, from rbp.
-    .set OF_R8, 0
-    .set OF_R10, 8
-    .set OF_RDX, 16
-    .set OF_RSI, 24
-    .set OF_RDI, 32
-    .set OF_R9, 40
+    # An area, at rbp: the stack pointer of who has it, or 0; registers of the caller's; where his words stand, and what is
+    # needed to leave.
+    .set AREAS, remainroot_inside_begin - {areas} * AREA
+    .set AREA, {area}
+    .set TAKEN, 0
+    .set OF_R8, 8
+    .set OF_R10, 16
+    .set OF_RDX, 24
+    .set OF_RSI, 32
+    .set OF_RDI, 40
+    .set OF_R9, 48
+    .set OF_RBX, 56
+    .set OF_R12, 64
+    .set OF_R13, 72
+    .set OF_R14, 80
+    .set OF_R15, 88
+    .set OF_RBP, 96
     .set OF_SITE, 104
-    .set STATX_CTIME, 0x80
-    # Room below them: a struct stat, and a path before that.
-    .set ROOM, 512
-    .set LONGEST, 256
-    .set RARELY, 127                    # once in 128
-    # Below the registers while attributes are read: struct xattr_args, and the values of two.
+    .set HELD_FLAGS, 112                     # as lahf and seto have them in ax
+    .set OF_R11, 120
+    .set RESULT, 128
+    .set RETURN, 136
+    .set GIVEN, 144                     # user and group that an inode is given to
+    .set KEPT, 152                      # eight words
+    .set NAMES, 216                    # of names
+    # Where subroutines return to.
+    .set LINKS, 224
+    .irp name, change_time, place, list, but_label, is_certain, borne, value, message, varint, put, line, number, kernel, describe, fill, has_none, reads, ask, names_list, bears_no_more, drop, name
+    .set LINK_\name, LINKS
+    .set LINKS, LINKS + 8
+    .endr
+    .set LINK_map, LINK_borne
+    .set LINK_protect, LINK_value
+    # Two struct stat.
+    .set STAT, 400
+    .set OTHER_STAT, STAT + STAT_SIZE
+    # Where attributes are read: struct xattr_args, and the values of two.
+    .set READ, OTHER_STAT + STAT_SIZE
     .set VALUE, 0
     .set VALUE_SIZE, 8
     .set OWNER, 16
     .set OWNER_SIZE, 16
     .set LINE, 32
     .set LINE_SIZE, 40
-    .set VALUES, 80
-    # Before them where an inode is given away: the name of a descriptor.
-    .set NAME, 32
+    # A path.
+    .set PATH, READ + 80
+    .set LONGEST, 256
+    .set RARELY, 127                    # once in 128
+    .set STATX_CTIME, 0x80
+    # Flags with which not every access and every instruction does what it does here: TF, DF and AC.
+    .set ODD_FLAGS, 0x40500
+    .set ALWAYS_SET, 0x202
     # In struct stat, of so many bytes.
     .set STAT_SIZE, 144
     .set LINKS, 16
@@ -185,43 +218,53 @@ remainroot_inside_calls:
     # A site's bytes, and where a thunk's words stand.
     .set SITE_SIZE, 7
     .set THUNK_SIZE, 32
+    .set WAY_OUT_SHIFT, 5               # bytes of a way out, as a power of two
 
-    .macro enter
-    lea rsp, [rsp - 128]
-    push rcx
-    pushfq
-    push rbp
-    push rbx
-    push r12
-    push r13
-    push r14
-    push r15
-    push r9
-    push rdi
-    push rsi
-    push rdx
-    push r10
-    push r8
-    mov rbp, rsp
-    cmp qword ptr [rip + closed], 0
-    jne slow
+    # The flags that instructions set to the upper bits of rcx, which holds an address; changes rax. And back: the flags to ax.
+    .macro pack
+    lahf
+    seto al
+    shl rax, 48
+    or rcx, rax
     .endm
 
-    # Undoes it but for rcx and the flags, which stay on the stack.
-    .macro restore
-    mov rsp, rbp
-    pop r8
-    pop r10
-    pop rdx
-    pop rsi
-    pop rdi
-    pop r9
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbx
-    pop rbp
+    .macro unpack
+    mov rax, rcx
+    shl rcx, 16
+    shr rcx, 16
+    shr rax, 48
+    .endm
+
+    # Sets these flags to what ax says, which it changes.
+    .macro set_flags
+    add al, 0x7f
+    sahf
+    .endm
+
+    # Takes an area, saves the registers there, and goes on behind this jump. It leaves rdi, rsi, rdx, r10, r8 and r9 alone.
+    # The words are at rcx then.
+    .macro enter
+    .byte 0xe9
+    .long take - . - 4
+    .endm
+
+    # Calls a subroutine; changes r11.
+    .macro invoke name
+    lea r11, [rip + .Lback\@]
+    mov [rbp + LINK_\name], r11
+    jmp \name
+.Lback\@:
+    .endm
+
+    # Returns from it.
+    .macro back name
+    jmp qword ptr [rbp + LINK_\name]
+    .endm
+
+    # Goes to slow after a system call of a caller with odd flags, of which r11 is a copy then.
+    .macro refuse_odd_flags
+    test r11d, ODD_FLAGS
+    jnz slow
     .endm
 
     # Device number, inode number and change time of a struct stat to r15d, r13 and r14, its mode to eax.
@@ -252,18 +295,18 @@ remainroot_inside_calls:
     or r14, rax
     test dword ptr [rbx], STATX_CTIME
     jnz .Ltold\@
-    call change_time
+    invoke change_time
 .Ltold\@:
     movzx eax, word ptr [rbx + 28]
     .endm
 
-    # Goes to slow unless that is what rdi, rsi and edx say.
+    # Goes to slow unless that is what was kept.
     .macro same_as_before
-    cmp r13, rdi
+    cmp r13, [rbp + KEPT]
     jne slow
-    cmp r14, rsi
+    cmp r14, [rbp + KEPT + 8]
     jne slow
-    cmp r15d, edx
+    cmp r15d, [rbp + KEPT + 16]
     jne slow
     .endm
 
@@ -333,7 +376,7 @@ remainroot_inside_calls:
     # No entry: what it bears says all, and root's is what it does not say, whose id is the only one that there is, if
     # nothing is known of any inode that stands elsewhere, or is just being changed, and the kernel says the same of it
     # again.
-    call is_certain
+    invoke is_certain
     xor r8d, r8d
     mov r10d, SHOWS_UID | SHOWS_GID
     # Others could have set what an inode of others bears.
@@ -345,21 +388,18 @@ remainroot_inside_calls:
     cmp r12d, S_IFDIR
     jne 6f
 5:
-    call borne
-    push r8
-    push r10
-    push r13
-    push r14
-    push r15
-    call kernel
+    invoke borne
+    mov [rbp + KEPT], r13
+    mov [rbp + KEPT + 8], r14
+    mov [rbp + KEPT + 16], r15
+    mov [rbp + KEPT + 24], r8
+    mov [rbp + KEPT + 32], r10
+    invoke kernel
     test eax, eax
     jnz slow
-    pop rdx
-    pop rsi
-    pop rdi
     \identify
-    pop r10
-    pop r8
+    mov r10, [rbp + KEPT + 32]
+    mov r8, [rbp + KEPT + 24]
     same_as_before
 6:
     test dword ptr [rip + SLATE + STATE], ENABLED
@@ -408,26 +448,78 @@ remainroot_inside_calls:
 
     # Answers with an id, which needs no kernel.
     .macro answer_id offset
-    lea rsp, [rsp - 128]
-    pushfq
+    pack
     cmp qword ptr [rip + closed], 0
-    jne 1f
+    jne aside
     cmp qword ptr [rip + knows_ids], 0
-    je 1f
+    je aside
+    unpack
+    mov r11d, eax
+    ror r11d, 8
+    bt r11d, 24
+    jnc 1f
+    or r11d, 0x800
+1:
+    and r11d, 0xfff
+    or r11d, ALWAYS_SET
+    set_flags
     mov eax, [rip + ids + \offset]
-    mov r11, [rsp]
-    popfq
     mov rcx, [rcx]
     lea rcx, [rcx + 2]
-    lea rsp, [rsp + 128]
-    jmp rcx
-1:
-    popfq
-    mov eax, [rcx + 8]
-    mov rcx, [rcx]
-    lea rsp, [rsp + 128]
     jmp rcx
     .endm
+
+take:
+    pack
+    cmp qword ptr [rip + closed], 0
+    jne aside
+    test rsp, rsp
+    jz aside
+    # Threads, whose stacks lie apart, begin to look at different ones.
+    mov r11, rsp
+    shr r11, 16
+    imul r11d, r11d, 0x9e3779b1
+    shr r11d, 32 - {area_bits}
+    imul r11d, r11d, AREA
+    lea rax, [rip + AREAS]
+    add r11, rax
+    xor eax, eax
+    lock cmpxchg [r11], rsp
+    je 3f
+    lea r11, [rip + AREAS]
+1:
+    xor eax, eax
+    cmp [r11], rax
+    jne 2f
+    lock cmpxchg [r11], rsp
+    je 3f
+2:
+    add r11, AREA
+    lea rax, [rip + remainroot_inside_begin]
+    cmp r11, rax
+    jb 1b
+    jmp aside
+3:
+    mov [r11 + OF_RBP], rbp
+    mov rbp, r11
+    unpack
+    mov [rbp + HELD_FLAGS], eax
+    mov [rbp + OF_SITE], rcx
+    mov [rbp + OF_R8], r8
+    mov [rbp + OF_R10], r10
+    mov [rbp + OF_RDX], rdx
+    mov [rbp + OF_RSI], rsi
+    mov [rbp + OF_RDI], rdi
+    mov [rbp + OF_R9], r9
+    mov [rbp + OF_RBX], rbx
+    mov [rbp + OF_R12], r12
+    mov [rbp + OF_R13], r13
+    mov [rbp + OF_R14], r14
+    mov [rbp + OF_R15], r15
+    # The jump by which the thunk came here ends before its words, and what goes on is behind a jump as long.
+    movsxd rax, dword ptr [rcx - 4]
+    lea rax, [rcx + rax + 5]
+    jmp rax
 
 answer_getuid:
     answer_id 0
@@ -448,18 +540,22 @@ answer_stat:
     enter
     mov rbx, rsi
 stat:
-    call kernel
+    mov eax, [rcx + 8]
+    mov r9d, MARK
+    syscall
     test eax, eax
     jnz done
+    refuse_odd_flags
     correct identify_stat, UID, GID, MODE
 
 # statx(directory, path, flags, mask, buffer)
 answer_statx:
     enter
     mov rbx, r8
-    call kernel
+    invoke kernel
     test eax, eax
     jnz done
+    refuse_odd_flags
     mov eax, [rbx]
     and eax, 0x11b                      # type, mode, uid, gid, ino
     cmp eax, 0x11b
@@ -467,17 +563,13 @@ answer_statx:
     correct identify_statx, 20, 24, 28
 
 # The change time of the inode at hand, which statx was not asked for and need not say (fill_mg_cmtime), to r14; goes to slow
-# unless it is the inode r13, r15d. Leaves rdi, rsi and rdx alone.
+# unless it is the inode r13, r15d.
 change_time:
-    push rdi
-    push rsi
-    push rdx
-    push rbx
-    sub rsp, STAT_SIZE
-    mov rbx, rsp
-    call place
+    mov [rbp + KEPT + 40], rbx
+    lea rbx, [rbp + OTHER_STAT]
+    invoke place
     mov r10d, edx
-    call describe
+    invoke describe
     test eax, eax
     jnz slow
     cmp [rbx + 8], r13
@@ -488,12 +580,8 @@ change_time:
     shl r14, 32
     mov eax, [rbx + 112]
     or r14, rax
-    add rsp, STAT_SIZE
-    pop rbx
-    pop rdx
-    pop rsi
-    pop rdi
-    ret
+    mov rbx, [rbp + KEPT + 40]
+    back change_time
 
 # How the call at hand names its inode to list: rdi, rsi, edx.
 place:
@@ -532,14 +620,14 @@ place:
     je 1f
     mov edx, NOFOLLOW                   # lstat, lgetxattr and their like
 1:
-    ret
+    back place
 2:
     and edx, NOFOLLOW | EMPTY_PATH
-    ret
+    back place
 3:
     lea rsi, [rip + nothing]
     mov edx, EMPTY_PATH
-    ret
+    back place
 
 # How many bytes the names of an inode's attributes take, 0 where it cannot have any, to rax: listxattrat(2).
 list:
@@ -552,7 +640,7 @@ list:
     jne 1f
     xor eax, eax
 1:
-    ret
+    back list
 
 # Takes the label that every inode has on some systems, and which says nothing of owners, off how many bytes the names of an
 # inode's attributes take: rax, of the inode rdi, rsi, edx. Changes rdx as value does.
@@ -562,21 +650,19 @@ but_label:
     cmp rax, LABEL_NAME + OWNER_NAME
     jne 2f
 1:
-    push rax
-    sub rsp, 16
-    mov r8, rsp
+    mov [rbp + NAMES], rax
+    lea r8, [rbp + READ]
     lea r10, [rip + label]
     xor r9d, r9d
     xor eax, eax
-    call value
-    add rsp, 16
+    invoke value
     mov rcx, rax
-    pop rax
+    mov rax, [rbp + NAMES]
     test rcx, rcx
     js 2f
     sub rax, LABEL_NAME
 2:
-    ret
+    back but_label
 
 # Goes to slow unless what an inode bears is all that is known of it.
 is_certain:
@@ -586,36 +672,32 @@ is_certain:
     jne slow
     cmp qword ptr [rip + SLATE + WRITERS], 0
     jne slow
-    ret
+    back is_certain
 
 # What the attributes of the inode at hand say of it, as an entry would: what to r10d, the ids to r8. Changes rax, rcx, rdx,
 # rsi, rdi, r9 and r11.
 borne:
-    call place
-    call list
+    invoke place
+    invoke list
     xor r8d, r8d
     mov r10d, SHOWS_UID | SHOWS_GID
     test rax, rax
-    jz 9f
+    jz 4f
     js slow
     # Now and then the tracer is asked, which makes an entry: what is looked at often needs no reading.
-    cmp dword ptr [rip + borne_count], 0
-    je 5f
     inc dword ptr [rip + borne_count]
     test byte ptr [rip + borne_count], RARELY
     jz slow
-5:
-    sub rsp, VALUES
-    mov r8, rsp
-    push rax
+    mov [rbp + NAMES], rax
+    lea r8, [rbp + READ]
     lea r10, [rip + owner]
     lea rax, [r8 + OWNER]
     mov r9d, OWNER_SIZE
-    call value
+    invoke value
     # Where that is all there is no need to ask for the other.
     mov rcx, ENODATA
-    cmp qword ptr [rsp], OWNER_NAME
-    mov [rsp], rax
+    cmp qword ptr [rbp + NAMES], OWNER_NAME
+    mov [rbp + NAMES], rax
     jne 1f
     test rax, rax
     jns 2f
@@ -623,29 +705,27 @@ borne:
     lea r10, [rip + owner_and_mode]
     lea rax, [r8 + LINE]
     mov r9d, LINE_SIZE
-    call value
+    invoke value
     mov rcx, rax
 2:
-    pop rdx
-    mov rsi, rsp
+    mov rdx, [rbp + NAMES]
+    lea rsi, [rbp + READ]
     xor r8d, r8d
     mov r10d, SHOWS_UID | SHOWS_GID
     cmp rcx, ENODATA
     je 3f
     test rcx, rcx
     js slow
-    call line
+    invoke line
 3:
     cmp rdx, ENODATA
     je 4f
     test rdx, rdx
     js slow
-    call message
+    invoke message
     jc slow
 4:
-    lea rsp, [rsi + VALUES]
-9:
-    ret
+    back borne
 
 # The value, r9d bytes at most at rax, of the attribute r10 of the inode rdi, rsi, edx; what getxattrat(2) needs for that
 # goes to r8. Marked where that has room, in the half of the flags that does not count.
@@ -657,7 +737,7 @@ value:
     mov r9d, 16
     mov eax, 464
     syscall
-    ret
+    back value
 
 # Reads the protobuf message of ids at [rsi + OWNER], rdx bytes, to r8; those that it leaves are root's. Sets the carry flag
 # where that cannot be read.
@@ -669,7 +749,7 @@ message:
     je 3f
     cmp byte ptr [r9], 0x08
     jne 1f
-    call varint
+    invoke varint
     jc 4f
     mov r8d, eax
     cmp r9, rdx
@@ -677,7 +757,7 @@ message:
 1:
     cmp byte ptr [r9], 0x10
     jne 2f
-    call varint
+    invoke varint
     jc 4f
     shl rax, 32
     or r8, rax
@@ -685,11 +765,11 @@ message:
     je 3f
 2:
     stc
-    ret
+    back message
 3:
     clc
 4:
-    ret
+    back message
 
 # The varint behind the tag at r9 and before rdx, to eax: an id, or 0 where it says that none is meant. Advances r9. Sets the
 # carry flag where it is none.
@@ -720,10 +800,10 @@ varint:
     xor eax, eax
 3:
     clc
-    ret
+    back varint
 4:
     stc
-    ret
+    back varint
 
 # Writes the tag in dl and the id in eax behind it, where root's own means that none is meant, at rdi, which it advances.
 put:
@@ -741,20 +821,20 @@ put:
     shr eax, 7
     jmp 1b
 2:
-    ret
+    back put
 
 # Reads the line uid:gid:mode[:type] at [rsi + LINE], rcx bytes, to r8 and r10d.
 line:
     lea r9, [rsi + LINE]
     add rcx, r9
     mov edi, 10
-    call number
+    invoke number
     mov r8, rax
-    call number
+    invoke number
     shl rax, 32
     or r8, rax
     mov edi, 8
-    call number
+    invoke number
     and eax, 0xfff
     or eax, SHOWS_MODE
     or r10d, eax
@@ -770,12 +850,12 @@ line:
     cmp eax, 'f' | 'i' << 8 | 'l' << 16 | 'e' << 24
     jne slow
 1:
-    ret
+    back line
 2:
     and eax, 0xffffff
     cmp eax, 'd' | 'i' << 8 | 'r' << 16
     jne slow
-    ret
+    back line
 
 # The number to the base edi at r9, before a colon or the end at rcx, to rax: less than 0xffffffff. Advances r9 beyond the
 # colon, or the end.
@@ -795,16 +875,14 @@ number:
     jae slow
     imul rax, rdi
     add rax, r11
-    push rcx
-    mov ecx, 0xffffffff
-    cmp rax, rcx
-    pop rcx
+    mov r11d, 0xffffffff
+    cmp rax, r11
     jae slow
     cmp r9, rcx
     jb 1b
     inc r9
 2:
-    ret
+    back number
 
 # Makes the call at hand.
 kernel:
@@ -817,23 +895,29 @@ kernel:
     mov r8, [rbp + OF_R8]
     mov r9d, MARK
     syscall
-    ret
+    back kernel
 
-# Fills the struct stat at rbx: newfstatat(rdi, rsi, rbx, r10d).
+# Fills the struct stat at rbx, newfstatat(rdi, rsi, rbx, r10d), where nothing has been done yet: goes to slow if the flags are
+# odd.
 describe:
+    invoke fill
+    refuse_odd_flags
+    back describe
+
+# The same with any flags.
+fill:
     mov rdx, rbx
     mov r9d, MARK
     mov eax, 262
     syscall
-    ret
+    back fill
 
-    # Goes to slow unless no fact can stand elsewhere than on its inode; makes room.
+    # Goes to slow unless no fact can stand elsewhere than on its inode.
     .macro begin_open
     test dword ptr [rip + SLATE + STATE], ALMIGHTY
     jz slow
-    call is_certain
-    sub rsp, ROOM
-    lea rbx, [rbp - 160]
+    invoke is_certain
+    lea rbx, [rbp + STAT]
     .endm
 
     # Makes the call if nothing is known of any inode.
@@ -894,7 +978,7 @@ answer_openat:
     mov rdi, r12
     mov rsi, r13
     mov r10d, r15d
-    call describe
+    invoke describe
     test eax, eax
     jz 3f
     test r14d, O_CREAT
@@ -911,7 +995,7 @@ answer_openat:
     cmp qword ptr [rbx + SIZE], 0
     jne go
     mov edx, r15d
-    call bears_no_more
+    invoke bears_no_more
     jmp go
 
 # mkdir(path, mode)
@@ -947,7 +1031,7 @@ make:
     mov rdi, r12
     mov rsi, r13
     mov r10d, NOFOLLOW
-    call describe
+    invoke describe
     cmp eax, ENOENT
     jne go
     jmp 1f
@@ -956,7 +1040,7 @@ make_or_slow:
     mov rdi, r12
     mov rsi, r13
     mov r10d, NOFOLLOW
-    call describe
+    invoke describe
     cmp eax, ENOENT
     jne slow
 1:
@@ -976,7 +1060,7 @@ make_or_slow:
     lea eax, [rdx + 1]
     cmp eax, ecx
     je slow                             # ends with a slash
-    mov rsi, rsp
+    lea rsi, [rbp + PATH]
     mov word ptr [rsi], '.'
     test edx, edx
     js 5f
@@ -994,7 +1078,7 @@ make_or_slow:
     mov r13, rsi
     mov rdi, r12
     xor r10d, r10d
-    call describe
+    invoke describe
     test eax, eax
     jnz slow
     mov eax, [rbx + MODE]
@@ -1004,12 +1088,12 @@ make_or_slow:
     mov rdi, r12
     mov rsi, r13
     xor edx, edx
-    call list
-    call but_label
+    invoke list
+    invoke but_label
     test rax, rax
     jnz slow
 go:
-    call kernel
+    invoke kernel
     jmp done
 
 # fchown(descriptor, uid, gid)
@@ -1101,14 +1185,14 @@ answer_setxattr:
     jne slow
     mov ebx, 3                          # from setxattr(2) to getxattr(2)
     mov rsi, [rbp + OF_RSI]
-    call has_none
+    invoke has_none
     mov ecx, LIST_NAME
-    call names_list
+    invoke names_list
     # Whether the value can be read, at both ends.
     mov rsi, [rbp + OF_RDX]
-    call reads
+    invoke reads
     lea rsi, [rsi + LIST_OF_A_MODE - 1]
-    call reads
+    invoke reads
     # Owner, group and others, and nobody else.
     mov rsi, [rbp + OF_RDX]
     cmp word ptr [rsi + 4], 0x01
@@ -1123,11 +1207,11 @@ answer_removexattr:
     enter
     mov ebx, -6                         # from removexattr(2) to getxattr(2)
     mov rsi, [rbp + OF_RSI]
-    call has_none
+    invoke has_none
     mov ecx, ANY_LIST
-    call names_list
+    invoke names_list
 1:
-    call place
+    invoke place
     mov r12, rdi
     mov r13, rsi
     mov r14d, edx
@@ -1136,20 +1220,20 @@ answer_removexattr:
 
 # Goes to slow unless the kernel has read the name at rsi, and the inode at hand has no such attribute.
 has_none:
-    call ask
+    invoke ask
     cmp rax, ENODATA
     je 1f
     cmp rax, EOPNOTSUPP
     jne slow
 1:
-    ret
+    back has_none
 
 # Goes to slow if what stands at rsi cannot be read.
 reads:
-    call ask
+    invoke ask
     cmp rax, EFAULT
     je slow
-    ret
+    back reads
 
 # Asks for the length of the attribute with the name at rsi, by the call ebx numbers behind the one at hand.
 ask:
@@ -1161,7 +1245,8 @@ ask:
     xor r10d, r10d
     mov r9d, MARK
     syscall
-    ret
+    refuse_odd_flags
+    back ask
 
 # Goes to slow unless the call at hand names a list by the first ecx bytes.
 names_list:
@@ -1169,7 +1254,7 @@ names_list:
     lea rdi, [rip + access_list]
     repe cmpsb
     jne slow
-    ret
+    back names_list
 
 # Makes the call if the inode is root's to the kernel too, and nothing stands on it but an owner: of the path r13 from r12,
 # with the flags r14d. Whom it is to be given to is r15, user and group.
@@ -1177,11 +1262,11 @@ change:
     test r14d, ~(NOFOLLOW | EMPTY_PATH)
     jnz slow
     begin_change
-    mov [rbp - 8], r15
+    mov [rbp + GIVEN], r15
     mov rdi, r12
     mov rsi, r13
     mov r10d, r14d
-    call describe
+    invoke describe
     test eax, eax
     jnz slow
     mov eax, [rbx + UID]
@@ -1212,38 +1297,38 @@ change:
     test r15d, r15d
     jz give_away
     mov edx, r14d
-    call bears_no_more
+    invoke bears_no_more
     test eax, eax
     jz go
-    cmp qword ptr [rbp - 8], NONE
+    cmp qword ptr [rbp + GIVEN], NONE
     je go
     jmp give_away
 
 # Goes to slow if an attribute stands on the inode of the path r13 from r12, with the flags edx, but an owner; whether that does,
 # to eax.
 bears_no_more:
-    push rdx
+    mov [rbp + KEPT + 48], rdx
     mov rdi, r12
     mov rsi, r13
-    call list
-    call but_label
-    pop rdx
+    invoke list
+    invoke but_label
+    mov rdx, [rbp + KEPT + 48]
     test rax, rax
     jz 1f
     cmp rax, OWNER_NAME
     jne slow
     lea r10, [rip + owner]
-    lea r8, [rsp + 8]
+    lea r8, [rbp + READ]
     xor r9d, r9d
     xor eax, eax
-    call value
+    invoke value
     test rax, rax
     js slow
     mov eax, 1
 1:
-    ret
+    back bears_no_more
 
-# Writes on the inode of the path r13 from r12, with the flags r14d, whose it is: the user and group at rbp - 8. It is a file or
+# Writes on the inode of the path r13 from r12, with the flags r14d, whose it is: the user and group at GIVEN. It is a file or
 # a directory of ours. All calls are about the very inode, which a descriptor holds that no watch is told of, and which no
 # other thread may see. At r15d: that, or -1.
 give_away:
@@ -1256,7 +1341,7 @@ give_away:
     mov edi, AT_FDCWD
     lea rsi, [rip + threads]
     xor r10d, r10d
-    call describe
+    invoke describe
     test eax, eax
     jnz slow
     cmp qword ptr [rbx + LINKS], 3
@@ -1278,7 +1363,7 @@ give_away:
     mov edi, eax
     lea rsi, [rip + nothing]
     mov r10d, EMPTY_PATH
-    call describe
+    invoke describe
     test eax, eax
     jnz keep
     mov eax, [rbx + UID]
@@ -1296,13 +1381,13 @@ give_away:
     # By such a descriptor no attributes can be had, but by its name, if that is what it seems.
     mov r12, [rbx]
     mov r14, [rbx + 8]
-    mov r13, rsp
+    lea r13, [rbp + PATH]
     mov eax, r15d
-    call name
+    invoke name
     mov edi, AT_FDCWD
     mov rsi, r13
     xor r10d, r10d
-    call describe
+    invoke describe
     test eax, eax
     jnz keep
     cmp [rbx], r12
@@ -1315,8 +1400,8 @@ give_away:
     mov rdi, r12
     mov rsi, r13
     mov edx, r14d
-    call list
-    call but_label
+    invoke list
+    invoke but_label
     xor r8d, r8d
     mov ebx, XATTR_CREATE
     test rax, rax
@@ -1324,44 +1409,44 @@ give_away:
     cmp rax, OWNER_NAME
     jne keep
     mov ebx, XATTR_REPLACE
-    cmp dword ptr [rbp - 8], -1
+    cmp dword ptr [rbp + GIVEN], -1
     je 2f
-    cmp dword ptr [rbp - 4], -1
+    cmp dword ptr [rbp + GIVEN + 4], -1
     jne 4f
 2:
     mov rdi, r12
     mov rsi, r13
     mov edx, r14d
-    lea r8, [rsp + NAME]
+    lea r8, [rbp + READ]
     lea r10, [rip + owner]
     lea rax, [r8 + OWNER]
     mov r9d, OWNER_SIZE
-    call value
+    invoke value
     test rax, rax
     js keep
     mov rdx, rax
-    lea rsi, [rsp + NAME]
-    call message
+    lea rsi, [rbp + READ]
+    invoke message
     jc keep
 4:
-    mov eax, [rbp - 8]
+    mov eax, [rbp + GIVEN]
     cmp eax, -1
     cmove eax, r8d
     shr r8, 32
-    mov ecx, [rbp - 4]
+    mov ecx, [rbp + GIVEN + 4]
     cmp ecx, -1
     cmove ecx, r8d
     mov edi, eax
     or edi, ecx
     jz 5f
-    lea r8, [rsp + NAME]
+    lea r8, [rbp + READ]
     lea rdi, [r8 + OWNER]
     mov [r8 + VALUE], rdi
     mov edx, 0x08
-    call put
+    invoke put
     mov eax, ecx
     mov edx, 0x10
-    call put
+    invoke put
     sub rdi, [r8 + VALUE]
     mov [r8 + VALUE_SIZE], edi
     mov [r8 + VALUE_SIZE + 4], ebx
@@ -1395,11 +1480,11 @@ give_away:
     cmovns edi, r15d
     lea rsi, [rip + nothing]
     xor edx, edx
-    cmp dword ptr [rbp - 8], -1
+    cmp dword ptr [rbp + GIVEN], -1
     sete dl
     neg edx
     xor r10d, r10d
-    cmp dword ptr [rbp - 4], -1
+    cmp dword ptr [rbp + GIVEN + 4], -1
     sete r10b
     neg r10d
     mov r8d, EMPTY_PATH
@@ -1415,13 +1500,13 @@ give_away:
     jne keep
     cmp qword ptr [rip + SLATE + WRITERS], 0
     jne keep
-    call drop
+    invoke drop
     xor eax, eax
     jmp done
 
 # Leaves it to the tracer, which does all of it anew.
 keep:
-    call drop
+    invoke drop
     jmp slow
 
 # Closes the descriptor r15d, if it is one.
@@ -1432,7 +1517,7 @@ drop:
     mov eax, 3                          # close
     syscall
 1:
-    ret
+    back drop
 
 # Puts the name of the descriptor eax at r13.
 name:
@@ -1460,20 +1545,19 @@ name:
     mov [rsi], dl
     test eax, eax
     jnz 2b
-    ret
+    back name
 
 # getxattr(path, name, value, size), lgetxattr, fgetxattr(descriptor, …), listxattr(path, names, size), llistxattr,
 # flistxattr: what is not there to the kernel is not there at all if nothing is packed in an attribute of ours, and the
 # inode is the same before and after.
 answer_xattr:
     enter
-    call is_certain
+    invoke is_certain
     go_if_empty
-    sub rsp, ROOM
-    lea rbx, [rbp - 160]
-    call place
+    lea rbx, [rbp + STAT]
+    invoke place
     mov r10d, edx
-    call describe
+    invoke describe
     test eax, eax
     jnz slow
     identify_stat
@@ -1484,17 +1568,17 @@ answer_xattr:
     cmp dword ptr [rcx + 8], 194
     jb 6f
     # A list of nothing but ours is empty, and nothing of it may come to the caller's memory.
-    call place
-    call list
+    invoke place
+    invoke list
     test rax, rax
     jz 6f
     js slow
     mov r12, rax
-    mov r8, rsp
+    lea r8, [rbp + READ]
     xor r9d, r9d
     xor eax, eax
     lea r10, [rip + owner]
-    call value
+    invoke value
     test rax, rax
     js 5f
     sub r12, OWNER_NAME
@@ -1502,7 +1586,7 @@ answer_xattr:
     xor r9d, r9d
     xor eax, eax
     lea r10, [rip + owner_and_mode]
-    call value
+    invoke value
     test rax, rax
     js 5f
     sub r12, STAT_NAME
@@ -1511,7 +1595,7 @@ answer_xattr:
     jnz slow
     jmp 4f
 6:
-    call kernel
+    invoke kernel
     mov r12, rax
     cmp rax, EOPNOTSUPP
     je 1f
@@ -1539,33 +1623,30 @@ answer_xattr:
 3:
     cmp dword ptr [rbx + UID], 0
     jne 4f
-    call place
-    call list
+    invoke place
+    invoke list
     test rax, rax
     jz 4f
     js slow
-    mov r8, rsp
+    lea r8, [rbp + READ]
     xor r9d, r9d
     xor eax, eax
     lea r10, [rip + others_names]
-    call value
+    invoke value
     cmp rax, ENODATA
     jne slow
 4:
-    push r13
-    push r14
-    push r15
-    call place
+    mov [rbp + KEPT], r13
+    mov [rbp + KEPT + 8], r14
+    mov [rbp + KEPT + 16], r15
+    invoke place
     mov r10d, edx
-    call describe
+    invoke describe
     test eax, eax
     jnz slow
-    pop rdx
-    pop rsi
-    pop rdi
     identify_stat
     same_as_before
-    call is_certain
+    invoke is_certain
     mov rax, r12
     jmp done
 
@@ -1581,16 +1662,18 @@ answer_xattr:
 # getdents64(directory, buffer, size): an empty file that bears a line may stand for a device. Then the listener is asked.
 answer_getdents64:
     enter
-    call is_certain
+    # What it writes is aligned as this is, which flags may demand.
+    test esi, 7
+    jnz slow
+    invoke is_certain
     go_if_empty
-    call kernel
+    invoke kernel
     test rax, rax
     jle done
     mov r12, rax
     mov r13, [rbp + OF_RSI]
     lea r14, [r13 + rax]
-    sub rsp, ROOM
-    lea rbx, [rsp + LONGEST]
+    lea rbx, [rbp + STAT]
 1:
     cmp byte ptr [r13 + 18], DT_REG
     je 3f
@@ -1610,7 +1693,7 @@ answer_getdents64:
     mov rdi, [rbp + OF_RDI]
     lea rsi, [r13 + 19]
     mov r10d, NOFOLLOW | NO_AUTOMOUNT
-    call describe
+    invoke fill
     cmp eax, ENOENT
     je 2b
     test eax, eax
@@ -1623,10 +1706,10 @@ answer_getdents64:
     jne 2b
     mov edx, NOFOLLOW
     lea r10, [rip + owner_and_mode]
-    mov r8, rsp
+    lea r8, [rbp + READ]
     xor r9d, r9d
     xor eax, eax
-    call value
+    invoke value
     cmp rax, ENODATA
     je 2b
     cmp rax, EOPNOTSUPP
@@ -1665,15 +1748,14 @@ answer_mmap:
     and eax, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS
     cmp eax, MAP_PRIVATE
     jne 9f
-    sub rsp, ROOM
-    lea rbx, [rbp - 160]
+    lea rbx, [rbp + STAT]
     mov rdi, [rbp + OF_R8]
     lea rsi, [rip + nothing]
     mov r10d, EMPTY_PATH
-    call describe
+    invoke describe
     mov r13, [rbx + 8]
     mov rdx, [rbx + SIZE]
-    mov [rsp], rdx
+    mov [rbp + KEPT], rdx
     test eax, eax
     jnz 9f
     movabs rax, {factor}
@@ -1684,37 +1766,34 @@ answer_mmap:
     add r14, rax
     cmp [r14], r13
     jne 9f
-    # Another thread may run by this page, or write to it, now or later.
-    lea rdi, [rip + remainroot_inside_begin]
-    mov esi, {page}
-    mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
-    call protect
-    test eax, eax
-    jnz 9f
-    or dword ptr [rip + borne_count], 1
     mov edx, PROT_WRITE
-    call map
+    invoke map
     mov r12, rax
     xor r15d, r15d
     cmp rax, -4095
     jb 1f
 9:
     xor edx, edx
-    call map
+    invoke map
     jmp done
 1:
-    mov eax, [r14 + 8 + r15 * 4]        # where in the file
+    mov eax, [r14 + 8 + r15 * 8]        # where in the file
     test eax, eax
     jz 6f
     lea rcx, [rax + SITE_SIZE]
-    cmp rcx, [rsp]
+    cmp rcx, [rbp + KEPT]
     ja 6f
     sub rax, [rbp + OF_R9]
     jb 6f
     lea rcx, [rax + SITE_SIZE]
     cmp rcx, [rbp + OF_RSI]
     ja 6f
+    cmp rax, 4
+    jb 6f
     lea r13, [r12 + rax]
+    mov ecx, [r14 + 12 + r15 * 8]       # and what stands before it, or it is no site
+    cmp [r13 - 4], ecx
+    jne 6f
     cmp byte ptr [r13], 0xb8
     jne 6f
     cmp word ptr [r13 + 5], 0x050f
@@ -1770,7 +1849,7 @@ answer_mmap:
     mov rdi, r12
     mov rsi, [rbp + OF_RSI]
     mov edx, [rbp + OF_RDX]
-    call protect
+    invoke protect
     mov rax, r12
     jmp done
 
@@ -1785,33 +1864,79 @@ map:
     mov eax, 9
     nop                                 # no site
     syscall
-    ret
+    back map
 
 # mprotect(rdi, rsi, edx)
 protect:
     mov eax, 10
     syscall
-    ret
+    back protect
 
-slow:
-    restore
-    popfq
-    pop rcx
+# Has the site's own call made, with nothing done: flags and words are packed.
+aside:
+    unpack
+    set_flags
     mov eax, [rcx + 8]
     mov rcx, [rcx]
-    lea rsp, [rsp + 128]
     jmp rcx
+
+slow:
+    mov rcx, [rbp + OF_SITE]
+    mov eax, [rcx + 8]
+    mov [rbp + RESULT], rax
+    mov rcx, [rcx]
+    mov [rbp + RETURN], rcx
+    jmp leave
 
 # The result is in rax.
 done:
-    restore
-    mov r11, [rsp]
-    popfq
-    pop rcx
+    mov [rbp + RESULT], rax
+    mov rcx, [rbp + OF_SITE]
     mov rcx, [rcx]
     lea rcx, [rcx + 2]
-    lea rsp, [rsp + 128]
+    mov [rbp + RETURN], rcx
+    mov eax, [rbp + HELD_FLAGS]
+    movzx ecx, al
+    shl ecx, 11
+    movzx eax, ah
+    lea ecx, [rcx + rax + ALWAYS_SET - 2] # bit 1 is set in ah
+    mov [rbp + OF_R11], rcx
+leave:
+    # Once the area is given back nothing in it may be read: each has a way out of its own, which needs no register for that.
+    mov r11, rbp
+    lea rcx, [rip + AREAS]
+    sub r11, rcx
+    shr r11, {area_shift} - WAY_OUT_SHIFT
+    lea rcx, [rip + ways_out]
+    add r11, rcx
+    mov r8, [rbp + OF_R8]
+    mov r10, [rbp + OF_R10]
+    mov rdx, [rbp + OF_RDX]
+    mov rsi, [rbp + OF_RSI]
+    mov rdi, [rbp + OF_RDI]
+    mov r9, [rbp + OF_R9]
+    mov rbx, [rbp + OF_RBX]
+    mov r12, [rbp + OF_R12]
+    mov r13, [rbp + OF_R13]
+    mov r14, [rbp + OF_R14]
+    mov r15, [rbp + OF_R15]
+    mov rcx, [rbp + RETURN]
+    mov eax, [rbp + HELD_FLAGS]
+    set_flags
+    mov rax, [rbp + RESULT]
+    jmp r11
+
+    .balign 1 << WAY_OUT_SHIFT
+ways_out:
+    .set THIS, AREAS
+    .rept {areas}
+    mov r11, [rip + THIS + OF_R11]
+    mov rbp, [rip + THIS + OF_RBP]
+    mov qword ptr [rip + THIS + TAKEN], 0
     jmp rcx
+    .balign 1 << WAY_OUT_SHIFT
+    .set THIS, THIS + AREA
+    .endr
     .org remainroot_inside_begin + {code}
 remainroot_inside_end:
 
@@ -1878,16 +2003,18 @@ remainroot_arrival_descriptor:
     mov rdx, rax
     sub rdx, rdi
     jnz 1f
-    # Its first page is a mapping of its own before it is written to, so that fork copies no other.
-    mov esi, {page}
+    # What is written to is a mapping of its own before it is, so that fork copies no other.
+    mov esi, {begin} + {page}
     mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
     mov eax, 10                         # mprotect
     syscall
-    xor edx, edx
+    mov edx, eax
+    test eax, eax
+    jnz 1f
     mov rcx, [rip + wanted_there]
-    cmp rcx, [rdi + {wanted_at}]
+    cmp rcx, [rdi + {begin} + {wanted_at}]
     je 1f
-    mov [rdi + {wanted_at}], rcx
+    mov [rdi + {begin} + {wanted_at}], rcx
 1:
     mov edi, r8d
     mov eax, 3                          # close

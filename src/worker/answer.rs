@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
-use super::inside::{self, OFTEN};
+use super::inside::{self, Calling, OFTEN};
 use super::listener::Listener;
 use super::notified::Notified;
 use super::pool::Message;
@@ -73,7 +73,7 @@ impl<'a> Answering<'a> {
         }
         let entry = data.instruction_pointer.wrapping_sub(2);
         if abi == Abi::X86_64 && self.is_due_inside(shared, tid, &call, entry) {
-            return self.fetch(shared, tid, Some(entry));
+            return self.fetch(shared, tid, Some((entry, call.number)));
         }
         let dropped = shared.registry.get(tid).is_some_and(|it| *it != shared.view.initial);
         if !operation.may_be_tried(&args, dropped) {
@@ -156,7 +156,7 @@ impl<'a> Answering<'a> {
         // The one that is held here, and its group's: a child that vfork has made may be somebody else.
         let is_own = |memory: &Arc<Memory>| !memory.is_crowded() && Arc::strong_count(memory) <= 2;
         let memory = task.memory.upgrade().filter(is_own);
-        match memory.map(|memory| inside::furnish(shared, tid, (&memory, task.image), entry, waits)) {
+        match memory.map(|memory| inside::furnish(shared, tid, (&memory, task.image), (entry, call.number), waits)) {
             Some(Ok(count)) => {
                 shared.counters.add_some(Count::Site, count);
                 task.tried.lock().push(entry);
@@ -176,7 +176,7 @@ impl<'a> Answering<'a> {
                 }
                 task.looks.store(0, Ordering::Relaxed);
                 task.tried.lock().push(entry);
-                inside::Site::of(tid, entry).is_some()
+                inside::Site::of(tid, (entry, call.number)).is_some()
             }
         }
     }
@@ -187,7 +187,7 @@ impl<'a> Answering<'a> {
     }
 
     /// Has the task's worker serve the call at its entry.
-    fn fetch(&self, shared: &Arc<Shared>, tid: Tid, moves_in: Option<u64>) {
+    fn fetch(&self, shared: &Arc<Shared>, tid: Tid, moves_in: Option<Calling>) {
         const PATIENCE: Duration = Duration::from_secs(1);
         shared.counters.add(Count::Fetched);
         let since = Instant::now();

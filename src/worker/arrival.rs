@@ -20,11 +20,6 @@ use crate::syscalls::{Stage, Stages};
 
 /// Where the kernel puts libraries and loaders.
 const LIBRARIES: u64 = 0x7000_0000_0000;
-/// How far from the loader the file is mapped: beyond what most load, within the reach of a jump, and often below the same
-/// page of page tables.
-const APART: u64 = 256 << 20;
-/// The file's first pages are mapped by one page fault where they are aligned to this (`fault_around_bytes`).
-const ALIGNED: u64 = 64 << 10;
 /// So many thunks stand behind the loader's text at most.
 const MOST: usize = 8;
 
@@ -112,9 +107,10 @@ impl Worker {
         }
         book.search(tid, &text);
         let says = stopping(self.tracees.get(&tid)?.stages);
-        let quarters = Quarters::at((text.range.start - APART) & !(ALIGNED - 1));
+        let place = inside::place(text.range.start);
+        let quarters = Quarters::of(place);
         let (file, wanted) = (shared.ownership.slate()?.inside(), book.wanted(program));
-        let arrival = inside::arrival(file, quarters.base, first, wanted, says);
+        let arrival = inside::arrival(file, place, first, wanted, says);
         let sites: Vec<Site> = book.sites(tid, &text, says).into_iter().take(MOST).collect();
         let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
         let place = text.range.end - length as u64;

@@ -77,8 +77,6 @@ impl Book {
 
     /// Learns where the text of a loader maps libraries.
     pub(super) fn search(&self, tid: Tid, text: &Mapping) {
-        const BYTES: [u8; 7] = [0xB8, MMAP as u8, 0, 0, 0, 0x0F, 0x05];
-        const REX: std::ops::RangeInclusive<u8> = 0x40..=0x4F;
         let length = text.range.end - text.range.start;
         if length > LONGEST || self.loaders.read().contains(&text.file) {
             return;
@@ -86,12 +84,10 @@ impl Book {
         let mut bytes = vec![0; length as usize];
         let read = sys::memory::read(tid, text.range.start, &mut bytes).unwrap_or(0);
         bytes.truncate(read);
-        for (before, stands) in bytes.windows(BYTES.len() + 1).enumerate() {
-            if let [first, stands @ ..] = stands
-                && *stands == BYTES
-                && !REX.contains(first)
-            {
-                self.learn(text, Site { address: text.range.start + before as u64 + 1, number: MMAP });
+        for (offset, stands) in bytes.array_windows().enumerate() {
+            let site = Site::in_bytes(text.range.start + offset as u64, stands);
+            if let Some(site) = site.filter(|site| site.number == MMAP) {
+                self.learn(text, site);
             }
         }
         let mut loaders = self.loaders.write();

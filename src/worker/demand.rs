@@ -306,7 +306,7 @@ impl Worker {
         }
         // Who made it may have had what answers inside.
         let slate = self.shared.ownership.slate();
-        let inside = slate.and_then(|slate| slate.inside().address_in(tgid)).map(Quarters::at);
+        let inside = slate.and_then(|slate| slate.inside().address_in(tgid)).map(Quarters::of);
         let memory = Arc::new(Memory::unknown(inside));
         let born = Born::at_large(&self.shared, memory, !proven);
         let mut group = Group::new(&born);

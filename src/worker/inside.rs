@@ -46,23 +46,24 @@ const THUNKS: usize = inside::THUNKS;
 pub(super) const THUNK: usize = 32;
 
 const PROT_READ: u64 = 1;
+const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
 const MAP_SHARED: u64 = 1;
 const MAP_PRIVATE: u64 = 2;
 const MAP_FIXED: u64 = 0x10;
-const MAP_32BIT: u64 = 0x40;
+const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
-/// Where in an address space the file is, or was to be: its first page says whether it is there.
+/// Where in an address space the file is, or was to be: the page with words says whether it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quarters {
-    /// Its first address.
+    /// That page's address.
     pub base: u64,
 }
 
 impl Quarters {
-    /// At this address.
-    pub fn at(base: u64) -> Quarters {
-        Quarters { base }
+    /// Those of a file whose beginning is at this address.
+    pub fn of(start: u64) -> Quarters {
+        Quarters { base: start + inside::BEGIN as u64 }
     }
 
     /// The first page, if it is there.
@@ -121,29 +122,44 @@ impl FirstPage {
     }
 }
 
+/// Where a call's `syscall` is, and its number.
+pub type Calling = (u64, u32);
+
 /// A call site.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site {
     pub address: u64,
     pub number: u32,
+    /// What stands before it.
+    pub before: [u8; BEFORE],
 }
 
+/// So many bytes before a site say that it is one.
+const BEFORE: usize = 4;
+/// They and the site.
+const WITH_BEFORE: usize = BEFORE + SITE as usize;
+
 impl Site {
-    /// The one whose `syscall` is at `entry`, if it has the form that can be rewritten, of a call that is answered inside.
-    pub fn of(tid: Tid, entry: u64) -> Option<Site> {
-        Site::all(tid, [entry.checked_sub(SITE - 2)?]).pop()
+    /// The one whose `syscall` is at `entry`, if it has the form that can be rewritten, of this call, which is answered inside.
+    pub fn of(tid: Tid, (entry, number): Calling) -> Option<Site> {
+        Site::all(tid, [entry.checked_sub(SITE - 2)?]).pop().filter(|site| site.number == number)
     }
 
     /// Those of these addresses that are such sites.
     pub fn all(tid: Tid, addresses: impl IntoIterator<Item = u64>) -> Vec<Site> {
-        let addresses: Vec<u64> = addresses.into_iter().collect();
-        let stands = sys::memory::read_each::<{ SITE as usize }>(tid, &addresses);
-        let site = |(address, bytes): (u64, [u8; SITE as usize])| {
-            let [0xB8, number @ .., 0x0F, 0x05] = bytes else { return None };
-            let number = u32::from_le_bytes(number);
-            inside::entry(number).map(|_| Site { address, number })
-        };
-        addresses.into_iter().zip(stands).filter_map(site).collect()
+        let starts = addresses.into_iter().filter_map(|address| address.checked_sub(BEFORE as u64));
+        let starts: Vec<u64> = starts.collect();
+        let stands = sys::memory::read_each(tid, &starts);
+        starts.iter().zip(&stands).filter_map(|(&start, bytes)| Site::in_bytes(start, bytes)).collect()
+    }
+
+    /// The site in the bytes at this address, if one ends there.
+    pub fn in_bytes(start: u64, bytes: &[u8; WITH_BEFORE]) -> Option<Site> {
+        let &[a, b, c, d, 0xB8, ref number @ .., 0x0F, 0x05] = bytes else { return None };
+        let number = u32::from_le_bytes(*number);
+        let before = [a, b, c, d];
+        let is_site = inside::entry(number).is_some() && begins_behind(before);
+        is_site.then_some(Site { address: start + BEFORE as u64, number, before })
     }
 
     /// What has it jump to a thunk at this address, and that to the code: what is to be written where. `None` where that is
@@ -168,12 +184,34 @@ impl Site {
     }
 }
 
+/// Whether 0xB8 behind these bytes begins an instruction, and is no byte of one that began before. Nobody can tell from where
+/// code is to be read, so all that may be such an instruction is taken for it.
+fn begins_behind(before: [u8; BEFORE]) -> bool {
+    let [fourth, third, second, first] = before;
+    // REX, FS, GS, the sizes, ES, CS, SS, DS, LOCK, REPNE, REP, and an opcode's first byte.
+    let is_prefix = matches!(first, 0x40..=0x4F | 0x64..=0x67 | 0x26 | 0x2E | 0x36 | 0x3E | 0xF0 | 0xF2 | 0xF3 | 0x0F);
+    // mov REGISTER, eight bytes, of which these are the first.
+    let is_in_a_number = matches!(fourth, 0xB8..=0xBF);
+    // In an address: behind rax, which holds the call's number, nothing can be read, but behind r8.
+    let extends = |byte: u8| byte & 0xF1 == 0x41;
+    let has_operand =
+        |byte: u8| matches!(byte, 0x00..=0x3F if byte & 4 == 0) || matches!(byte, 0x62 | 0x63 | 0x69 | 0x6B | 0x80..=0x8F)
+            || matches!(byte, 0xC0 | 0xC1 | 0xC4..=0xC7 | 0xD0..=0xD3 | 0xD8..=0xDF | 0xF6 | 0xF7 | 0xFE | 0xFF);
+    let is_operand = extends(second) && has_operand(first) || extends(third) && second == 0x0F;
+    let is_index = (extends(third) || extends(fourth)) && first & 0xC7 == 0x84;
+    // The distance from an address, behind which a number stands that is stored or compared there.
+    let has_number = |byte: u8| matches!(byte, 0x69 | 0x81 | 0xC7 | 0xF7);
+    let is_distance =
+        has_number(second) && first & 0xC0 == 0x40 || has_number(third) && second & 0xC7 == 0x44;
+    !(is_prefix || is_in_a_number || is_operand || is_index || is_distance)
+}
+
 /// Whether a process is to answer itself from now on that has stopped so often for what it could.
 fn is_due(stays: u32) -> bool {
     stays >= MANY && (stays / MANY).is_power_of_two() && stays.is_multiple_of(MANY)
 }
 
-/// Rewrites the site whose `syscall` is at `entry`, and others of that file which look, in a process that can be at none of
+/// Rewrites the site by which a task is `calling`, and others of that file which look, in a process that can be at none of
 /// them, and stays where it is as long as `stays` says so. How many.
 ///
 /// # Errors
@@ -183,12 +221,12 @@ pub(super) fn furnish(
     shared: &Shared,
     tid: Tid,
     (memory, program): (&Memory, Option<Inode>),
-    entry: u64,
+    calling: Calling,
     stays: impl Fn() -> bool,
 ) -> sys::Result<u64> {
     let inside = memory.inside.lock();
     let quarters = (*inside).ok_or(Errno::ENOENT)?;
-    let site = Site::of(tid, entry).ok_or(Errno::EINVAL)?;
+    let site = Site::of(tid, calling).ok_or(Errno::EINVAL)?;
     let text = sys::memory::mapping(tid, site.address)?;
     let mut page = quarters.first_page(tid).ok_or(Errno::ENOENT)?;
     if !text.is_text() || page.word(inside::CLOSED) != 0 {
@@ -205,8 +243,8 @@ pub(super) fn furnish(
     let sites = shared.book.sites(tid, &text, site.number);
     if let Some(slate) = shared.ownership.slate() {
         let others = sites.iter().filter(|site| site.number != MMAP);
-        let places = others.filter_map(|site| u32::try_from(text.offset_of(site.address)).ok());
-        places.for_each(|place| slate.note_library(text.file.1, place));
+        let places = others.filter_map(|site| Some((u32::try_from(text.offset_of(site.address)).ok()?, site.before)));
+        places.for_each(|(place, before)| slate.note_library(text.file.1, place, before));
     }
     if let Some(program) = program {
         shared.book.note_wanted(program, site.number);
@@ -255,19 +293,18 @@ impl Worker {
         if parent.is_none() && !own {
             return Ok(());
         }
-        let entry = stop.entry_address()?;
+        let calling = (stop.entry_address()?, call.number);
         // The site is the maker's too if nobody has called exec since: else there is none.
         if let Some(tracee) = parent.and_then(|parent| self.tracees.get_mut(&parent)) {
-            tracee.moves_in = Some(entry);
+            tracee.moves_in = Some(calling);
         }
-        if own { self.move_in(stop, entry) } else { Ok(()) }
+        if own { self.move_in(stop, calling) } else { Ok(()) }
     }
 
-    /// Has the process of the task at this entry answer itself what it calls for by the instruction at `entry`, if that
-    /// can be.
-    pub(super) fn move_in(&mut self, stop: &mut Intercepted, entry: u64) -> Traced<()> {
+    /// Has the process of the task at this entry answer itself what it calls for by this instruction, if that can be.
+    pub(super) fn move_in(&mut self, stop: &mut Intercepted, calling: Calling) -> Traced<()> {
         let (tid, abi) = (stop.tid(), stop.call().abi);
-        let site = if abi == Abi::X86_64 { Site::of(tid, entry) } else { None };
+        let site = if abi == Abi::X86_64 { Site::of(tid, calling) } else { None };
         let Some(site) = site.filter(|_| self.is_alone(tid)) else { return Ok(()) };
         let Some(text) = sys::memory::mapping(tid, site.address).ok().filter(|text| text.is_text()) else {
             return Ok(());
@@ -280,7 +317,7 @@ impl Worker {
         let group = tgid.and_then(|tgid| self.groups.get_mut(&tgid).map(|group| (tgid, group)));
         let known = group.map(|(tgid, group)| (group.image, Arc::clone(group.memory(tgid))));
         let Some((program, memory)) = known else { return Ok(()) };
-        match furnish(&self.shared, tid, (&memory, program), entry, || true) {
+        match furnish(&self.shared, tid, (&memory, program), calling, || true) {
             Ok(count) => self.shared.counters.add_some(Count::Site, count),
             Err(errno) => tracing::debug!(tid, ?site, ?errno, "not rewritten"),
         }
@@ -324,27 +361,38 @@ impl Worker {
         site: Site,
         text: Mapping,
     ) -> Traced<Option<Quarters>> {
-        const LOW: u64 = 1 << 31;
-        const LIBRARIES: u64 = 0x7000_0000_0000;
-        const APART: u64 = 64 << 20;
-        let length = inside::Inside::LENGTH as u64;
-        // A jump reaches two gigabytes.
-        let (near, low) = match text.range.start {
-            ..LOW => (0, MAP_32BIT),
-            LIBRARIES.. => (0, 0),
-            start => ((start - length - APART) & !(PAGE as u64 - 1), 0),
-        };
-        let mut live = Live::new(self, stop);
-        let args = [near, length, PROT_READ, MAP_SHARED | low, fd, 0];
-        let Ok(base) = live.execute(&kernel::MMAP, args)? else { return Ok(None) };
-        let code = [base, inside::CODE as u64, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0];
-        let reaches =
-            [base, base + inside::CODE as u64].iter().all(|&to| jump(site.address, 0, to).is_some());
-        if !reaches || live.execute(&kernel::MMAP, code)?.is_err() {
-            let _ = live.execute(&kernel::MUNMAP, [base, length, 0, 0, 0, 0])?;
+        // Where nothing is, and nothing else: a filter knows it by its address.
+        let (start, length) = (inside::place(text.range.start), inside::Inside::LENGTH as u64);
+        let quarters = Quarters::of(start);
+        let reaches = |&to: &u64| jump(site.address, 0, to).is_some();
+        if ![start, start + length].iter().all(reaches) {
             return Ok(None);
         }
-        Ok(Some(Quarters { base }))
+        let mut live = Live::new(self, stop);
+        let args = [start, length, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0];
+        match live.execute(&kernel::MMAP, args)? {
+            Ok(at) if at == start => {}
+            Ok(at) => {
+                let _ = live.execute(&kernel::MUNMAP, [at, length, 0, 0, 0, 0])?; // an old kernel
+                return Ok(None);
+            }
+            Err(_) => return Ok(None),
+        }
+        let own = |from: usize, to: usize, protection: u64| {
+            let flags = MAP_PRIVATE | MAP_FIXED;
+            [start + from as u64, (to - from) as u64, protection, flags, fd, from as u64]
+        };
+        let parts = [
+            own(0, inside::WRITTEN, PROT_READ | PROT_WRITE | PROT_EXEC),
+            own(inside::WRITTEN, inside::BEGIN + inside::CODE, PROT_READ | PROT_EXEC),
+        ];
+        for part in parts {
+            if live.execute(&kernel::MMAP, part)?.is_err() {
+                let _ = live.execute(&kernel::MUNMAP, [start, length, 0, 0, 0, 0])?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(quarters))
     }
 
     fn quarters(&mut self, tid: Tid) -> Option<Quarters> {

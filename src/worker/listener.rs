@@ -24,6 +24,7 @@ use parking_lot::{Mutex, RwLock};
 use super::answer::Answering;
 use super::filters::Filters;
 use super::guest::{Live, map_scratch};
+use super::inside::Calling;
 use super::pool::Handle;
 use super::raise::{SET_MODE_FILTER, write_program};
 use super::tracee::Memory;
@@ -264,7 +265,7 @@ impl Worker {
 
     /// Has a task stop that waits for the listener of this stage; whether it is this worker's. It has that stage, whatever is
     /// known of it: a child of one thread does not know what another has loaded for all of them meanwhile.
-    pub(super) fn fetch(&mut self, tid: Tid, stage: Stage, moves_in: Option<u64>) -> bool {
+    pub(super) fn fetch(&mut self, tid: Tid, stage: Stage, moves_in: Option<Calling>) -> bool {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
         tracee.fetched = true;
         tracee.stages = tracee.stages.union(stage.only());

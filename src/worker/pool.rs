@@ -7,6 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
+use super::inside::Calling;
 use super::tracee::Born;
 use super::{Count, Shared, Worker};
 use crate::ownership::Evidence;
@@ -49,7 +50,7 @@ pub enum Message {
     Raise(Sender<()>),
     /// Have this task stop and make its call again, which the listener of this stage cannot answer, or which is to be answered
     /// inside from now on where it is made by this instruction; say whether it is yours.
-    Fetch(Tid, Stage, Option<u64>, Sender<bool>),
+    Fetch(Tid, Stage, Option<Calling>, Sender<bool>),
 }
 
 /// One worker as the others see it.

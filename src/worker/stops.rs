@@ -158,8 +158,8 @@ impl Worker {
             return stop.reply(0, to_syscall);
         }
         self.raise_missing(&mut stop)?;
-        if let Some(site) = self.tracees.get_mut(&tid).and_then(|tracee| tracee.moves_in.take()) {
-            self.move_in(&mut stop, site)?;
+        if let Some(calling) = self.tracees.get_mut(&tid).and_then(|tracee| tracee.moves_in.take()) {
+            self.move_in(&mut stop, calling)?;
         }
         let Some(mut stop) = self.leave_to_filters(stop)? else { return Ok(()) };
         let call = *stop.call();

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::arrival::Arriving;
 use super::filters::Filters;
-use super::inside::Quarters;
+use super::inside::{Calling, Quarters};
 use super::{Shared, demand};
 use crate::cred::Credentials;
 use crate::ownership::Inode;
@@ -44,7 +44,7 @@ pub struct Tracee {
     /// How many calls it has entered since a filter could not be loaded into it.
     pub unloaded: Option<u32>,
     /// By which instruction it makes calls that it is to answer inside.
-    pub moves_in: Option<u64>,
+    pub moves_in: Option<Calling>,
     /// What is to be undone where it cannot map what answers it.
     pub arriving: Option<Arriving>,
     /// How many calls more it makes with stops at each entry instead of [`Stage::Identity`], because its credentials
