@@ -10,6 +10,7 @@ pub mod errno;
 pub mod stat;
 pub mod statfs;
 mod vfscap;
+pub mod window;
 
 pub use device::DeviceNumber;
 pub use errno::Errno;

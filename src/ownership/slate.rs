@@ -302,6 +302,7 @@ fn told(ino: u64, ctime: Ctime, dev: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::inside::LIBRARY_SITES;
 
     fn inode(ino: u64) -> Inode {
         Inode { dev: 5, ino }
@@ -370,7 +371,7 @@ mod tests {
     #[test]
     fn a_library_has_its_sites_until_another_takes_its_place() {
         let Some(slate) = Slate::make() else { return };
-        let sites = |ino: u64| -> Option<Vec<u32>> {
+        let sites = |ino: u64| -> Option<Vec<[u32; 2]>> {
             let first = (LIBRARY_WORDS.step_by(LIBRARY_SIZE))
                 .find(|&first| slate.word(first).load(Ordering::Relaxed) == ino)?;
             let words =

@@ -2,10 +2,10 @@
 //! combined by putting them one after the other.
 
 use super::instruction::{
-    AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument,
-    upper,
+    ADD, ADD_INDEX, AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER,
+    RETURN, TO_INDEX, argument, upper,
 };
-use crate::abi::{Abi, Errno, MARK};
+use crate::abi::{Abi, Errno, MARK, window};
 use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Stages, Test, Tried};
 
 /// `SECCOMP_RET_TRACE`.
@@ -113,6 +113,7 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
         Test::AllBits { arg, mask } => {
             after(LOAD, argument(arg), after(AND, mask, branch(JUMP_EQUAL, mask, stop, no)))
         }
+        Test::Meets { start, length } => meets(start, length, stop, no),
         Test::ToRoot { ids } => {
             let group = after(LOAD, argument(ids + 1), among(ROOT_OR_NONE, stop, no.clone()));
             after(LOAD, argument(ids), among(ROOT_OR_NONE, group, no))
@@ -129,6 +130,17 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
             after(LOAD, argument(mode), after(AND, 0o170_000, device))
         }
     }
+}
+
+/// [`window::meets`] as a program.
+fn meets(start: u8, length: u8, stop: Block, no: Block) -> Block {
+    const PERIOD: u32 = 1 << window::BITS;
+    let behind = after(ADD_INDEX, 0, branch(JUMP_AT_LEAST, PERIOD + 1, stop.clone(), no));
+    let short = branch(JUMP_AT_LEAST, PERIOD + 1, stop.clone(), behind);
+    let long = branch(JUMP_EQUAL, 0, after(LOAD, argument(length), short), stop.clone());
+    let before = after(TO_INDEX, 0, after(LOAD, upper(length), long));
+    let into = branch(JUMP_AT_LEAST, window::LENGTH, before, stop);
+    after(LOAD, argument(start), after(ADD, window::FIRST.wrapping_neg(), after(AND, PERIOD - 1, into)))
 }
 
 /// Goes to `yes` when the accumulator is one of `values`, else to `no`.

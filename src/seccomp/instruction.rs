@@ -18,6 +18,12 @@ pub struct Instruction {
 pub const LOAD: u16 = 0x20;
 /// `BPF_ALU | BPF_AND | BPF_K`.
 pub const AND: u16 = 0x54;
+/// `BPF_ALU | BPF_ADD | BPF_K`.
+pub const ADD: u16 = 0x04;
+/// `BPF_ALU | BPF_ADD | BPF_X`.
+pub const ADD_INDEX: u16 = 0x0c;
+/// `BPF_MISC | BPF_TAX`.
+pub const TO_INDEX: u16 = 0x07;
 /// `BPF_JMP | BPF_JA`.
 pub const JUMP: u16 = 0x05;
 /// `BPF_JMP | BPF_JEQ | BPF_K`.

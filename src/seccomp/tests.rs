@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::compile::{NONE, RET_ALLOW, RET_ERRNO, RET_TRACE, RET_USER_NOTIF, X32_BIT};
 use super::interpreter::{self, Data, Outcome};
 use super::{ABIS, Instruction, MAX_INSTRUCTIONS, bytes, compile, program};
-use crate::abi::{Abi, MARK, Numbers};
+use crate::abi::{Abi, MARK, Numbers, window};
 use crate::syscalls::{Guest, Operation, Room, SCRATCH_BYTES, Stage, Stages, TABLE, Test, Tried, Verdict};
 
 fn run(program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> Option<Outcome> {
@@ -13,7 +13,7 @@ fn run(program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> Opti
 }
 
 /// Argument values next to every edge a test knows.
-const EDGES: [u64; 18] = [
+const EDGES: [u64; 24] = [
     0,
     1,
     0x12,
@@ -32,13 +32,19 @@ const EDGES: [u64; 18] = [
     MARK as u64,
     (MARK as u64) | 7 << 32,
     7 | (MARK as u64) << 32,
+    window::FIRST as u64,
+    (window::FIRST + window::LENGTH) as u64 | 7 << 32,
+    (window::FIRST + window::LENGTH - 1) as u64,
+    (1 << window::BITS) - window::LENGTH as u64,
+    (1 << window::BITS) - window::LENGTH as u64 + 1,
+    window::FIRST as u64 - 0x12,
 ];
 
 fn nothing(_: &mut dyn Guest) -> Verdict {
     Verdict::Run
 }
 
-const TESTS: [Test; 10] = [
+const TESTS: [Test; 11] = [
     Test::Always,
     Test::AnyBits { arg: 1, mask: 0o100 },
     Test::AnyOf { arg: 5, values: &[7] },
@@ -49,12 +55,14 @@ const TESTS: [Test; 10] = [
     Test::AllBits { arg: 1, mask: 0o300 },
     Test::AllBits { arg: 5, mask: 1 },
     Test::ToRoot { ids: 1 },
+    Test::Meets { start: 0, length: 1 },
 ];
 
 const ROOMS: [Option<Room>; 5] =
     [Some(Room { arg: 5, upper: false }), None, None, Some(Room { arg: 2, upper: true }), None];
 
-const STOPS: [&[(Stage, Test)]; 12] = [
+const STOPS: [&[(Stage, Test)]; 13] = [
+    &[(Stage::Base, TESTS[10]), (Stage::Base, TESTS[1])],
     &[(Stage::Base, TESTS[0])],
     &[(Stage::Base, TESTS[1]), (Stage::Ownership, TESTS[0])],
     &[(Stage::Base, TESTS[2]), (Stage::Base, TESTS[4])],

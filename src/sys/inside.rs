@@ -40,10 +40,6 @@ const AREA_BITS: u32 = 6;
 const AREA_SHIFT: u32 = 10;
 /// Bytes of the file before that page.
 pub const BEGIN: usize = 1 << (AREA_BITS + AREA_SHIFT);
-/// The file's first address in a process, modulo two to the power of [`WINDOW_BITS`]: a filter knows it by that.
-pub const WINDOW: u64 = 0x1EED_0000;
-/// See [`WINDOW`]. Wherever a call site is, the reach of a jump has room for two such addresses.
-pub const WINDOW_BITS: u32 = 30;
 /// Bytes of the file that are written to: the areas and that page.
 pub const WRITTEN: usize = BEGIN + PAGE;
 const PAGE_WORDS: usize = PAGE / 8;
@@ -84,16 +80,7 @@ pub const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Words of the slate.
 pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
-/// Where the file is to be in a process so that text at `start` reaches it by jumps: at least 256 MB below, beyond what most
-/// load there, or above text that has no room below.
-pub const fn place(start: u64) -> u64 {
-    const APART: u64 = 256 << 20;
-    const PERIOD: u64 = 1 << WINDOW_BITS;
-    match start.checked_sub(APART + WINDOW) {
-        Some(room) => room / PERIOD * PERIOD + WINDOW,
-        None => PERIOD + WINDOW,
-    }
-}
+const _: () = assert!(Inside::LENGTH <= crate::abi::window::LENGTH as usize);
 
 /// How many bits stand in these words, as a power of two.
 const fn bits_of(words: Range<usize>) -> u32 {

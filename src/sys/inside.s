@@ -1868,6 +1868,7 @@ map:
 
 # mprotect(rdi, rsi, edx)
 protect:
+    mov r9d, MARK
     mov eax, 10
     syscall
     back protect
@@ -2006,6 +2007,7 @@ remainroot_arrival_descriptor:
     # What is written to is a mapping of its own before it is, so that fork copies no other.
     mov esi, {begin} + {page}
     mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
+    mov r9d, MARK
     mov eax, 10                         # mprotect
     syscall
     mov edx, eax

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CStr;
 use std::ffi::CString;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -99,6 +100,12 @@ pub(crate) struct FakeGuest {
     pub(crate) filters: Vec<Option<Vec<u8>>>,
     /// Whether they let nothing pass.
     pub(crate) refuses: bool,
+    /// Where the memory is by which the task answers itself.
+    pub(crate) own_memory: Option<Range<u64>>,
+    /// What a handler had put back.
+    pub(crate) put_back: Vec<Range<u64>>,
+    /// Whether a handler has ended that.
+    pub(crate) outside: bool,
     /// What the tracer sees: by descriptor and name.
     pub(crate) observed: BTreeMap<(u64, Vec<u8>), Statx>,
     /// Whether mounts are nodev.
@@ -151,6 +158,9 @@ impl FakeGuest {
             raised: Vec::new(),
             filters: Vec::new(),
             refuses: false,
+            own_memory: None,
+            put_back: Vec::new(),
+            outside: false,
             observed: BTreeMap::new(),
             nodev: false,
             devices: BTreeMap::new(),
@@ -379,6 +389,18 @@ impl Guest for FakeGuest {
 
     fn filtered(&self) -> bool {
         !self.filters.is_empty()
+    }
+
+    fn own_memory(&mut self) -> Option<Range<u64>> {
+        self.own_memory.clone()
+    }
+
+    fn put_back(&mut self, text: &Range<u64>) {
+        self.put_back.push(text.clone());
+    }
+
+    fn answer_from_outside(&mut self) {
+        self.outside = true;
     }
 
     fn expect_filter(&mut self, _: &[u8]) {

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::ffi::CString;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Stage;
@@ -175,6 +176,16 @@ pub trait Guest {
 
     /// Whether the task has seccomp filters of its own.
     fn filtered(&self) -> bool;
+
+    /// Where the memory is by which the task answers itself, if it has it.
+    fn own_memory(&mut self) -> Option<Range<u64>>;
+
+    /// What was rewritten for that of the text in this range of addresses stands there again as it did, but for what the task
+    /// has written there since.
+    fn put_back(&mut self, text: &Range<u64>);
+
+    /// From now on nothing is answered in the task's address space, and nobody there may make a call that is not its own.
+    fn answer_from_outside(&mut self);
 
     /// The task is about to load this program as a filter of its own. Raises for its process, and completes before the
     /// handler's verdict takes effect, what could not be raised once it has.

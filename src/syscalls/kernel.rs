@@ -103,6 +103,12 @@ calls! {
     MMAP = "mmap", 9, 192, 222;
     /// munmap(2).
     MUNMAP = "munmap", 11, 91, 215;
+    /// mprotect(2).
+    MPROTECT = "mprotect", 10, 125, 226;
+    /// pkey_mprotect(2).
+    PKEY_MPROTECT = "pkey_mprotect", 329, 380, 288;
+    /// madvise(2).
+    MADVISE = "madvise", 28, 219, 233;
     /// clone(2).
     CLONE = "clone", 56, 120, 220;
     /// clone3(2).

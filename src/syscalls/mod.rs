@@ -31,6 +31,7 @@ mod kill;
 pub mod limits;
 mod link;
 mod list;
+mod mappings;
 mod mknod;
 mod mount;
 mod moves;

@@ -9,8 +9,3 @@ pub fn run(guest: &mut dyn Guest) -> Verdict {
     guest.wait_for_affinity(whose);
     Verdict::Run
 }
-
-/// What is asked of nobody but the listener.
-pub fn aside(_guest: &mut dyn Guest) -> Verdict {
-    Verdict::Run
-}

@@ -16,6 +16,7 @@ const SET_SECUREBITS: u32 = 28;
 const SET_NO_NEW_PRIVS: u32 = 38;
 const GET_NO_NEW_PRIVS: u32 = 39;
 const CAP_AMBIENT: u32 = 47;
+const SET_SYSCALL_USER_DISPATCH: u32 = 59;
 
 const AMBIENT_IS_SET: u64 = 1;
 const AMBIENT_RAISE: u64 = 2;
@@ -37,6 +38,7 @@ pub const STOPS: &[(Stage, Test)] = &[
                 SET_NO_NEW_PRIVS,
                 GET_NO_NEW_PRIVS,
                 CAP_AMBIENT,
+                SET_SYSCALL_USER_DISPATCH,
                 inner::OPTION,
                 sandbox::PRCTL_OPTIONS[0],
                 sandbox::PRCTL_OPTIONS[1],
@@ -58,6 +60,11 @@ pub fn prctl(guest: &mut dyn Guest) -> Verdict {
     let [option, rest @ ..] = guest.call().args;
     if option as u32 == SET_PDEATHSIG && guest.call().arg(1) != 0 && !old.heeds_parent {
         guest.commit(Credentials { heeds_parent: true, ..(*old).clone() });
+    }
+    if option as u32 == SET_SYSCALL_USER_DISPATCH {
+        // The kernel sends it a signal for each call that it makes elsewhere than where it says.
+        guest.answer_from_outside();
+        return Verdict::Run;
     }
     if option as u32 == inner::OPTION {
         return inner::prctl(guest);

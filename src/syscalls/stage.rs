@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::abi::window;
+
 /// A filter that is stacked on a process; see DESIGN, "Stages".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -174,6 +176,14 @@ pub enum Test {
         /// The bits.
         mask: u32,
     },
+    /// Calls about a range of addresses that has some where a process may have what it answers itself by
+    /// ([`window::meets`]).
+    Meets {
+        /// Index of the first address.
+        start: u8,
+        /// Index of the length.
+        length: u8,
+    },
     /// Calls two of whose arguments are root's ids, or none: what the kernel can give by itself.
     ToRoot {
         /// Index of the user id; the group id follows.
@@ -208,6 +218,10 @@ impl Test {
             Test::AnyBits { arg: index, mask } => arg(index) & mask != 0,
             Test::NoBits { arg: index, mask } => arg(index) & mask == 0,
             Test::AllBits { arg: index, mask } => arg(index) & mask == mask,
+            Test::Meets { start, length } => {
+                let whole = |index: u8| args.get(usize::from(index)).copied().unwrap_or(0);
+                window::meets(whole(start), whole(length))
+            }
             Test::ToRoot { ids } => [ids, ids + 1].iter().all(|&id| ROOT_OR_NONE.contains(&arg(id))),
             Test::Passes { arg: index, value, pointer } => {
                 arg(index) == value && args.get(usize::from(pointer)).is_some_and(|&pointer| pointer != 0)
@@ -232,6 +246,7 @@ impl fmt::Display for Test {
             Test::AnyBits { arg, mask } => write!(f, "argument {arg} has a bit of {mask:#x}"),
             Test::NoBits { arg, mask } => write!(f, "argument {arg} has no bit of {mask:#x}"),
             Test::AllBits { arg, mask } => write!(f, "argument {arg} has all bits of {mask:#x}"),
+            Test::Meets { start, .. } => write!(f, "argument {start} begins a range that may be remainroot's"),
             Test::ToRoot { ids } => write!(f, "arguments {ids} and {} are 0 or -1", ids + 1),
             Test::Passes { arg, value, pointer } => {
                 write!(f, "argument {arg} is {value} and argument {pointer} is not null")

@@ -5,7 +5,7 @@ use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, fsconfig, groups, ids, kill, limits, link,
-    list, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
+    list, mappings, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
 };
 use crate::abi::{self, Abi, MARK, Numbers};
 
@@ -137,9 +137,10 @@ const fn row(
 /// Stops from the start.
 const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 
-/// What is asked of the listener of a process that is attached to on demand, and not of the kernel.
-const ASIDE: &[(Stage, Test)] =
-    &[(Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] })];
+/// What is asked of the listener of a process that is attached to on demand, and not of the kernel; or as
+/// [`mappings::STOPS`].
+const UNMAPPING: &[(Stage, Test)] =
+    &[(Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] }), mappings::STOPS[0]];
 
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
@@ -312,8 +313,12 @@ pub const TABLE: &[Operation] = &[
     markable(row("pivot_root", [155, 217, 41], moves::moves, BASE)),
     markable(row("setns", [308, 346, 268], moves::setns, BASE)),
     markable(row("unshare", [272, 310, 97], moves::moves, moves::UNSHARE_STOPS)),
-    // By which the tracer has a process ask its listener.
-    row("munmap", [11, 91, 215], placed::aside, ASIDE),
+    // What is done to mappings. By munmap the tracer has a process ask its listener, too.
+    asking(row("munmap", [11, 91, 215], mappings::munmap, UNMAPPING)),
+    asking(row("mprotect", [10, -1, -1], mappings::mprotect, mappings::PROTECT_STOPS)),
+    asking(row("pkey_mprotect", [329, -1, -1], mappings::pkey_mprotect, mappings::PROTECT_STOPS)),
+    asking(row("mremap", [25, -1, -1], mappings::mremap, mappings::STOPS)),
+    asking(row("madvise", [28, -1, -1], mappings::madvise, mappings::STOPS)),
     // How many tasks a user may have.
     markable(row("setrlimit", [160, 75, 164], limits::set, limits::SET_STOPS)),
     markable(row("getrlimit", [97, 76, 163], limits::get, limits::GET_STOPS)),

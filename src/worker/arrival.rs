@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::Worker;
 use super::book::{HEAD, Loader};
 use super::inside::{Quarters, Site, THUNK};
+use crate::abi::window;
 use crate::ownership::Inode;
 use crate::ptrace::{EventStop, Intercepted, Traced};
 use crate::sys::inside::{self, Arrival, PAGE};
@@ -107,7 +108,7 @@ impl Worker {
         }
         book.search(tid, &text);
         let says = stopping(self.tracees.get(&tid)?.stages);
-        let place = inside::place(text.range.start);
+        let place = window::place(text.range.start);
         let quarters = Quarters::of(place);
         let (file, wanted) = (shared.ownership.slate()?.inside(), book.wanted(program));
         let arrival = inside::arrival(file, place, first, wanted, says);

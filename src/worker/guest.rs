@@ -1,9 +1,11 @@
 //! The [`Guest`] that handlers see: a stopped tracee and its worker.
 
 use std::ffi::{CStr, CString};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::eyes::Eyes;
+use super::inside::Quarters;
 use super::peers::{self, ids_of, is_itself, is_known_as};
 use super::tracee::SCRATCH_LENGTH;
 use super::{Count, Worker, devices};
@@ -343,6 +345,21 @@ impl Guest for Live<'_> {
         }
         self.apart.get_or_insert_with(|| vec![0; SCRATCH_BYTES]);
         Ok(apart(self.stop.call().abi))
+    }
+
+    fn own_memory(&mut self) -> Option<Range<u64>> {
+        self.worker.quarters(self.stop.tid()).map(Quarters::range)
+    }
+
+    fn put_back(&mut self, text: &Range<u64>) {
+        let tid = self.stop.tid();
+        if let Some(quarters) = self.worker.quarters(tid) {
+            quarters.put_back(tid, text);
+        }
+    }
+
+    fn answer_from_outside(&mut self) {
+        self.worker.move_out(self.stop.tid());
     }
 
     fn may(&mut self, call: &'static KernelCall, args: [u64; 6]) -> bool {

@@ -20,13 +20,14 @@
 //! - fork(2) copies all of it, exec leaves it behind. A process that gives itself a seccomp filter makes its own calls
 //!   from then on: a word in the code page says so.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::book::MMAP;
 use super::guest::Live;
 use super::tracee::Memory;
 use super::{Count, Shared, Worker};
-use crate::abi::{Abi, BRING};
+use crate::abi::{Abi, BRING, window};
 use crate::cred::{Credentials, Gid, Uid};
 use crate::ownership::Inode;
 use crate::ptrace::{Intercepted, Traced, memory};
@@ -64,6 +65,31 @@ impl Quarters {
     /// Those of a file whose beginning is at this address.
     pub fn of(start: u64) -> Quarters {
         Quarters { base: start + inside::BEGIN as u64 }
+    }
+
+    /// All addresses of the file.
+    pub(super) fn range(self) -> Range<u64> {
+        let start = self.base - inside::BEGIN as u64;
+        start..start + inside::Inside::LENGTH as u64
+    }
+
+    /// What stood at the sites in a range of text before they were rewritten stands there again, but for the bytes that are
+    /// somebody else's since.
+    pub(super) fn put_back(self, tid: Tid, text: &Range<u64>) {
+        let Some(page) = self.first_page(tid) else { return };
+        let sites = page.sites().filter(|(_, site)| text.contains(&site.address));
+        let writes = sites.filter_map(|(thunk, site)| {
+            let mut stands = [0; SITE as usize];
+            let there = jump(site.address, 0, thunk)?;
+            let is_read = memory::read(tid, site.address, &mut stands);
+            let pairs = stands.into_iter().zip(there).zip(site.bytes());
+            let bytes: Vec<u8> = pairs.map(|((is, was), before)| if is == was { before } else { is }).collect();
+            (is_read && !stands.starts_with(&bytes)).then_some((site.address, bytes))
+        });
+        let writes: Vec<(u64, Vec<u8>)> = writes.collect();
+        if let Err(errno) = sys::memory::patch(tid, &writes) {
+            tracing::error!(tid, ?errno, "a program's text could not be restored");
+        }
     }
 
     /// The first page, if it is there.
@@ -104,6 +130,16 @@ impl FirstPage {
     /// Where a thunk can stand, if there is room.
     fn free(&self) -> Option<usize> {
         (THUNKS..=PAGE - THUNK).step_by(THUNK).find(|&at| self.word(at as u64) == 0)
+    }
+
+    /// The sites that have thunks here, behind the addresses of those.
+    fn sites(&self) -> impl Iterator<Item = (u64, Site)> {
+        let taken = (THUNKS as u64..=(PAGE - THUNK) as u64).step_by(THUNK).take_while(|&at| self.word(at) != 0);
+        taken.filter_map(|at| {
+            let address = self.word(at + 12).checked_sub(SITE - 2)?;
+            let site = Site { address, number: self.word(at + 20) as u32, before: [0; BEFORE] };
+            Some((self.base + at, site))
+        })
     }
 
     /// Puts down a thunk of a site's own: what is to be written where to have that jump there. `None` where there is no room,
@@ -330,7 +366,7 @@ impl Worker {
         let group = self.tracees.get(&tid).and_then(|tracee| self.groups.get(&tracee.tgid));
         unlimited
             && group.is_some_and(|group| {
-                group.threads == 1 && !group.filtered && group.has_own_memory() && !group.is_crowded()
+                group.threads == 1 && group.is_open() && group.has_own_memory() && !group.is_crowded()
             })
     }
 
@@ -362,7 +398,7 @@ impl Worker {
         text: Mapping,
     ) -> Traced<Option<Quarters>> {
         // Where nothing is, and nothing else: a filter knows it by its address.
-        let (start, length) = (inside::place(text.range.start), inside::Inside::LENGTH as u64);
+        let (start, length) = (window::place(text.range.start), inside::Inside::LENGTH as u64);
         let quarters = Quarters::of(start);
         let reaches = |&to: &u64| jump(site.address, 0, to).is_some();
         if ![start, start + length].iter().all(reaches) {
@@ -395,7 +431,7 @@ impl Worker {
         Ok(Some(quarters))
     }
 
-    fn quarters(&mut self, tid: Tid) -> Option<Quarters> {
+    pub(super) fn quarters(&mut self, tid: Tid) -> Option<Quarters> {
         let tgid = self.tracees.get(&tid)?.tgid;
         *self.groups.get_mut(&tgid)?.memory(tgid).inside.lock()
     }
@@ -411,6 +447,10 @@ impl Worker {
     pub(super) fn move_out(&mut self, tid: Tid) {
         if let Some(quarters) = self.quarters(tid) {
             quarters.set(tid, inside::CLOSED, 1);
+        }
+        let Some(tgid) = self.tracees.get(&tid).map(|tracee| tracee.tgid) else { return };
+        if let Some(group) = self.groups.get_mut(&tgid) {
+            group.memory(tgid).close();
         }
     }
 

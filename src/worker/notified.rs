@@ -8,9 +8,11 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::eyes::Eyes;
+use super::inside::Quarters;
 use super::peers::{self, is_itself};
 use super::{Demand, Shared};
 use crate::abi::stat::Statx;
@@ -49,6 +51,14 @@ impl<'a> Notified<'a> {
     fn beyond<T>(&self, instead: T) -> T {
         self.beyond.set(true);
         instead
+    }
+
+    /// Where the memory is by which it answers itself: of one at large only its mappings tell.
+    fn quarters(&self) -> Option<Quarters> {
+        match self.shared.listeners.task(self.tid) {
+            Some(task) => *task.memory.upgrade()?.inside.lock(),
+            None => Some(Quarters::of(self.shared.ownership.slate()?.inside().address_in(self.tid)?)),
+        }
     }
 
     /// Whether memory was read or written as a whole.
@@ -229,6 +239,20 @@ impl Guest for Notified<'_> {
     }
 
     fn expect_filter(&mut self, _program: &[u8]) {
+        self.beyond(());
+    }
+
+    fn own_memory(&mut self) -> Option<Range<u64>> {
+        self.quarters().map(Quarters::range)
+    }
+
+    fn put_back(&mut self, text: &Range<u64>) {
+        if let Some(quarters) = self.quarters() {
+            quarters.put_back(self.tid, text);
+        }
+    }
+
+    fn answer_from_outside(&mut self) {
         self.beyond(());
     }
 

@@ -287,6 +287,11 @@ impl Group {
         self.shares_with.is_none() && Arc::strong_count(&self.memory) == 1
     }
 
+    /// Whether something may be answered inside its address space.
+    pub fn is_open(&self) -> bool {
+        !self.filtered && !self.memory.is_closed()
+    }
+
     /// Whether several tasks may run in its address space, or did.
     pub fn is_crowded(&self) -> bool {
         self.memory.is_crowded()
@@ -349,6 +354,8 @@ impl Drop for Group {
 pub struct Memory {
     /// What is inside, if something is.
     pub inside: Mutex<Option<Quarters>>,
+    /// Whether nothing is to be answered inside from now on.
+    closed: AtomicBool,
     /// Whether several tasks run in it, or did.
     crowded: AtomicBool,
     /// Scratch mappings, of which each of the groups that share the memory uses one part.
@@ -394,6 +401,16 @@ impl Memory {
         let memory = Memory::unknown(parent.inside);
         memory.scratch.lock().extend(parent.scratch.map(|base| Scratch { base, taken: 0 }));
         memory
+    }
+
+    /// Nothing is answered inside from now on.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that is so.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// One more task is about to run in it.
