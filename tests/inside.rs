@@ -377,3 +377,70 @@ fn perl_says(run: Run, most: u64) -> String {
     assert!((1..most).contains(&asked), "{summary}");
     said
 }
+
+/// Has a program make calls as no C library does, as real root and in every kind of run, in which it answers some itself.
+fn stands(what: &str) {
+    if !common::needs_root() {
+        return;
+    }
+    let built = Scratch::new("inside-program");
+    let Some(program) = common::compile(&built, "inside/stands.c", &[]) else { return };
+    let run = |how, place: &Scratch, before: &str| {
+        let script = format!("{before} exec \"$@\"");
+        let words = ["sh", "-c", &script, "sh", &program, place.path().to_str().unwrap(), what];
+        Run::new(how, words).directory(place.path()).seconds(120)
+    };
+    let native = run(How::Native, &Scratch::new("inside"), "").output();
+    assert_eq!(native.code(), 0, "{native:#?}");
+    let root = Scratch::new("inside-root");
+    for (how, is_own, before) in [
+        (How::Remainroot, true, ""),
+        (How::Remainroot, true, "touch own && chown 33:33 own &&"),
+        (How::Remainroot, false, ""),
+        (How::Attached, true, ""),
+    ] {
+        let (place, summary) = (Scratch::new("inside"), built.file("summary"));
+        let run = run(how, &place, before).option("--store=xattr").option(&format!("--summary={summary}"));
+        let run = if is_own { run.own_root(root.path()) } else { run };
+        common::compare(&native, &run.output());
+        let summary = fs::read_to_string(summary).expect("a summary was asked for");
+        let sites = summary.lines().find_map(|line| line.strip_suffix(" call sites answered inside"));
+        let sites: u64 = sites.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+        assert!(sites > 0 || !can_be_answered(), "{how:?}: {summary}");
+    }
+}
+
+#[test]
+fn a_call_needs_no_stack_and_leaves_registers_and_flags_alone() {
+    stands("registers");
+}
+
+#[test]
+fn what_only_looks_like_a_call_site_is_none() {
+    stands("encodings");
+}
+
+#[test]
+fn signals_come_in_the_middle_of_calls_and_some_never_return() {
+    stands("signals");
+}
+
+#[test]
+fn threads_and_children_make_calls_at_once() {
+    stands("threads");
+}
+
+#[test]
+fn who_takes_away_what_it_has_not_mapped_goes_on() {
+    stands("unmaps");
+}
+
+#[test]
+fn who_changes_its_own_text_runs_what_it_has_written() {
+    stands("patches");
+}
+
+#[test]
+fn who_says_where_its_calls_may_come_from_makes_them_there() {
+    stands("dispatches");
+}

@@ -200,7 +200,7 @@ fn programs_fit_into_the_kernel_and_are_walked_in_few_steps() {
         assert!(16 + 8 * program.len() <= SCRATCH_BYTES, "{stage:?} does not fit into a guest's scratch");
         let steps = |number| run(program, ABIS[0].audit_arch(), number, &[0; 6]).map(|outcome| outcome.steps);
         let longest = (0..600).filter_map(steps).max().expect("some number");
-        assert!(longest <= 25, "{stage:?}: {longest} steps");
+        assert!(longest <= 28, "{stage:?}: {longest} steps");
         println!("{stage:?}: {} instructions, at most {longest} steps", program.len());
     }
 }

@@ -241,6 +241,14 @@ remainroot_inside_calls:
     sahf
     .endm
 
+    # A handler that interrupts a call made here has its mark in r9, as has who it jumps to: no call of theirs may bear it.
+    .macro forget_mark
+    cmp r9d, MARK
+    jne .Lunmarked\@
+    xor r9d, r9d
+.Lunmarked\@:
+    .endm
+
     # Takes an area, saves the registers there, and goes on behind this jump. It leaves rdi, rsi, rdx, r10, r8 and r9 alone.
     # The words are at rcx then.
     .macro enter
@@ -500,6 +508,7 @@ take:
     jb 1b
     jmp aside
 3:
+    forget_mark
     mov [r11 + OF_RBP], rbp
     mov rbp, r11
     unpack
@@ -1875,6 +1884,7 @@ protect:
 
 # Has the site's own call made, with nothing done: flags and words are packed.
 aside:
+    forget_mark
     unpack
     set_flags
     mov eax, [rcx + 8]
