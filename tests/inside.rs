@@ -390,14 +390,14 @@ fn stands(what: &str) {
         let words = ["sh", "-c", &script, "sh", &program, place.path().to_str().unwrap(), what];
         Run::new(how, words).directory(place.path()).seconds(120)
     };
-    let native = run(How::Native, &Scratch::new("inside"), "").output();
+    let native = run(How::Native, &Scratch::new("inside"), "touch own &&").output();
     assert_eq!(native.code(), 0, "{native:#?}");
     let root = Scratch::new("inside-root");
     for (how, is_own, before) in [
-        (How::Remainroot, true, ""),
+        (How::Remainroot, true, "touch own &&"),
         (How::Remainroot, true, "touch own && chown 33:33 own &&"),
-        (How::Remainroot, false, ""),
-        (How::Attached, true, ""),
+        (How::Remainroot, false, "touch own &&"),
+        (How::Attached, true, "touch own &&"),
     ] {
         let (place, summary) = (Scratch::new("inside"), built.file("summary"));
         let run = run(how, &place, before).option("--store=xattr").option(&format!("--summary={summary}"));

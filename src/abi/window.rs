@@ -59,7 +59,9 @@ mod tests {
     fn every_text_reaches_its_place() {
         for start in [0x40_0000, 0x5555_5555_4000, 0x7FFF_F7DD_0000, 0x7F00_0000_0000, 0x1_0000_0000] {
             let place = place(start);
-            assert!(meets(place, 1) && place.abs_diff(start) + u64::from(LENGTH) < i32::MAX as u64 - (64 << 20));
+            assert!(
+                meets(place, 1) && place.abs_diff(start) + u64::from(LENGTH) < i32::MAX as u64 - (64 << 20)
+            );
         }
     }
 

@@ -7,12 +7,13 @@ use super::{Guest, Stage, Test, Verdict, kernel};
 use crate::abi::{Errno, KernelCall, window};
 
 /// Those about addresses where that memory may be.
-pub const STOPS: &[(Stage, Test)] = &[(Stage::Base, MEETS)];
+pub const STOPS: &[(Stage, Test)] = &[MEETS];
+/// See [`STOPS`].
+pub const MEETS: (Stage, Test) = (Stage::Base, Test::Meets { start: 0, length: 1 });
 /// The same of mprotect(2), and what becomes executable: it was written just now, or may be from now on.
 pub const PROTECT_STOPS: &[(Stage, Test)] =
-    &[(Stage::Base, MEETS), (Stage::Base, Test::AnyBits { arg: 2, mask: PROT_EXEC })];
+    &[MEETS, (Stage::Base, Test::AnyBits { arg: 2, mask: PROT_EXEC })];
 
-const MEETS: Test = Test::Meets { start: 0, length: 1 };
 const PROT_EXEC: u32 = 4;
 const PAGE: u64 = 4096;
 /// `TASK_SIZE_MAX`: beyond it nothing is mapped.

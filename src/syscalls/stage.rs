@@ -246,7 +246,9 @@ impl fmt::Display for Test {
             Test::AnyBits { arg, mask } => write!(f, "argument {arg} has a bit of {mask:#x}"),
             Test::NoBits { arg, mask } => write!(f, "argument {arg} has no bit of {mask:#x}"),
             Test::AllBits { arg, mask } => write!(f, "argument {arg} has all bits of {mask:#x}"),
-            Test::Meets { start, .. } => write!(f, "argument {start} begins a range that may be remainroot's"),
+            Test::Meets { start, .. } => {
+                write!(f, "argument {start} begins a range that may be remainroot's")
+            }
             Test::ToRoot { ids } => write!(f, "arguments {ids} and {} are 0 or -1", ids + 1),
             Test::Passes { arg, value, pointer } => {
                 write!(f, "argument {arg} is {value} and argument {pointer} is not null")

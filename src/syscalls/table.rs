@@ -138,9 +138,9 @@ const fn row(
 const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 
 /// What is asked of the listener of a process that is attached to on demand, and not of the kernel; or as
-/// [`mappings::STOPS`].
+/// [`mappings::MEETS`].
 const UNMAPPING: &[(Stage, Test)] =
-    &[(Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] }), mappings::STOPS[0]];
+    &[(Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] }), mappings::MEETS];
 
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];

@@ -156,7 +156,9 @@ impl<'a> Answering<'a> {
         // The one that is held here, and its group's: a child that vfork has made may be somebody else.
         let is_own = |memory: &Arc<Memory>| !memory.is_crowded() && Arc::strong_count(memory) <= 2;
         let memory = task.memory.upgrade().filter(is_own);
-        match memory.map(|memory| inside::furnish(shared, tid, (&memory, task.image), (entry, call.number), waits)) {
+        match memory
+            .map(|memory| inside::furnish(shared, tid, (&memory, task.image), (entry, call.number), waits))
+        {
             Some(Ok(count)) => {
                 shared.counters.add_some(Count::Site, count);
                 task.tried.lock().push(entry);

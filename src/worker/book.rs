@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::inside::Site;
+use super::inside::{Site, WITH_BEFORE};
 use crate::ownership::Inode;
 use crate::sys::inside;
 use crate::sys::memory::Mapping;
@@ -84,8 +84,8 @@ impl Book {
         let mut bytes = vec![0; length as usize];
         let read = sys::memory::read(tid, text.range.start, &mut bytes).unwrap_or(0);
         bytes.truncate(read);
-        for (offset, stands) in bytes.array_windows().enumerate() {
-            let site = Site::in_bytes(text.range.start + offset as u64, stands);
+        for (address, stands) in (text.range.start..).zip(bytes.windows(WITH_BEFORE)) {
+            let site = stands.first_chunk().and_then(|stands| Site::in_bytes(address, stands));
             if let Some(site) = site.filter(|site| site.number == MMAP) {
                 self.learn(text, site);
             }

@@ -83,7 +83,8 @@ impl Quarters {
             let there = jump(site.address, 0, thunk)?;
             let is_read = memory::read(tid, site.address, &mut stands);
             let pairs = stands.into_iter().zip(there).zip(site.bytes());
-            let bytes: Vec<u8> = pairs.map(|((is, was), before)| if is == was { before } else { is }).collect();
+            let bytes: Vec<u8> =
+                pairs.map(|((is, was), before)| if is == was { before } else { is }).collect();
             (is_read && !stands.starts_with(&bytes)).then_some((site.address, bytes))
         });
         let writes: Vec<(u64, Vec<u8>)> = writes.collect();
@@ -134,7 +135,8 @@ impl FirstPage {
 
     /// The sites that have thunks here, behind the addresses of those.
     fn sites(&self) -> impl Iterator<Item = (u64, Site)> {
-        let taken = (THUNKS as u64..=(PAGE - THUNK) as u64).step_by(THUNK).take_while(|&at| self.word(at) != 0);
+        let taken =
+            (THUNKS as u64..=(PAGE - THUNK) as u64).step_by(THUNK).take_while(|&at| self.word(at) != 0);
         taken.filter_map(|at| {
             let address = self.word(at + 12).checked_sub(SITE - 2)?;
             let site = Site { address, number: self.word(at + 20) as u32, before: [0; BEFORE] };
@@ -173,7 +175,7 @@ pub(super) struct Site {
 /// So many bytes before a site say that it is one.
 const BEFORE: usize = 4;
 /// They and the site.
-const WITH_BEFORE: usize = BEFORE + SITE as usize;
+pub(super) const WITH_BEFORE: usize = BEFORE + SITE as usize;
 
 impl Site {
     /// The one whose `syscall` is at `entry`, if it has the form that can be rewritten, of this call, which is answered inside.
@@ -225,14 +227,17 @@ impl Site {
 fn begins_behind(before: [u8; BEFORE]) -> bool {
     let [fourth, third, second, first] = before;
     // REX, FS, GS, the sizes, ES, CS, SS, DS, LOCK, REPNE, REP, and an opcode's first byte.
-    let is_prefix = matches!(first, 0x40..=0x4F | 0x64..=0x67 | 0x26 | 0x2E | 0x36 | 0x3E | 0xF0 | 0xF2 | 0xF3 | 0x0F);
+    let is_prefix =
+        matches!(first, 0x40..=0x4F | 0x64..=0x67 | 0x26 | 0x2E | 0x36 | 0x3E | 0xF0 | 0xF2 | 0xF3 | 0x0F);
     // mov REGISTER, eight bytes, of which these are the first.
     let is_in_a_number = matches!(fourth, 0xB8..=0xBF);
     // In an address: behind rax, which holds the call's number, nothing can be read, but behind r8.
     let extends = |byte: u8| byte & 0xF1 == 0x41;
-    let has_operand =
-        |byte: u8| matches!(byte, 0x00..=0x3F if byte & 4 == 0) || matches!(byte, 0x62 | 0x63 | 0x69 | 0x6B | 0x80..=0x8F)
-            || matches!(byte, 0xC0 | 0xC1 | 0xC4..=0xC7 | 0xD0..=0xD3 | 0xD8..=0xDF | 0xF6 | 0xF7 | 0xFE | 0xFF);
+    let has_operand = |byte: u8| {
+        matches!(byte, 0x00..=0x3F if byte & 4 == 0)
+            || matches!(byte, 0x62 | 0x63 | 0x69 | 0x6B | 0x80..=0x8F)
+            || matches!(byte, 0xC0 | 0xC1 | 0xC4..=0xC7 | 0xD0..=0xD3 | 0xD8..=0xDF | 0xF6 | 0xF7 | 0xFE | 0xFF)
+    };
     let is_operand = extends(second) && has_operand(first) || extends(third) && second == 0x0F;
     let is_index = (extends(third) || extends(fourth)) && first & 0xC7 == 0x84;
     // The distance from an address, behind which a number stands that is stored or compared there.
@@ -279,7 +284,8 @@ pub(super) fn furnish(
     let sites = shared.book.sites(tid, &text, site.number);
     if let Some(slate) = shared.ownership.slate() {
         let others = sites.iter().filter(|site| site.number != MMAP);
-        let places = others.filter_map(|site| Some((u32::try_from(text.offset_of(site.address)).ok()?, site.before)));
+        let places =
+            others.filter_map(|site| Some((u32::try_from(text.offset_of(site.address)).ok()?, site.before)));
         places.for_each(|(place, before)| slate.note_library(text.file.1, place, before));
     }
     if let Some(program) = program {

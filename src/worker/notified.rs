@@ -7,8 +7,8 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
-use std::os::fd::BorrowedFd;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::eyes::Eyes;

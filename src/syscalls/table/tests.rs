@@ -137,7 +137,9 @@ fn numbers_are_those_of_the_system_headers() {
         // Only where processes answer themselves do these stop.
         let is_elsewhere = |operation: &&Operation| {
             let is_about_memory = |stop: &(Stage, Test)| matches!(stop.1, Test::Meets { .. });
-            abi != Abi::X86_64 && operation.numbers.of(abi).is_none() && operation.stops.iter().any(is_about_memory)
+            abi != Abi::X86_64
+                && operation.numbers.of(abi).is_none()
+                && operation.stops.iter().any(is_about_memory)
         };
         let rows = TABLE.iter().filter(|it| !is_elsewhere(it)).map(|it| (it.name, it.numbers));
         let calls = kernel::ALL.iter().map(|call| (call.name, call.numbers));
