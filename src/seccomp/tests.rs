@@ -197,7 +197,9 @@ fn programs_fit_into_the_kernel_and_are_walked_in_few_steps() {
     for stage in Stage::ALL {
         let program = program(stage);
         assert!(program.len() <= MAX_INSTRUCTIONS, "{stage:?}: {} instructions", program.len());
-        assert!(16 + 8 * program.len() <= SCRATCH_BYTES, "{stage:?} does not fit into a guest's scratch");
+        // The first process loads these itself, before it is the command.
+        let fits = stage.refuses() || 16 + 8 * program.len() <= SCRATCH_BYTES;
+        assert!(fits, "{stage:?} does not fit into a guest's scratch");
         let steps = |number| run(program, ABIS[0].audit_arch(), number, &[0; 6]).map(|outcome| outcome.steps);
         let longest = (0..600).filter_map(steps).max().expect("some number");
         assert!(longest <= 28, "{stage:?}: {longest} steps");

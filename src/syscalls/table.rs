@@ -5,7 +5,8 @@ use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, fsconfig, groups, ids, kill, limits, link,
-    list, mappings, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes, xattr,
+    list, mappings, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes,
+    xattr,
 };
 use crate::abi::{self, Abi, MARK, Numbers};
 
