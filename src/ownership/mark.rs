@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
+use super::traces;
 use crate::abi::Errno;
 use crate::sys;
 
@@ -62,12 +63,17 @@ impl Mark {
 
     /// What may be expected of earlier runs.
     pub(super) fn at_start(&self) -> Evidence {
-        match self {
+        let said = match self {
             Mark::Noted(notes) if notes.file.exists() => self.read().max(Evidence::Facts),
             Mark::Noted(_) => self.read(),
             // What an earlier layer was made with bears the mark no more.
             Mark::OnRoot => self.read().max(Notes::beside(Path::new(IN_LAYERS)).read()),
             Mark::Nowhere => Evidence::Facts,
+        };
+        match said {
+            // Nobody has said whether there are devices.
+            Evidence::Nothing if traces::are_any() => Evidence::Devices,
+            said => said,
         }
     }
 

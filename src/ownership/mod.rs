@@ -44,6 +44,7 @@ mod store;
 mod table;
 mod tick;
 mod times;
+mod traces;
 pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};

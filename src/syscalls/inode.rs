@@ -17,7 +17,7 @@ use crate::ownership::{Attributes, Fact, Identity, Kernel, rules};
 pub const AT_FDCWD: u64 = -100_i32 as u32 as u64;
 /// Do not follow a final symbolic link.
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
-/// Do not mount what an automount point stands for.
+/// Mount nothing that stands behind a name.
 pub const AT_NO_AUTOMOUNT: u32 = 0x800;
 /// An empty path means the descriptor itself.
 pub const AT_EMPTY_PATH: u32 = 0x1000;
@@ -173,6 +173,7 @@ pub fn sight(
     mask: u32,
 ) -> Option<Result<[u8; Statx::SIZE], Errno>> {
     let (directory, path, named) = match place {
+        Place::Descriptor(descriptor) if (descriptor as i32) < 0 => return Some(Err(Errno::EBADF)), // AT_FDCWD too
         Place::Descriptor(descriptor) => (descriptor, None, AT_EMPTY_PATH),
         Place::Path { directory, path, flags } => (directory, Some(string(guest, path).ok()?), flags),
         Place::Parent { directory, path } => {

@@ -107,7 +107,7 @@ impl Shared {
 
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
-        let own = if self.view.lacks_privilege() { Stages::LASTING } else { Stages::NONE };
+        let own = if self.view.lacks_privilege() { Stage::Identity.only() } else { Stages::NONE };
         let told = if self.demand.is_some() { demand::STAGES } else { Stages::NONE };
         self.common_stages().union(own).union(told)
     }
