@@ -104,13 +104,13 @@ impl Home {
     pub(super) fn is_rebuilt(&self) -> bool {
         let is_marked = |mark: &Mark| mark.read() != Evidence::Nothing;
         self.evidence()
-            && matches!(self.mark, Some(Mark::OnRoot))
+            && matches!(self.mark, Some(Mark::OnRoot(_)))
             && !self.mark.as_ref().is_some_and(is_marked)
     }
 
     /// Whether there are owners that were noted by path.
     pub fn has_names(&self) -> bool {
-        self.evidence() && matches!(self.mark, Some(Mark::OnRoot)) && names::are_any()
+        self.evidence() && matches!(self.mark, Some(Mark::OnRoot(_))) && names::are_any()
     }
 
     /// Takes it that other tools have left facts, and marks the root so that later runs know too.
@@ -265,7 +265,7 @@ impl Lasting {
 
     /// Whether files may go into an image layer from here, without their inode numbers.
     pub(super) fn notes_names(&self) -> bool {
-        let is_layer = || matches!(self.home.mark, Some(Mark::OnRoot)) && mark::is_container();
+        let is_layer = || matches!(self.home.mark, Some(Mark::OnRoot(_))) && mark::is_container();
         *self.notes_names.get_or_init(is_layer)
     }
 

@@ -44,7 +44,6 @@ mod store;
 mod table;
 mod tick;
 mod times;
-mod traces;
 pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};

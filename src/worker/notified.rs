@@ -235,7 +235,8 @@ impl Guest for Notified<'_> {
 
     /// Who is at large has none: to load one takes a stop, and whoever has one is traced from then on.
     fn filtered(&self) -> bool {
-        if self.shared.listeners.serves(self.tid) { self.beyond(false) } else { false }
+        let task = self.shared.listeners.task(self.tid);
+        if task.is_some_and(|task| task.filters.any()) { self.beyond(true) } else { false }
     }
 
     fn expect_filter(&mut self, _program: &[u8]) {
