@@ -61,6 +61,11 @@ impl Operation {
         self.tried != Tried::Untold && self.stops_in(stages.common(Stages::LISTENING), args)
     }
 
+    /// Whether calls are told by the addresses that they are about, which the kernel may have chosen at random.
+    pub fn is_by_address(&self) -> bool {
+        self.stops.iter().any(|(_, test)| matches!(test, Test::Meets { .. }))
+    }
+
     /// Whether a listener may have the handler try a call of somebody who has dropped something, or has not.
     pub fn may_be_tried(&self, args: &[u64; 6], has_dropped: bool) -> bool {
         self.tried == Tried::Always

@@ -91,8 +91,8 @@ impl<'a> Answering<'a> {
         };
         drop(guest);
         // That is asked as long as the task waits, so that its id is its own.
-        let is_due =
-            at_large && response.is_some() && shared.demand.as_ref().is_some_and(|it| it.is_due(tid));
+        let asks = response.is_some() && !operation.is_by_address();
+        let is_due = at_large && asks && shared.demand.as_ref().is_some_and(|it| it.is_due(tid));
         if at_large {
             // Nobody says when it ends or has another root.
             shared.sights.forget(tid);

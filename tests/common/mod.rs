@@ -472,6 +472,15 @@ impl Drop for Running {
     }
 }
 
+/// How many of the calls that a summary counts have come by chance: those about mappings, of which a filter tells by
+/// addresses, and the kernel chooses these at random.
+pub fn by_chance(summary: &str) -> u64 {
+    const MAPPINGS: [&str; 5] = ["munmap", "mprotect", "pkey_mprotect", "mremap", "madvise"];
+    let rows = summary.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_mappings = rows.filter(|row| row.len() == 7 && MAPPINGS.contains(&row[5]));
+    of_mappings.map(|row| row[3].parse::<u64>().expect("a number of calls")).sum()
+}
+
 /// Whether the running kernel is of this version or newer.
 pub fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
