@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{How, Run, Running, Scratch, compile};
 use nix::sys::signal::{Signal, kill};
@@ -75,16 +75,12 @@ fn harass(run: &Running, dice: &mut Dice) {
 
 /// Kills the guests of a run that are left; the rest must end by itself.
 fn end(run: &Running) {
-    let begun = Instant::now();
-    loop {
+    let none_is_left = || {
         let left = run.processes();
-        if left.is_empty() {
-            return;
-        }
-        left.into_iter().filter(|&pid| !is_ours(pid)).for_each(|pid| send(pid, Signal::SIGKILL));
-        assert!(begun.elapsed() < Duration::from_secs(20), "left over: {}", run.description());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        left.iter().filter(|&&pid| !is_ours(pid)).for_each(|&pid| send(pid, Signal::SIGKILL));
+        left.is_empty()
+    };
+    common::wait_until(none_is_left, || format!("left over: {}", run.description()));
 }
 
 #[test]

@@ -69,6 +69,14 @@ fn told(said: &str, into: &mut BTreeMap<String, Told>) {
     }
 }
 
+/// Makes a directory that belongs to who runs the storm.
+fn make_for_the_user(directory: &std::path::Path) {
+    fs::create_dir(directory).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(directory, Some(common::NOBODY), Some(common::NOBODY)).unwrap();
+    }
+}
+
 /// A store, a directory and the program that storms there.
 struct Arena {
     place: Scratch,
@@ -151,7 +159,7 @@ fn await_end(run: &Running, grace: Duration) {
         if start.elapsed() > grace {
             strike(left.into_iter().filter(|&pid| !is_ours(pid)));
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "left over: {}", run.description());
+        assert!(start.elapsed() < Duration::from_secs(120), "left over: {}", run.description());
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -168,8 +176,7 @@ fn outlives_kills(store: &str) {
     let (mut finished, mut kills) = (0, 0);
     for directory in 0..crashes(104).div_ceil(ROUNDS) {
         let place = Scratch::new("crash");
-        fs::create_dir(place.path().join("w")).unwrap();
-        std::os::unix::fs::chown(place.path().join("w"), Some(common::NOBODY), Some(common::NOBODY)).unwrap();
+        make_for_the_user(&place.path().join("w"));
         let store = if store == "FILE" { place.file("facts") } else { store.to_owned() };
         let arena = Arena { place, program: program.clone(), store };
         let mut known = BTreeMap::new();
@@ -216,8 +223,7 @@ fn two_runs_on_one_tree_leave_what_both_have_finished() {
     let (mut finished, mut kills, rounds) = (0, 0, crashes(24));
     for directory in 0..rounds.div_ceil(ROUNDS) {
         let place = Scratch::new("crash");
-        fs::create_dir(place.path().join("w")).unwrap();
-        std::os::unix::fs::chown(place.path().join("w"), Some(common::NOBODY), Some(common::NOBODY)).unwrap();
+        make_for_the_user(&place.path().join("w"));
         let arena = Arena { place, program: program.clone(), store: "auto".to_owned() };
         let mut known = BTreeMap::new();
         for round in 0..ROUNDS {

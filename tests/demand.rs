@@ -6,9 +6,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Guest, How, Lack, Run, Running, Scratch, has, kernel_is_at_least, needs_root, skip};
+use common::{
+    Guest, How, Lack, Run, Running, Scratch, has, kernel_is_at_least, needs_root, skip, wait_until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -24,14 +26,6 @@ fn can_be_at_large() -> bool {
 fn field(pid: u32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < until, "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// The processes of a run that are its own, by name.
@@ -192,14 +186,14 @@ fn when_the_tracer_is_killed_who_asks_is_killed_and_nobody_is_answered_wrong() {
     let sleeper = named(&running, "sleep");
     fs::write(place.path().join("go"), "").unwrap();
     running.until("asks");
-    wait_until("who asks is not killed", || named(&running, "perl").is_empty());
+    wait_until(|| named(&running, "perl").is_empty(), || "who asks is not killed".to_owned());
     let mark = running.mark().to_owned();
     for pid in sleeper {
         let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL); // it may have ended
     }
     let said = running.finish();
     assert_eq!(said.stdout, "up\nasks\n137\n137\n", "{said:?}");
-    wait_until("the guardian does not end", || common::living(&mark).is_empty());
+    wait_until(|| common::living(&mark).is_empty(), || "the guardian does not end".to_owned());
 }
 
 #[test]
@@ -218,7 +212,7 @@ fn a_tracer_killed_while_it_answers_leaves_nobody_waiting() {
         }
         let mark = running.mark().to_owned();
         assert_eq!(running.finish().status.to_string(), "signal: 9 (SIGKILL)");
-        wait_until("somebody waits still", || common::living(&mark).is_empty());
+        wait_until(|| common::living(&mark).is_empty(), || "somebody waits still".to_owned());
     }
 }
 

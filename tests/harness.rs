@@ -32,16 +32,9 @@ fn a_scratch_directory_is_writable_in_a_namespace_run() {
     assert!(std::path::Path::new(&file).exists());
 }
 
-/// Waits until a run's processes are all gone.
-fn gone(processes: impl Fn() -> Vec<u32>) -> bool {
-    let until = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < until {
-        if processes().is_empty() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    false
+/// Waits until all processes whose last argument is this are gone.
+fn await_end(argument: &str) {
+    common::wait_until(|| sleeping(argument).is_empty(), || format!("sleep {argument} is left"));
 }
 
 fn hang(script: &str, seconds: u64) -> String {
@@ -55,14 +48,14 @@ fn a_program_that_hangs_fails_at_its_deadline_and_is_killed() {
     let message = hang("echo before; sleep 86399", 1);
     assert!(started.elapsed() < Duration::from_secs(3600));
     assert!(message.contains("did not end") && message.contains("before"), "{message}");
-    assert!(gone(|| sleeping("86399")));
+    await_end("86399");
 }
 
 #[test]
 fn a_daemon_that_keeps_a_pipe_open_fails_the_test_and_is_killed() {
     let message = hang("setsid sleep 86398 & exit 0", 1);
     assert!(message.contains("keeps its pipes open"), "{message}");
-    assert!(gone(|| sleeping("86398")));
+    await_end("86398");
 }
 
 #[test]
@@ -71,7 +64,7 @@ fn dropping_a_run_kills_what_it_started() {
     running.until("up");
     assert!(running.processes().contains(&running.pid()));
     drop(running);
-    assert!(gone(|| sleeping("86397")));
+    await_end("86397");
 }
 
 /// Processes whose last argument is this.
@@ -90,7 +83,7 @@ fn sleeping(argument: &str) -> Vec<u32> {
 fn a_deadline_can_be_the_callers_to_judge() {
     let complaint = Run::shell(How::Native, "sleep 86396").seconds(1).start().outcome();
     assert!(complaint.is_err_and(|told| told.contains("did not end")));
-    assert!(gone(|| sleeping("86396")));
+    await_end("86396");
 }
 
 #[test]

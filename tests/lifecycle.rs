@@ -5,7 +5,7 @@
 mod common;
 
 use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Guest, How, Run, Running, Scratch, compare, needs_root, remainroot};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -77,11 +77,7 @@ fn shell(script: &str) {
 
 /// Waits until nothing of a run is left, remainroot's own processes included.
 fn assert_gone(running: &Running) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while !running.processes().is_empty() {
-        assert!(Instant::now() < until, "left over: {}", running.description());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    common::wait_until(|| running.processes().is_empty(), || format!("left over: {}", running.description()));
 }
 
 fn tracer_of(pid: u32) -> Option<u32> {
@@ -388,11 +384,8 @@ fn a_daemon_outlives_its_command_and_is_answered() {
         let running = guest.run(how, &[&file]).leaves_daemons().start();
         // Both pipes close with the command, though the daemon lives.
         assert_eq!(running.finish().success(), "started\n");
-        let until = Instant::now() + Duration::from_secs(20);
-        while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with("end\n")) {
-            assert!(Instant::now() < until, "the daemon did not finish");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let ended = || std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with("end\n"));
+        common::wait_until(ended, || "the daemon did not finish".to_owned());
         std::fs::read_to_string(&file).expect("it was read before")
     });
     assert_eq!(found[0], found[1]);
@@ -408,11 +401,10 @@ fn a_killed_command_dies_of_that_and_its_children_live_on() {
     let tracer = tracer_of(pid).expect("it is traced");
     let is_child = |&other: &u32| other != pid && tracer_of(other) == Some(tracer);
     let children = || running.processes().into_iter().filter(is_child).collect::<Vec<u32>>();
-    let until = Instant::now() + Duration::from_secs(20);
-    while children().len() < 2 {
-        assert!(Instant::now() < until, "both children begin: {}", running.description());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    common::wait_until(
+        || children().len() == 2,
+        || format!("both children begin: {}", running.description()),
+    );
     let children = children();
     assert_eq!(children.len(), 2);
     kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("it lives");
@@ -422,11 +414,8 @@ fn a_killed_command_dies_of_that_and_its_children_live_on() {
     for child in children {
         kill(Pid::from_raw(child as i32), Signal::SIGKILL).expect("it lives");
     }
-    let until = Instant::now() + Duration::from_secs(10);
-    while !common::living(&mark).is_empty() {
-        assert!(Instant::now() < until, "the tracer did not end with its last tracee");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let ended = || common::living(&mark).is_empty();
+    common::wait_until(ended, || "the tracer did not end with its last tracee".to_owned());
 }
 
 #[test]

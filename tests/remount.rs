@@ -138,7 +138,12 @@ fn an_inode_number_used_again_between_two_runs_has_no_owner() {
     let facts = scratch.file("facts");
     let run = |script: &str| {
         let run = Run::shell(How::Remainroot, script).directory(scratch.path());
-        run.option(&format!("--store={facts}")).leaves_daemons().output().success()
+        let running = run.option(&format!("--store={facts}")).leaves_daemons().start();
+        let mark = running.mark().to_owned();
+        let said = running.finish().success();
+        // The tracer closes the file after its command has ended.
+        common::wait_until(|| common::living(&mark).is_empty(), || "the tracer does not end".to_owned());
+        said
     };
     run("mkdir d; for i in $(seq 40); do ln -s x d/$i; done; chown -h 5:6 d/*");
     let names = |path: &str| -> Vec<u64> {

@@ -11,7 +11,6 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
 
 use common::{How, NOBODY, Output, Run, Scratch};
 
@@ -20,11 +19,7 @@ fn to_the_end(run: Run) -> Output {
     let run = run.start();
     let mark = run.mark().to_owned();
     let output = run.finish();
-    let until = Instant::now() + Duration::from_secs(10);
-    while !common::living(&mark).is_empty() {
-        assert!(Instant::now() < until, "it does not end");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    common::wait_until(|| common::living(&mark).is_empty(), || "it does not end".to_owned());
     output
 }
 

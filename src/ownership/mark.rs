@@ -48,7 +48,7 @@ pub(super) enum Mark {
     OnRoot(Option<PathBuf>),
     /// In notes of the state directory, for all roots that can bear no mark.
     Noted(Notes),
-    /// Nowhere: there may always be facts.
+    /// Nowhere: there may always be facts, devices among them.
     Nowhere,
 }
 
@@ -77,7 +77,7 @@ impl Mark {
             }
             // What an earlier layer was made with bears the mark no more.
             Mark::OnRoot(_) => self.read().max(Notes::beside(Path::new(IN_LAYERS)).read_own()),
-            Mark::Nowhere => Evidence::Facts,
+            Mark::Nowhere => Evidence::Devices,
         }
     }
 

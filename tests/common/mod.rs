@@ -13,6 +13,7 @@
 
 mod binary;
 mod guest;
+mod patience;
 mod place;
 mod probe;
 mod scratch;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use binary::{is_current, remainroot};
 pub use guest::{Guest, compare};
+pub use patience::{PATIENCE, wait_until};
 pub use place::{Place, has_privilege, needs_namespace, needs_privilege, place};
 pub use probe::{Entry, probes};
 pub use scratch::{Scratch, compile};
@@ -133,7 +135,7 @@ impl Output {
 }
 
 impl Run {
-    /// A command and its arguments; it gets half a minute, no input, and `/` as directory.
+    /// A command and its arguments; it gets half a minute several times over, no input, and `/` as directory.
     pub fn new<W: AsRef<OsStr>>(how: How, words: impl IntoIterator<Item = W>) -> Run {
         Run {
             how,
@@ -218,7 +220,7 @@ impl Run {
         self
     }
 
-    /// How long it may take.
+    /// How long it may take, several times over: [`PATIENCE`].
     pub fn seconds(mut self, seconds: u64) -> Run {
         self.deadline = Duration::from_secs(seconds);
         self
@@ -251,7 +253,7 @@ impl Run {
         let reaped = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&reaped);
         std::thread::spawn(move || wait(child, &ended, &events));
-        let until = Instant::now() + self.deadline;
+        let until = Instant::now() + self.deadline * PATIENCE;
         Running {
             pid,
             reaped,

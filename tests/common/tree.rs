@@ -49,7 +49,7 @@ fn state_and_parent(pid: u32) -> Option<(char, u32)> {
 
 /// Kills them until none is left.
 pub fn kill(mark: &str, root: Option<u32>) {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let processes: Vec<u32> =
             marked(mark, root).into_iter().filter(|&pid| pid != std::process::id()).collect();

@@ -1,22 +1,44 @@
-/* One process makes a device and takes it away, again and again; another looks, until it has seen it often enough: it must
- * never see anything but the device or nothing. */
+/* One process makes a device and takes it away, again and again; another looks: it must never see anything but the device
+ * or nothing. In every second round the maker leaves the device until it was seen, so that it is seen as often as wanted.
+ * With an argument: makes devices of other names, and takes none away. */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { OFTEN = 100 };
 
-static void make(void)
+static _Atomic long *devices;
+
+static void make(const char *name)
 {
-    for (;;) {
-        if (mknod("dev", S_IFBLK | 0646, makedev(8, 1)) != 0)
-            _exit(1);
+    if (mknod(name, S_IFBLK | 0646, makedev(8, 1)) != 0)
+        _exit(1);
+}
+
+static void make_and_leave(void)
+{
+    char name[32];
+    for (long nth = 0;; nth++) {
+        snprintf(name, sizeof name, "dev%ld", nth);
+        make(name);
+    }
+}
+
+static void make_and_remove(void)
+{
+    for (long round = 0;; round++) {
+        long before = *devices;
+        make("dev");
+        while (round % 2 && *devices == before)
+            sched_yield();
         unlink("dev");
     }
 }
@@ -26,15 +48,15 @@ int main(int argc, char **argv)
     (void)argv;
     umask(022);
     if (argc > 1)
-        make();
+        make_and_leave();
+    devices = mmap(NULL, sizeof *devices, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t maker = fork();
     if (maker == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        make();
+        make_and_remove();
     }
-    long devices = 0, others = 0, modes = 0;
-    time_t until = time(NULL) + 40;
-    while (devices < OFTEN && time(NULL) < until) {
+    long others = 0, modes = 0;
+    while (*devices < OFTEN && others + modes == 0) {
         struct stat found;
         if (lstat("dev", &found) != 0)
             continue;
@@ -43,9 +65,9 @@ int main(int argc, char **argv)
         else if ((found.st_mode & 07777) != 0644)
             modes++;
         else
-            devices++;
+            ++*devices;
     }
     kill(maker, SIGKILL);
-    printf("devices %s, others %ld, with other modes %ld\n", devices >= OFTEN ? "enough" : "too few", others, modes);
+    printf("devices %ld, others %ld, with other modes %ld\n", *devices, others, modes);
     return 0;
 }

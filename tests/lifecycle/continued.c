@@ -3,7 +3,7 @@
 #include "guest.h"
 #include <sys/mman.h>
 
-enum { PROCESSES = 40, TURNS = 30, DEADLINE_MS = 10000 };
+enum { PROCESSES = 40, TURNS = 30, DEADLINE_MS = 60000 };
 
 static volatile long *done; /* how much each thread has done */
 static int gives;

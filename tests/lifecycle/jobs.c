@@ -18,22 +18,52 @@ static void report(pid_t child)
     say("%s %d, uid %d\n", names[info.si_code], info.si_status, info.si_uid);
 }
 
+/* A stop would hide that it continued, and the parent speaks first. */
+static int turns[2], ready[2];
+
+static void wait_for(int pipe)
+{
+    char byte;
+    must(read(pipe, &byte, 1) == 1);
+}
+
+static void give_turn(void) { must(write(turns[1], "", 1) == 1); }
+
 static void stopping_child(void)
 {
     struct sigaction action = {.sa_handler = on_continue};
+    sigset_t held, none;
     must(setpgid(0, 0) == 0);
     sigaction(SIGCONT, &action, NULL);
     raise(SIGSTOP);
-    pause_ms(100); /* a stop would hide that it continued, and the parent speaks first */
+    wait_for(turns[0]);
     say("child: continued %d\n", (int)continued);
     raise(SIGTSTP);
-    pause_ms(100);
+    wait_for(turns[0]);
     say("child: continued %d\n", (int)continued);
-    int result = pause(), failure = errno;
-    pause_ms(100);
-    say("child: pause %d %s, continued %d\n", result, strerror(failure), (int)continued);
+    sigemptyset(&held), sigemptyset(&none);
+    sigaddset(&held, SIGCONT);
+    sigprocmask(SIG_BLOCK, &held, NULL); /* it is stopped and continued in sigsuspend(2), or just before that */
+    say("child: suspends itself\n");
+    must(write(ready[1], "", 1) == 1);
+    int result = sigsuspend(&none), failure = errno;
+    wait_for(turns[0]);
+    say("child: suspended %d %s, continued %d\n", result, strerror(failure), (int)continued);
     raise(SIGTTIN);
     _exit(9);
+}
+
+/* Waits until a child sleeps. */
+static void until_asleep(pid_t child)
+{
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", child);
+    while (state != 'S') {
+        pause_ms(50);
+        FILE *stat = fopen(path, "r");
+        must(stat != NULL && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
+        fclose(stat);
+    }
 }
 
 static void *idle(void *unused)
@@ -46,6 +76,7 @@ static void *idle(void *unused)
 
 int main(int argc, char **argv)
 {
+    must(pipe(turns) == 0 && pipe(ready) == 0);
     pid_t child = fork();
     if (child == 0 && argc > 1) {
         execvp(argv[1], argv + 1);
@@ -69,12 +100,15 @@ int main(int argc, char **argv)
         report(child);
         must(kill(child, SIGCONT) == 0);
         report(child);
+        give_turn();
     }
-    pause_ms(300);
-    must(kill(child, SIGSTOP) == 0); /* while it is in pause(2) */
+    wait_for(ready[0]);
+    until_asleep(child);
+    must(kill(child, SIGSTOP) == 0);
     report(child);
     must(kill(child, SIGCONT) == 0);
     report(child);
+    give_turn();
     report(child); /* SIGTTIN */
     must(kill(child, SIGKILL) == 0);
     report(child);

@@ -10,21 +10,56 @@ static void become(uid_t real, uid_t effective, uid_t saved)
 static volatile int continued;
 static void note(int signal) { (void)signal; continued = 1; }
 
-/* A process with these ids that lives until it is killed, and one of its threads perhaps with others. */
+/* Its other thread, perhaps with other ids. Signals are the first one's to handle. */
 static void *other_thread(void *ids)
 {
     uid_t *u = ids;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     must(syscall(SYS_setresuid, u[0], u[1], u[2]) == 0);
     dprintf(u[3], ".");
     for (;;)
         pause();
 }
 
-static pid_t target(uid_t *ids, uid_t *threads, int session)
+struct target {
+    pid_t pid;
+    int asked[2], answers[2];
+};
+
+/* Answers as long as it lives and was not continued. */
+static void live(struct target *target)
+{
+    char byte;
+    for (;;) {
+        int got = read(target->asked[0], &byte, 1);
+        if (continued)
+            _exit(7);
+        if (got == 1)
+            must(write(target->answers[1], ".", 1) == 1);
+    }
+}
+
+/* Whether it has ended, and how, or lives. What was sent to it before is handled before it can answer. */
+static pid_t ended(struct target *target, int *status)
+{
+    char byte;
+    must(write(target->asked[1], ".", 1) == 1);
+    must(fcntl(target->answers[0], F_SETFL, O_NONBLOCK) == 0);
+    for (;;) {
+        pid_t got = waitpid(target->pid, status, WNOHANG);
+        if (got || read(target->answers[0], &byte, 1) == 1)
+            return got;
+        pause_ms(1);
+    }
+}
+
+static void make(struct target *target, uid_t *ids, uid_t *threads, int session)
 {
     int ready[2];
     char byte;
-    must(pipe(ready) == 0);
+    must(pipe(ready) == 0 && pipe(target->asked) == 0 && pipe(target->answers) == 0);
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGCONT, note);
@@ -41,14 +76,12 @@ static pid_t target(uid_t *ids, uid_t *threads, int session)
         if (ids)
             become(ids[0], ids[1], ids[2]);
         dprintf(ready[1], ".");
-        while (!continued)
-            usleep(1000);
-        _exit(7);
+        live(target);
     }
     must(read(ready[0], &byte, 1) == 1);
     close(ready[0]);
     close(ready[1]);
-    return pid;
+    target->pid = pid;
 }
 
 int main(int argc, char **argv)
@@ -63,14 +96,14 @@ int main(int argc, char **argv)
     must(getpid() == 1);
     signal(SIGCONT, SIG_IGN);
     if (fork() == 0) {
-        pid_t targets[ALL];
+        struct target targets[ALL];
         must(setsid() > 0);
         for (int i = 0; i < IDS; i++)
-            targets[i] = target(ids[i], NULL, i % 2);
-        targets[IDS] = target(NULL, NULL, 0);
-        targets[IDS + 1] = target(NULL, NULL, 1);
-        targets[IDS + 2] = target(NULL, thread_of_33, 1);
-        targets[IDS + 3] = target(ids[0], thread_of_34, 1);
+            make(&targets[i], ids[i], NULL, i % 2);
+        make(&targets[IDS], NULL, NULL, 0);
+        make(&targets[IDS + 1], NULL, NULL, 1);
+        make(&targets[IDS + 2], NULL, thread_of_33, 1);
+        make(&targets[IDS + 3], ids[0], thread_of_34, 1);
         pid_t killer = fork();
         if (killer == 0) {
             if (!caps)
@@ -81,10 +114,9 @@ int main(int argc, char **argv)
         }
         /* As root this one is killed as well. */
         say_end("killer", killer);
-        pause_ms(200);
         for (int i = 0; i < ALL; i++) {
             int status = 0;
-            pid_t got = waitpid(targets[i], &status, WNOHANG);
+            pid_t got = ended(&targets[i], &status);
             say("%d: %s %x\n", i, got ? "ended" : "lives", status);
         }
         kill(-1, SIGKILL);

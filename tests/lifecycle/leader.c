@@ -7,7 +7,7 @@ static void *survivor(void *unused)
     (void)unused;
     char path[64], state = 0;
     snprintf(path, sizeof path, "/proc/%d/task/%d/stat", getpid(), getpid());
-    for (int i = 0; i < 2000 && state != 'Z'; i++) {
+    for (int i = 0; i < 60000 && state != 'Z'; i++) {
         pause_ms(1);
         FILE *f = fopen(path, "r");
         if (f && fscanf(f, "%*d %*s %c", &state) != 1)

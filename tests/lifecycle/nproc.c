@@ -41,7 +41,7 @@ static void *nothing(void *unused) { return unused; }
 static void wait_until_alone(void)
 {
     struct stat tasks;
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 60000; i++) {
         must(stat("/proc/self/task", &tasks) == 0);
         if (tasks.st_nlink <= 3)
             return;

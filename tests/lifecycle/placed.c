@@ -50,7 +50,7 @@ static int is_let(pid_t child)
         for (;;)
             pause();
     int is = 0, status;
-    for (int waited = 0; !is && waited < 5000; waited += 5) {
+    for (int waited = 0; !is && waited < 60000; waited += 5) {
         pause_ms(5);
         is = allowed(child) == CPU_COUNT(&all);
     }

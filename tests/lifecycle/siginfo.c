@@ -61,8 +61,12 @@ int main(void)
     timer_t timer;
     must(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
     struct itimerspec soon = {{0, 0}, {0, 20000000}};
+    sigset_t alarm, none;
+    sigemptyset(&alarm), sigemptyset(&none);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_BLOCK, &alarm, NULL);
     timer_settime(timer, 0, &soon, NULL);
-    pause();
+    sigsuspend(&none);
     say("timer: code %d value %d\n", last.si_code, last.si_value.sival_int);
     pid_t child = fork();
     if (child == 0)

@@ -24,7 +24,7 @@ int main(void)
         pid_t child = vfork();
         if (child == 0) {
             int before = turns;
-            for (int wait = 0; wait < 2000 && turns < before + 2; wait++) {
+            for (int wait = 0; wait < 60000 && turns < before + 2; wait++) {
                 struct timespec moment = {0, 1000000};
                 syscall(SYS_nanosleep, &moment, NULL);
             }
