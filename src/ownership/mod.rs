@@ -408,8 +408,8 @@ impl Ownership {
         }
     }
 
-    /// The fact of an inode whose birth time is known. A record of another birth time is of an inode
-    /// that is gone and is dropped.
+    /// The fact of an inode whose birth time is known. A record of an earlier birth time is of an inode that is gone, and is
+    /// dropped; one of a later is of another inode, since which this one [is gone](Ownership::has_outlived).
     pub fn confirm(&self, identity: Identity, ctime: Ctime) -> Option<Fact> {
         let inode = identity.inode();
         let record = self.store.get(inode)?;
@@ -419,10 +419,18 @@ impl Ownership {
             }
             Some(record.fact)
         } else {
-            self.store.remove(inode, record.birth);
-            self.confirmed.write().remove(&inode);
+            if record.birth < identity.birth {
+                self.store.remove(inode, record.birth);
+                self.confirmed.write().remove(&inode);
+            }
             None
         }
+    }
+
+    /// Whether something is known of an inode that was born later with the same number: whoever has seen this one has
+    /// seen it a while ago.
+    pub fn has_outlived(&self, identity: Identity) -> bool {
+        self.store.get(identity.inode()).is_some_and(|record| record.birth > identity.birth)
     }
 
     /// Changes what is known of an inode, in one step, and gives the new fact; an empty one is

@@ -92,6 +92,9 @@ impl Ownership {
             self.set_freezes();
         }
         lasting.end_reading(identity.inode(), (ctime, settled), (found.version, found.beside), || {
+            if self.has_outlived(identity) {
+                return;
+            }
             let homeless = lasting.is_homeless(identity);
             self.put(identity, &|known| if homeless { fact.beside(known) } else { fact });
             self.extras.put(identity, found.extras);

@@ -59,6 +59,16 @@ fn an_inode_number_used_again_does_not_inherit_the_owner() {
 }
 
 #[test]
+fn who_has_seen_an_inode_that_is_gone_takes_nothing_from_the_one_that_has_its_number() {
+    let ownership = Ownership::default();
+    ownership.change(identity(2), |_| owned_by(7));
+    assert!(ownership.has_outlived(identity(1)) && !ownership.has_outlived(identity(2)));
+    assert_eq!(ownership.confirm(identity(1), Ctime(5)), None);
+    assert!(!ownership.has_outlived(identity(3)));
+    assert_eq!(ownership.confirm(identity(2), Ctime(6)), Some(owned_by(7)));
+}
+
+#[test]
 fn a_change_for_a_new_birth_time_starts_from_nothing() {
     let ownership = Ownership::default();
     ownership.change(identity(1), |_| owned_by(7));

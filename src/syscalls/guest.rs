@@ -247,6 +247,8 @@ pub struct Look<'a> {
     pub flags: u32,
     /// Fields asked for.
     pub mask: u32,
+    /// Whether the inode is opened and then asked, so that it is the one that [`Guest::seen`] gives.
+    pub holds: bool,
 }
 
 /// Size of [`Guest::scratch`] in bytes; a path (`PATH_MAX`) and a `struct statx` fit side by side.

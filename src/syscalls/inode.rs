@@ -172,6 +172,16 @@ pub fn sight(
     flags: u32,
     mask: u32,
 ) -> Option<Result<[u8; Statx::SIZE], Errno>> {
+    look_at(guest, place, flags, mask, false)
+}
+
+fn look_at(
+    guest: &mut dyn Guest,
+    place: Place,
+    flags: u32,
+    mask: u32,
+    holds: bool,
+) -> Option<Result<[u8; Statx::SIZE], Errno>> {
     let (directory, path, named) = match place {
         Place::Descriptor(descriptor) if (descriptor as i32) < 0 => return Some(Err(Errno::EBADF)), // AT_FDCWD too
         Place::Descriptor(descriptor) => (descriptor, None, AT_EMPTY_PATH),
@@ -182,33 +192,23 @@ pub fn sight(
     };
     let path = path.filter(|path| !path.is_empty() || named & AT_EMPTY_PATH == 0);
     let follow = named & AT_SYMLINK_NOFOLLOW == 0;
-    guest.sight(&Look { place, directory, path: path.as_deref(), follow, flags, mask })
+    guest.sight(&Look { place, directory, path: path.as_deref(), follow, flags, mask, holds })
 }
 
-/// The same of an inode that will be asked for what it bears: where another has its name by then it is that one's turn, as it
-/// would be the one that the kernel finds.
+/// The same of an inode that will be asked for what it bears. Where its name is another's by then, which may have the same
+/// number and change time, it is looked at once more, and held.
 pub fn sight_to_read(
     guest: &mut dyn Guest,
     place: Place,
     flags: u32,
     mask: u32,
 ) -> Option<Result<[u8; Statx::SIZE], Errno>> {
-    /// So often a name may be another's each time.
-    const TRIES: usize = 20;
-    let mut last = None;
-    for _ in 0..TRIES {
-        let seen = match sight(guest, place, flags, mask)? {
-            Ok(seen) => seen,
-            Err(errno) => return Some(Err(errno)),
-        };
-        let statx = Statx::parse(&seen);
-        let this = (Identity::of(&statx), statx.ctime);
-        if last == Some(this) || !home::will_read(guest, &statx) || guest.seen(place).is_some() {
-            return Some(Ok(seen));
+    match sight(guest, place, flags, mask)? {
+        Ok(seen) if home::will_read(guest, &Statx::parse(&seen)) && guest.seen(place).is_none() => {
+            look_at(guest, place, flags, mask, true)
         }
-        last = Some(this);
+        seen => Some(seen),
     }
-    sight(guest, place, flags, mask)
 }
 
 /// The same by making the guest execute statx(2).

@@ -25,9 +25,11 @@ fn answer(guest: &mut dyn Guest, form: &Form, finish: Finish) -> Verdict {
         return Verdict::Amend(finish);
     }
     match inode::sight_to_read(guest, place, 0, Statx::MASK) {
-        Some(Ok(seen)) => {
-            Verdict::Reply(show(guest, layout, place, &seen, call.arg(form.buffer)).map(|()| 0))
-        }
+        Some(Ok(seen)) => match show(guest, layout, place, &seen, call.arg(form.buffer)) {
+            Ok(true) => Verdict::Reply(Ok(0)),
+            Ok(false) => Verdict::Amend(finish),
+            Err(errno) => Verdict::Reply(Err(errno)),
+        },
         Some(Err(errno)) => Verdict::Reply(Err(errno)),
         None => Verdict::Amend(finish),
     }
@@ -39,22 +41,25 @@ fn plain(call: Call, form: &Form) -> bool {
     form.buffer < 2 || call.arg(3) as u32 & !KNOWN == 0
 }
 
-/// Fills the structure at `buffer` with what the guest is to see of the inode at `place`.
+/// Fills the structure at `buffer` with what the guest is to see of the inode at `place`, unless that is gone by now.
 fn show(
     guest: &mut dyn Guest,
     layout: &StatLayout,
     place: Place,
     seen: &[u8; Statx::SIZE],
     buffer: u64,
-) -> Result<(), Errno> {
+) -> Result<bool, Errno> {
     let statx = Statx::parse(seen);
     let fact = inode::fact_of_seen(guest, place, &statx)?;
+    if fact.is_none() && guest.ownership().has_outlived(Identity::of(&statx)) {
+        return Ok(false);
+    }
     let mut bytes = layout.fill(seen);
     let bytes = bytes.get_mut(..layout.size).unwrap_or_default();
     patch(guest, layout, bytes, fact);
     nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
     guest.ownership().enter(&statx, guest.view());
-    guest.write(buffer, bytes)
+    guest.write(buffer, bytes).map(|()| true)
 }
 
 /// Corrects what the kernel put at the address in argument `buffer`, field by field, where the guest is

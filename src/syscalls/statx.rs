@@ -35,7 +35,7 @@ pub fn statx(guest: &mut dyn Guest) -> Verdict {
     }
 }
 
-/// Corrects what was seen, unless its inode cannot be told.
+/// Corrects what was seen, unless its inode cannot be told or is gone by now.
 fn show(
     guest: &mut dyn Guest,
     place: Place,
@@ -53,6 +53,9 @@ fn show(
         statx = whole;
     }
     let fact = inode::fact_of_seen(guest, place, &statx)?;
+    if fact.is_none() && guest.ownership().has_outlived(Identity::of(&statx)) {
+        return Ok(false);
+    }
     nodes::told(guest, fact.and_then(|fact| fact.device), Some(place));
     guest.ownership().enter(&statx, guest.view());
     stat::patch(guest, &STATX, seen, fact);

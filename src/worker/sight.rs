@@ -215,7 +215,7 @@ impl Sights {
     fn in_directory(&self, tid: Tid, look: &Look<'_>, name: &[u8]) -> Option<Result<Seen, Errno>> {
         let is_plain = !name.is_empty() && name != b".." && !name.contains(&b'/');
         let unasked = unasked(look);
-        if !is_plain || unasked == 0 {
+        if !is_plain || unasked == 0 || look.holds {
             return None;
         }
         let (found, outcome) = match is_here(look.directory) {
@@ -305,8 +305,9 @@ impl Found {
         };
         let open = open.ok()?;
         let now = files::statx_of(open.as_fd(), NO_AUTOMOUNT, Statx::MASK).ok()?;
-        let [now, then] = [&now, told].map(|told| Identity::of(&Statx::parse(told)).inode());
-        (now == then).then_some(open)
+        let [now, then] = [&now, told].map(|told| Identity::of(&Statx::parse(told)));
+        // Who has not asked for the birth time is not told.
+        (now == then || then.birth == 0 && now.inode() == then.inode()).then_some(open)
     }
 }
 
