@@ -139,6 +139,15 @@ fn a_plain_user_gets_a_namespace() {
 }
 
 #[test]
+fn a_plain_user_may_mount_in_a_namespace_made_for_the_run() {
+    let scratch = Scratch::new("mounts");
+    let script = "mount -t tmpfs -o uid=5,gid=6 none . && cd . && touch f && stat -c %u:%g . && umount -l .";
+    let output = Run::shell(How::Alone, script).directory(scratch.path()).output();
+    assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (0, "5:6\n", ""));
+    assert_eq!(std::fs::read_dir(scratch.path()).expect("it is ours").count(), 0);
+}
+
+#[test]
 fn where_no_namespace_can_be_made_the_users_own_id_is_roots() {
     if !needs_root() {
         return;

@@ -42,6 +42,8 @@ pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Fai
         }
     } else if can_make_namespace(uid, gid) && sys::process::unshare_user_namespace().is_ok() {
         map(uid, gid).map_err(Failure::io("mapping the ids of a user namespace"))?;
+        // Root may mount, in mounts of its own. Where the limit of such namespaces is reached the command goes without.
+        let _ = sys::process::unshare_mounts();
     }
     let untouched = unknown_is_real.then_some((Uid(uid), Gid(gid)));
     look().map(|view| View { untouched, ..view })

@@ -296,6 +296,12 @@ pub fn unshare_user_namespace() -> Result<()> {
     Errno::result(unsafe { libc::unshare(libc::CLONE_NEWUSER) }).map(drop)
 }
 
+/// unshare(CLONE_NEWNS). To be called while the process has one thread.
+pub fn unshare_mounts() -> Result<()> {
+    // SAFETY: all arguments are values.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNS) }).map(drop)
+}
+
 /// unshare(CLONE_NEWPID): where the next child is born.
 pub fn unshare_pid_namespace() -> Result<()> {
     // SAFETY: all arguments are values.
