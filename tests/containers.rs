@@ -6,92 +6,27 @@
 #![allow(clippy::expect_used, clippy::panic)] // a helper of a test is a test
 
 mod common;
+#[path = "containers/stage.rs"]
+mod stage;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-
-use common::{How, Lack, Run, Scratch, skip};
+use std::path::Path;
 
 /// What `tests/containers/tools-inside` says.
 const DONE: &str = "dropped 7 8\nits own\n";
 
-/// Of the main job's packages those that bring users, programs with another's id, and capabilities.
-const PACKAGES: &str =
-    "openssh-server man-db dbus cron exim4-base sudo postgresql-common iputils-ping systemd libcap2-bin";
-/// All of them, and what they ask for: where `REMAINROOT_CONTAINERS=full`.
-const ALL_PACKAGES: &str =
-    "openssh-server man-db dbus cron exim4-base sudo nginx-light postgresql iputils-ping systemd libcap2-bin";
-
-fn packages() -> &'static str {
-    let all = std::env::var("REMAINROOT_CONTAINERS").is_ok_and(|value| value == "full");
-    if all { ALL_PACKAGES } else { PACKAGES }
-}
-
-/// The directory with the base, made once and kept below `target`; `None`, said as a skip, where it cannot be had.
-fn base() -> Option<&'static Path> {
-    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (sources, kept) = (top.join("tests/containers"), top.join("target/containers"));
-        let texts = ["base", "tools-inside", "tools-look"].map(|name| fs::read_to_string(sources.join(name)));
-        let texts = texts.map(|text| text.expect("it is there"));
-        let (text, recipe) = (texts.concat() + packages(), kept.join("recipe"));
-        if fs::read_to_string(&recipe).is_ok_and(|made_by| made_by == text) {
-            return Ok(kept);
-        }
-        let _ = fs::remove_file(&recipe); // there may be none
-        let script = sources.join("base");
-        let words = ["sh".as_ref(), script.as_os_str(), kept.as_os_str()];
-        let words = words.into_iter().chain(packages().split(' ').map(AsRef::as_ref));
-        let output = Run::new(How::Native, words).seconds(600).start().outcome()?;
-        if !output.status.success() {
-            return Err(output.stderr);
-        }
-        fs::write(recipe, text).expect("the directory was made");
-        Ok(kept)
-    });
-    let why = made.as_ref().err();
-    if let Some(why) = why {
-        skip(Lack::Kernel, &format!("no base could be made: {why}"));
-    }
-    made.as_ref().ok().map(PathBuf::as_path)
-}
-
 /// Plays a scene; it must say what is `expected` of what is seen in real root's tree.
 fn scene(words: &[&str], programs: &[&str], expected: impl Fn(&str) -> String) {
-    if !common::needs_root()
-        || !common::has(&["mmdebstrap", "umoci", "dpkg-scanpackages"])
-        || !common::has(programs)
-    {
-        return;
-    }
-    let Some(base) = base() else { return };
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers");
-    let scratch = Scratch::new("containers");
-    fs::create_dir(scratch.path().join("tools")).expect("the directory is new");
-    for (from, to, mode) in [
-        (common::remainroot().to_owned(), "tools/rr", 0o755),
-        (sources.join("tools-inside"), "tools/inside", 0o644),
-        (sources.join("tools-look"), "tools/look", 0o644),
-        (sources.join("scenes"), "scenes", 0o755),
-        (sources.join("enter"), "enter", 0o755),
-    ] {
-        let to = scratch.path().join(to);
-        fs::copy(from, &to).expect("it can be read");
-        fs::set_permissions(&to, fs::Permissions::from_mode(mode)).expect("it is ours");
-    }
-    let (enter, scenes) = (scratch.file("enter"), scratch.file("scenes"));
-    let work = scratch.path().to_str().expect("the path is text");
-    let is_pulled = ["podman", "podman-commit", "podman-build", "buildah"].contains(&words[0]);
-    let seen = base.join(if is_pulled { "seen-of-image" } else { "seen" });
+    let (inside, look) = (sources.join("tools-inside"), sources.join("tools-look"));
+    let files = [(inside.as_path(), "tools/inside"), (look.as_path(), "tools/look")];
+    let Some(found) = stage::play("containers/scenes", words, programs, &files) else { return };
+    let engines = ["podman", "podman-commit", "podman-build", "buildah"];
+    let is_pulled = words.first().is_some_and(|first| engines.contains(first));
+    let seen = stage::base().expect("it was made").join(if is_pulled { "seen-of-image" } else { "seen" });
     let seen = fs::read_to_string(seen).expect("it was made with the base");
     assert!(seen.lines().count() > 5000, "real root has installed little: {seen}");
-    let base = base.to_str().expect("the path is text");
-    let all = ["sh", &enter, work, base, &scenes].into_iter().chain(words.iter().copied());
-    let found = Run::new(How::Native, all).seconds(200).start().outcome();
     let (name, expected) = (words.join(" "), expected(&seen));
     let found = found.unwrap_or_else(|complaint| panic!("{name}: {complaint}"));
     let [wanted, said] = [&expected, &found.stdout].map(|text| text.lines().collect::<BTreeSet<_>>());

@@ -35,6 +35,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("sys", &["abi"]),
     ("cred", &["abi"]),
     ("abi", &[]),
+    ("docs", &[]),
     ("lib", &[]),
 ];
 
