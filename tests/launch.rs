@@ -243,6 +243,22 @@ fn whoever_has_left_its_pid_namespace_to_its_children_can_run_it() {
 }
 
 #[test]
+fn what_the_user_has_under_way_between_processes_keeps_no_command_from_starting() {
+    if !common::has(&["python3"]) {
+        return;
+    }
+    // No more descriptors may be under way than the sender may have open.
+    let script = "import os, socket, subprocess, sys
+one, other = socket.socketpair()
+for i in range(30): socket.send_fds(one, [b'x'], [0])
+sys.exit(subprocess.call(sys.argv[1:]))";
+    let limited = ["python3", "-c", script, "sh", "-c", "ulimit -Sn 12; exec \"$@\"", "sh"];
+    let run =
+        Run::shell(How::Remainroot, "ulimit -Sn; setpriv --reuid 5 --clear-groups id -u").before(limited);
+    assert_eq!(run.output().success(), "12\n5\n");
+}
+
+#[test]
 fn the_commands_limits_are_not_the_tracers() {
     let place = common::Scratch::new("limits");
     let limited = |limit: &str| {

@@ -226,13 +226,22 @@ fn meet_tracer(socket: &OwnedFd, on_demand: bool) -> Result<bool, Failure> {
     let _ = sys::process::allow_tracer(tracer);
     let listener = if on_demand { load_told().ok() } else { None };
     let sent = match &listener {
-        Some(listener) => sys::descriptor::send(socket, &[listener.as_fd()]),
+        Some(listener) => hand_over(socket, listener),
         None => send(socket, 0),
     };
     sent.map_err(Failure::errno("speaking to the tracer"))?;
     match receive(socket)? {
         0 => Ok(listener.is_some()),
         errno => Err(Failure::Ptrace(Errno::from_raw(errno))),
+    }
+}
+
+/// Sends a listener. The user may have as many descriptors under way as the sender may have open.
+fn hand_over(socket: &OwnedFd, listener: &OwnedFd) -> sys::Result<()> {
+    let send = || sys::descriptor::send(socket, &[listener.as_fd()]);
+    match send() {
+        Err(Errno::ETOOMANYREFS) => sys::process::lifted(sys::process::Limit::Files, send),
+        sent => sent,
     }
 }
 

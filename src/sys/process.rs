@@ -203,6 +203,18 @@ pub fn lift(limit: Limit) -> Result<()> {
     Errno::result(unsafe { libc::setrlimit64(limit as u32, &raw const limits) }).map(drop)
 }
 
+/// Does something with a soft limit of this process raised to the hard one.
+pub fn lifted<T>(limit: Limit, act: impl FnOnce() -> T) -> T {
+    let before = limits_of(limit);
+    let _ = lift(limit); // what cannot be lifted stays
+    let done = act();
+    if let Ok(before) = before {
+        // SAFETY: the kernel reads one structure.
+        unsafe { libc::setrlimit64(limit as u32, &raw const before) };
+    }
+    done
+}
+
 fn limits_of(limit: Limit) -> Result<libc::rlimit64> {
     let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills one structure.
