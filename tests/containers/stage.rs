@@ -7,16 +7,22 @@ use std::sync::OnceLock;
 
 use super::common::{self, How, Lack, Output, Run, Scratch, skip};
 
-/// Of the main job's packages those that bring users, programs with another's id, and capabilities.
-const PACKAGES: &str =
+/// What is installed where nothing is said.
+const PACKAGES: &str = "cron libcap2-bin";
+/// Of the main job's packages those that bring users, programs with another's id, and capabilities: where
+/// `REMAINROOT_CONTAINERS=main`.
+const MAIN_PACKAGES: &str =
     "openssh-server man-db dbus cron exim4-base sudo postgresql-common iputils-ping systemd libcap2-bin";
 /// All of them, and what they ask for: where `REMAINROOT_CONTAINERS=full`.
 const ALL_PACKAGES: &str =
     "openssh-server man-db dbus cron exim4-base sudo nginx-light postgresql iputils-ping systemd libcap2-bin";
 
 fn packages() -> &'static str {
-    let all = std::env::var("REMAINROOT_CONTAINERS").is_ok_and(|value| value == "full");
-    if all { ALL_PACKAGES } else { PACKAGES }
+    match std::env::var("REMAINROOT_CONTAINERS").as_deref() {
+        Ok("main") => MAIN_PACKAGES,
+        Ok("full") => ALL_PACKAGES,
+        _ => PACKAGES,
+    }
 }
 
 /// The directory with the base, made once and kept below `target`; `None`, said as a skip, where it cannot be had.
