@@ -390,13 +390,14 @@ fn perl_says(run: Run, most: u64) -> String {
     said
 }
 
-/// Has a program make calls as no C library does, as real root and in every kind of run, in which it answers some itself.
-fn stands(what: &str) {
+/// Has a program make calls as no C library does, as real root and in every kind of run, in which it answers some itself. Where
+/// each run was, and its summary.
+fn stands(what: &str) -> Vec<(Scratch, String)> {
     if !common::needs_root() {
-        return;
+        return vec![];
     }
     let built = Scratch::new("inside-program");
-    let Some(program) = common::compile(&built, "inside/stands.c", &[]) else { return };
+    let Some(program) = common::compile(&built, "inside/stands.c", &[]) else { return vec![] };
     let run = |how, place: &Scratch, before: &str| {
         let script = format!("{before} exec \"$@\"");
         let words = ["sh", "-c", &script, "sh", &program, place.path().to_str().unwrap(), what];
@@ -404,7 +405,7 @@ fn stands(what: &str) {
     };
     let native = run(How::Native, &Scratch::new("inside"), "touch own &&").output();
     assert_eq!(native.code(), 0, "{native:#?}");
-    let root = Scratch::new("inside-root");
+    let (root, mut runs) = (Scratch::new("inside-root"), vec![]);
     for (how, is_own, before) in [
         (How::Remainroot, true, "touch own &&"),
         (How::Remainroot, true, "touch own && chown 33:33 own &&"),
@@ -419,7 +420,16 @@ fn stands(what: &str) {
         let sites = summary.lines().find_map(|line| line.strip_suffix(" call sites answered inside"));
         let sites: u64 = sites.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
         assert!(sites > 0 || !can_be_answered(), "{how:?}: {summary}");
+        runs.push((place, summary));
     }
+    runs
+}
+
+/// How many calls of this name by the program were answered elsewhere than inside.
+fn asked(summary: &str, name: &str) -> u64 {
+    let is_asked = |line: &&str| line.contains(&format!(" {name} ")) && line.ends_with("stands");
+    let count = |line: &str| line.split_whitespace().nth(3)?.parse::<u64>().ok();
+    summary.lines().filter(is_asked).filter_map(count).sum()
 }
 
 #[test]
@@ -455,4 +465,19 @@ fn who_changes_its_own_text_runs_what_it_has_written() {
 #[test]
 fn who_says_where_its_calls_may_come_from_makes_them_there() {
     stands("dispatches");
+}
+
+#[test]
+fn a_handler_of_a_call_that_is_answered_inside_makes_calls_as_any() {
+    let runs = stands("inherits");
+    let is_marked = |(place, _): &(Scratch, String)| fs::exists(place.file("marked")).unwrap();
+    assert!(runs.is_empty() || !can_be_answered() || runs.iter().any(is_marked), "no handler came in such a call");
+}
+
+#[test]
+fn who_has_left_ten_thousand_calls_is_answered_inside_as_before() {
+    for (_, summary) in stands("leaves") {
+        // Of 10,000 looks afterwards, two each.
+        assert!(asked(&summary, "stat") < 2000 || !can_be_answered(), "{summary}");
+    }
 }

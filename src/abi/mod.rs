@@ -19,9 +19,12 @@ pub use vfscap::VfsCaps;
 /// What a syscall gives back: a value, or an errno.
 pub type SysResult = Result<u64, Errno>;
 
-/// What the tracer's calls have in an argument that they do not have, so that no filter stops them: no address of a
-/// 32-bit program, and odd.
+/// What stands in an argument that a call does not have, so that no filter stops it: no address of a 32-bit program, and odd.
+/// In half an argument a filter believes it of a 32-bit program, and of the code that answers inside a process.
 pub const MARK: u32 = 0xFFFF_F5ED;
+
+/// The same in a whole argument, as the tracer marks calls.
+pub const WHOLE_MARK: u64 = (MARK as u64) << u32::BITS | MARK as u64;
 
 /// What stands there where a listener is asked to open in the task what answers it inside.
 pub const BRING: u32 = 0xFFFF_F5EF;
@@ -124,6 +127,18 @@ pub struct Call {
 }
 
 impl Call {
+    /// The call that a task is in which is to go on at `pointer`, as its registers say it. A mark that a filter believes is whole:
+    /// a signal handler that interrupts a marked call has its mark in a register, and a call of its own may bear it.
+    pub fn made(abi: Abi, number: u32, args: [u64; 6], pointer: u64) -> Call {
+        // 64-bit code that enters by `int 0x80` may leave anything in the upper halves.
+        let mut args = if abi.word() == 4 { args.map(|word| word & 0xFFFF_FFFF) } else { args };
+        let [.., sixth] = &mut args;
+        if *sixth as u32 == MARK && (abi != Abi::X86_64 || window::has_code(pointer)) {
+            *sixth = WHOLE_MARK;
+        }
+        Call { abi, number, args }
+    }
+
     /// Argument `index` as the register holds it; 0 for an index past the sixth.
     pub fn arg(&self, index: usize) -> u64 {
         self.args.get(index).copied().unwrap_or(0)

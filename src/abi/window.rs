@@ -9,6 +9,16 @@ pub const BITS: u32 = 30;
 /// So many bytes at most.
 pub const LENGTH: u32 = 4 << 20;
 
+/// Where in it the code is, modulo two to the power of [`BITS`].
+pub const CODE: u32 = FIRST + (64 << 10);
+/// The bits of an address that say whether it is the code's: of 16 KB.
+pub const CODE_MASK: u32 = (1 << BITS) - (16 << 10);
+
+/// Whether the code may stand at this address.
+pub const fn has_code(address: u64) -> bool {
+    address as u32 & CODE_MASK == CODE
+}
+
 /// Whether there is such memory between two such addresses that a range has a byte of.
 pub const fn meets(start: u64, length: u64) -> bool {
     let into = (start as u32).wrapping_sub(FIRST) & ((1 << BITS) - 1);

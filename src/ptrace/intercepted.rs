@@ -96,9 +96,7 @@ impl Intercepted {
         else {
             return Ok(Err(stop));
         };
-        // 64-bit code that enters by `int 0x80` may leave anything in the upper halves.
-        let args = if abi.word() == 4 { args.map(|word| word & 0xFFFF_FFFF) } else { args };
-        let call = Call { abi, number: number as u32, args };
+        let call = Call::made(abi, number as u32, args, info.instruction_pointer);
         Ok(Ok(Intercepted {
             tid,
             call,

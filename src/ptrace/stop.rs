@@ -83,7 +83,7 @@ impl SignalStop {
         let word = ptrace::peek(tid, registers::entry_address(&now)).unwrap_or(0);
         let abi = registers::entry_abi(word).unwrap_or(Abi::X86_64);
         let args = registers::arguments(&now, abi);
-        if restarts(&Call { abi, number: now.orig_rax as u32, args }) {
+        if restarts(&Call::made(abi, now.orig_rax as u32, args, now.rip)) {
             let again = registers::again(&now);
             traced("writing the registers", tid, ptrace::set_registers(tid, &again))?;
         }

@@ -3,7 +3,7 @@
 
 use super::instruction::{
     ADD, ADD_INDEX, AND, ARCH, Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, NUMBER,
-    RETURN, TO_INDEX, argument, upper,
+    POINTER, RETURN, TO_INDEX, argument, upper,
 };
 use crate::abi::{Abi, Errno, MARK, window};
 use crate::syscalls::{Operation, ROOT_OR_NONE, Room, Stage, Stages, Test, Tried};
@@ -65,6 +65,7 @@ fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
         });
         let block = tests.iter().rfold(answer(RET_ALLOW), |no, test| decide(test, &stop, &no));
         let block = match operation.room {
+            Some(Room { arg, upper: false }) if abi == Abi::X86_64 => [believe(arg), block].concat(),
             Some(Room { arg, upper: is_upper }) => {
                 let half = if is_upper { upper(arg) } else { argument(arg) };
                 after(LOAD, half, branch(JUMP_EQUAL, MARK, answer(RET_ALLOW), block))
@@ -86,6 +87,21 @@ fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
     }
     leaves.push(Leaf { first: next, block: answer(RET_ALLOW) });
     leaves
+}
+
+/// Lets a call pass whose argument is marked as a whole, or in half by the code inside a process; else goes on behind.
+fn believe(arg: u8) -> Block {
+    let jump = |k, jt, jf| Instruction { jt, jf, ..Instruction::plain(JUMP_EQUAL, k) };
+    vec![
+        Instruction::plain(LOAD, argument(arg)),
+        jump(MARK, 0, 6),
+        Instruction::plain(LOAD, POINTER),
+        Instruction::plain(AND, window::CODE_MASK),
+        jump(window::CODE, 2, 0),
+        Instruction::plain(LOAD, upper(arg)),
+        jump(MARK, 0, 1),
+        Instruction::plain(RETURN, RET_ALLOW),
+    ]
 }
 
 /// A balanced tree over the leaves, with the number in the accumulator; it takes the blocks away.

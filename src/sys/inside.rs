@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{Errno, Result, Tid};
+use crate::abi::window;
 
 /// Where in the first page a word stands that is not zero where it is closed, and one that is not where somebody is not
 /// root.
@@ -22,6 +23,8 @@ pub const IDS: u64 = 24;
 pub const MAGIC_AT: u64 = 16;
 /// That.
 pub const MAGIC: u64 = 0xB1F0_5EED_900D_C0DE;
+/// Where in it a half word counts how often no area was left.
+pub const LACKED: u64 = 52;
 /// How many calls are answered: a bit for each says in it which sites of libraries are wanted.
 const CALLS: usize = 38;
 /// Where that word stands in the first page.
@@ -38,6 +41,10 @@ pub const CODE: usize = 4 * PAGE;
 const AREA_BITS: u32 = 6;
 /// Bytes of one, as a power of two.
 const AREA_SHIFT: u32 = 10;
+/// How many areas there are.
+pub const AREAS: usize = 1 << AREA_BITS;
+/// Bytes of one, which begins with the stack pointer of who has it, or 0.
+pub const AREA: usize = 1 << AREA_SHIFT;
 /// Bytes of the file before that page.
 pub const BEGIN: usize = 1 << (AREA_BITS + AREA_SHIFT);
 /// Bytes of the file that are written to: the areas and that page.
@@ -80,7 +87,9 @@ pub const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Words of the slate.
 pub const WORDS: usize = HEAD_WORDS + ((1 << BITS) + WAYS) * ENTRY_WORDS;
 
-const _: () = assert!(Inside::LENGTH <= crate::abi::window::LENGTH as usize);
+const _: () = assert!(Inside::LENGTH <= window::LENGTH as usize);
+const _: () = assert!(window::CODE as usize == window::FIRST as usize + BEGIN);
+const _: () = assert!(window::has_code(window::CODE as u64 + CODE as u64 - 1));
 
 /// How many bits stand in these words, as a power of two.
 const fn bits_of(words: Range<usize>) -> u32 {
@@ -92,8 +101,8 @@ mod code {
     use std::os::fd::AsRawFd;
 
     use super::{
-        AREA_BITS, AREA_SHIFT, Arrival, BEGIN, BITS, CALLS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS,
-        HINT_WORDS, Inside, LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE, LIBRARY_WORDS, LOOKS, MAGIC, PAGE,
+        AREA, AREA_BITS, AREA_SHIFT, AREAS, Arrival, BEGIN, BITS, CALLS, CODE, DEVICE_BITS, FACTOR, HEAD_WORDS, HINT_BITS,
+        HINT_WORDS, Inside, LACKED, LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE, LIBRARY_WORDS, LOOKS, MAGIC, PAGE,
         PLAIN_BITS, PLAIN_WORDS, THUNKS, WANTED_AT, WAYS,
     };
 
@@ -112,20 +121,22 @@ mod code {
         library_sites = const LIBRARY_SITES,
         library_size = const LIBRARY_SIZE * 8,
         looks = const LOOKS,
+        lacked_at = const LACKED,
         wanted_at = const WANTED_AT,
         calls = const CALLS,
         thunks = const THUNKS,
         entries = const HEAD_WORDS * 8,
         page = const PAGE,
         code = const CODE,
-        areas = const 1 << AREA_BITS,
+        areas = const AREAS,
         area_bits = const AREA_BITS,
-        area = const 1 << AREA_SHIFT,
+        area = const AREA,
         area_shift = const AREA_SHIFT,
         begin = const BEGIN,
         magic = const MAGIC as i64,
         length = const Inside::LENGTH,
         mark = const crate::abi::MARK,
+        whole_mark = const crate::abi::WHOLE_MARK as i64,
     );
 
     unsafe extern "C" {

@@ -10,8 +10,9 @@
 #
 # The kernel needs no stack for a call, so none is used here, and rsp is the caller's throughout: a signal's frame goes where it
 # would go else. What is to be remembered stands in an area that a task takes for one call. A handler that interrupts it takes
-# another one, as does another thread. One that never returns, as longjmp(3) has it, leaves an area taken. Where none is left
-# the site's own call is made. The address of a subroutine's caller stands there as well, so none may call itself.
+# another one, as does another thread. One that never returns, as longjmp(3) has it, leaves an area taken, until a call is made
+# with the same stack pointer, which no two calls that are to go on have, or the tracer finds that nobody goes back there
+# (worker/areas.rs). Where none is left the site's own call is made. The address of a subroutine's caller stands there as well, so none may call itself.
     .pushsection .rodata.inside, "a", @progbits
     .balign 4096
     .globl remainroot_inside_begin, remainroot_inside_end, remainroot_inside_calls
@@ -27,7 +28,10 @@ ids:
     .quad 0                             # getgid(2),
     .quad 0                             # geteuid(2), getegid(2)
 borne_count:
-    .quad 0                             # how often what an inode bears was read
+    .long 0                             # how often what an inode bears was read
+    .org remainroot_inside_begin + {lacked_at}
+lacked_count:
+    .long 0                             # how often no area was left
     .org remainroot_inside_begin + {wanted_at}
 wanted:
     .quad {looks}                       # which sites of a library are rewritten when it is mapped, a bit for each of the calls
@@ -239,14 +243,6 @@ remainroot_inside_calls:
     .macro set_flags
     add al, 0x7f
     sahf
-    .endm
-
-    # A handler that interrupts a call made here has its mark in r9, as has who it jumps to: no call of theirs may bear it.
-    .macro forget_mark
-    cmp r9d, MARK
-    jne .Lunmarked\@
-    xor r9d, r9d
-.Lunmarked\@:
     .endm
 
     # Takes an area, saves the registers there, and goes on behind this jump. It leaves rdi, rsi, rdx, r10, r8 and r9 alone.
@@ -494,8 +490,12 @@ take:
     xor eax, eax
     lock cmpxchg [r11], rsp
     je 3f
+    cmp rax, rsp
+    je 3f
     lea r11, [rip + AREAS]
 1:
+    cmp [r11], rsp
+    je 3f
     xor eax, eax
     cmp [r11], rax
     jne 2f
@@ -506,9 +506,9 @@ take:
     lea rax, [rip + remainroot_inside_begin]
     cmp r11, rax
     jb 1b
+    inc dword ptr [rip + lacked_count]
     jmp aside
 3:
-    forget_mark
     mov [r11 + OF_RBP], rbp
     mov rbp, r11
     unpack
@@ -1884,7 +1884,6 @@ protect:
 
 # Has the site's own call made, with nothing done: flags and words are packed.
 aside:
-    forget_mark
     unpack
     set_flags
     mov eax, [rcx + 8]
@@ -1991,7 +1990,7 @@ remainroot_arrival_descriptor:
     lea rsi, [rip + base + 7]
     lea rdx, [rsp - 256]
     mov r10d, EMPTY_PATH
-    mov r9d, MARK
+    movabs r9, {whole_mark}
     mov eax, 262                        # newfstatat
     syscall
     mov r9, rdx
@@ -2017,7 +2016,7 @@ remainroot_arrival_descriptor:
     # What is written to is a mapping of its own before it is, so that fork copies no other.
     mov esi, {begin} + {page}
     mov edx, PROT_READ | PROT_WRITE | PROT_EXEC
-    mov r9d, MARK
+    movabs r9, {whole_mark}
     mov eax, 10                         # mprotect
     syscall
     mov edx, eax

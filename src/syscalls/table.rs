@@ -8,7 +8,7 @@ use super::{
     list, mappings, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes,
     xattr,
 };
-use crate::abi::{self, Abi, MARK, Numbers};
+use crate::abi::{self, Abi, MARK, Numbers, WHOLE_MARK};
 
 /// One syscall that remainroot answers.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub enum Tried {
 impl Operation {
     /// Whether a call with these arguments stops in one of `stages`.
     pub fn stops_in(&self, stages: Stages, args: &[u64; 6]) -> bool {
-        let is_marked = self.room.is_some_and(|room| room.of(args) == MARK);
+        let is_marked = self.room.is_some_and(|room| room.bears_mark(args));
         !is_marked && self.stops.iter().any(|(stage, test)| stages.hold(*stage) && test.matches(args))
     }
 
@@ -74,30 +74,27 @@ impl Operation {
     }
 }
 
-/// Half an argument that the kernel does not look at.
+/// An argument, or half of one, that the kernel does not look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Index of the argument.
     pub arg: u8,
-    /// Whether it is the upper half.
+    /// Whether it is the upper half alone.
     pub upper: bool,
 }
 
 impl Room {
-    /// What stands there.
-    pub fn of(self, args: &[u64; 6]) -> u32 {
+    /// Whether it is marked in a way that a filter believes ([`abi::Call::made`]).
+    fn bears_mark(self, args: &[u64; 6]) -> bool {
         let arg = args.get(usize::from(self.arg)).copied().unwrap_or(0);
-        (arg >> self.shift()) as u32
-    }
-
-    const fn shift(self) -> u32 {
-        if self.upper { u32::BITS } else { 0 }
+        if self.upper { (arg >> u32::BITS) as u32 == MARK } else { arg == WHOLE_MARK }
     }
 
     /// The arguments with a mark there.
     fn mark(self, mut args: [u64; 6]) -> [u64; 6] {
         if let Some(arg) = args.get_mut(usize::from(self.arg)) {
-            *arg = *arg & !(u64::from(u32::MAX) << self.shift()) | u64::from(MARK) << self.shift();
+            let kept = if self.upper { u64::from(*arg as u32) } else { u64::from(MARK) };
+            *arg = kept | u64::from(MARK) << u32::BITS;
         }
         args
     }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
+use super::areas;
 use super::inside::{self, Calling, OFTEN};
-use super::listener::Listener;
+use super::listener::{Listener, Task};
 use super::notified::Notified;
 use super::pool::Message;
 use super::tracee::Memory;
@@ -26,6 +27,9 @@ const MOST_SENT_BACK: u32 = 1000;
 
 /// How long after another run has attached to a task it has interrupted it for certain: that is the next thing it does.
 const HELD: Duration = Duration::from_millis(50);
+
+/// Of calls that steps aside inside one in so many is looked at.
+const RARELY: u32 = 16;
 
 /// A call that waits. A thread that panics over it kills its process: nobody else would answer.
 pub(super) struct Answering<'a> {
@@ -66,8 +70,7 @@ impl<'a> Answering<'a> {
         let found =
             Abi::from_audit_arch(data.arch).and_then(|abi| Some((abi, table::lookup(abi, data.nr as u32)?)));
         let Some((abi, operation)) = found else { return self.respond(Response::Continue) };
-        let args = if abi.word() == 4 { data.args.map(|word| word & 0xFFFF_FFFF) } else { data.args };
-        let call = Call { abi, number: data.nr as u32, args };
+        let call = Call::made(abi, data.nr as u32, data.args, data.instruction_pointer);
         if self.is_aside(shared, &call) {
             return;
         }
@@ -76,7 +79,7 @@ impl<'a> Answering<'a> {
             return self.fetch(shared, tid, Some((entry, call.number)));
         }
         let dropped = shared.registry.get(tid).is_some_and(|it| *it != shared.view.initial);
-        if !operation.may_be_tried(&args, dropped) {
+        if !operation.may_be_tried(&call.args, dropped) {
             return self.fetch(shared, tid, None);
         }
         let at_large = shared.demand.is_some() && !shared.listeners.serves(tid);
@@ -150,7 +153,7 @@ impl<'a> Answering<'a> {
             return false;
         };
         if task.tried.lock().contains(&entry) {
-            return false;
+            return task.asides.fetch_add(1, Ordering::Relaxed).is_multiple_of(RARELY) && lacks_areas(&task, tid);
         }
         let waits = || sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id);
         // The one that is held here, and its group's: a child that vfork has made may be somebody else.
@@ -226,6 +229,12 @@ impl<'a> Answering<'a> {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Whether calls are not answered inside for want of areas, some of which may be left taken: its worker looks for those.
+fn lacks_areas(task: &Task, tid: Tid) -> bool {
+    let quarters = task.memory.upgrade().and_then(|memory| *memory.inside.lock());
+    quarters.is_some_and(|quarters| areas::are_lacking(tid, quarters))
 }
 
 /// Counts an answer for the summary.

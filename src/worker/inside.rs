@@ -23,6 +23,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::areas;
 use super::book::MMAP;
 use super::guest::Live;
 use super::tracee::Memory;
@@ -346,8 +347,16 @@ impl Worker {
     /// Has the process of the task at this entry answer itself what it calls for by this instruction, if that can be.
     pub(super) fn move_in(&mut self, stop: &mut Intercepted, calling: Calling) -> Traced<()> {
         let (tid, abi) = (stop.tid(), stop.call().abi);
-        let site = if abi == Abi::X86_64 { Site::of(tid, calling) } else { None };
-        let Some(site) = site.filter(|_| self.is_alone(tid)) else { return Ok(()) };
+        if abi != Abi::X86_64 || !self.is_alone(tid) {
+            return Ok(());
+        }
+        let Some(site) = Site::of(tid, calling) else {
+            // Perhaps it was rewritten, and steps aside.
+            if let Some(quarters) = self.quarters(tid).filter(|&it| areas::are_lacking(tid, it)) {
+                areas::give_back(tid, quarters);
+            }
+            return Ok(());
+        };
         let Some(text) = sys::memory::mapping(tid, site.address).ok().filter(|text| text.is_text()) else {
             return Ok(());
         };

@@ -68,6 +68,8 @@ pub(super) struct Task {
     pub(super) worker: Arc<Handle>,
     /// How often its image has looked since it was last made to answer something inside.
     pub(super) looks: AtomicU32,
+    /// How often it made a call that is not answered inside, or was not that time.
+    pub(super) asides: AtomicU32,
     /// How often in a row a call of its was sent back to be served at a stop, and was not yet.
     pub(super) sent_back: AtomicU32,
     /// By which instructions it makes calls that cannot be answered inside, or are.

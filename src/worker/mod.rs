@@ -7,6 +7,7 @@
 //! *Invariant:* a worker knows no syscall by name or number: what a call means is the table's.
 
 mod answer;
+mod areas;
 mod arrival;
 mod birth;
 mod book;
@@ -292,8 +293,9 @@ impl Worker {
         let memory = group.map(|group| Arc::downgrade(&group.shared_memory().0)).unwrap_or_default();
         let image = group.and_then(|group| group.image);
         let (worker, filters) = (Arc::clone(&self.handle), tracee.filters.clone());
-        let ([looks, sent_back], tried) = ([0; 2].map(AtomicU32::new), Mutex::default());
-        self.shared.listeners.adopt(tid, Task { worker, looks, sent_back, tried, memory, image, filters });
+        let ([looks, asides, sent_back], tried) = ([0; 3].map(AtomicU32::new), Mutex::default());
+        let task = Task { worker, looks, asides, sent_back, tried, memory, image, filters };
+        self.shared.listeners.adopt(tid, task);
     }
 
     /// A task has ended: whoever has its id next is another.

@@ -277,6 +277,66 @@ static void threads(void) {
     printf("wrong %d\n", wrong);
 }
 
+// A signal in the middle of a call that waits for somebody to read a FIFO: its handler has what that call has in r9, and looks by
+// a call that stands nowhere as C libraries have it.
+void handle_bare(int);
+struct stat bare_found;
+long bare_result, bare_count;
+uint64_t bare_ninth;
+__asm__(".text\nhandle_bare: mov %r9, bare_ninth(%rip)\n lea bare_path(%rip), %rdi\n lea bare_found(%rip), %rsi\n push $4\n pop %rax\n"
+        "syscall\n mov %rax, bare_result(%rip)\n incq bare_count(%rip)\n ret\nbare_path: .asciz \"f\"\n");
+
+typedef long (*Open)(const char *, int, int);
+static const unsigned char open_code[] = {0xb8, 2, 0, 0, 0, 0x0f, 5, 0xc3};
+static Open open_fifo(void) {
+    Open call = (Open)text(open_code, sizeof open_code);
+    for (int i = 0; i < MANY; i++) wrong += call("f", O_CREAT | O_EXCL | O_WRONLY, 0600) != -EEXIST;
+    wrong += mkfifo("fifo", 0600);
+    return call;
+}
+
+static void inherits(void) {
+    Open call = open_fifo();
+    struct sigaction action = {.sa_handler = handle_bare};
+    struct itimerval often = {{0, 3000}, {0, 3000}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    unsigned marked = 0;
+    for (int turn = 0; turn < 50; turn++) {
+        memset(&bare_found, 0, sizeof bare_found);
+        wrong += call("fifo", O_WRONLY, 0) != -EINTR || bare_result || bare_found.st_uid != 7 || bare_found.st_gid != 8;
+        marked += (uint32_t)bare_ninth == 0xfffff5ed;
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("wrong %d\n", wrong);
+    close(open(marked ? "marked" : "bare", O_CREAT | O_RDWR, 0600));
+}
+
+static void leave(int number) {
+    (void)number;
+    siglongjmp(out, 1);
+}
+
+static long call_below(Open call, int depth) {
+    volatile char room[48] = {0};
+    return depth ? call_below(call, depth - 1) + room[0] : call("fifo", O_WRONLY, 0);
+}
+
+// Calls that are left by longjmp, at many depths of the stack. After them others are answered as before.
+static void leaves(void) {
+    Open call = open_fifo();
+    struct sigaction action = {.sa_handler = leave, .sa_flags = SA_NODEFER};
+    sigaction(SIGALRM, &action, NULL);
+    for (volatile int turn = 0; turn < 10000; turn++) {
+        struct itimerval once = {{0, 0}, {0, 60}};
+        if (sigsetjmp(out, 0)) continue;
+        setitimer(ITIMER_REAL, &once, NULL);
+        call_below(call, turn % 300);
+    }
+    for (int i = 0; i < 10000; i++) check();
+    printf("wrong %d\n", wrong);
+}
+
 // What is mapped and not the program's own, or a library's.
 static unsigned strangers(uintptr_t (*at)[2], unsigned most) {
     FILE *maps = fopen("/proc/self/maps", "r");
@@ -381,7 +441,8 @@ int main(int argc, char **argv) {
         const char *name;
         void (*run)(void);
     } all[] = {{"registers", registers}, {"encodings", encodings}, {"signals", signals}, {"threads", threads},
-               {"unmaps", unmaps},       {"patches", patches},     {"dispatches", dispatches}};
+               {"unmaps", unmaps},       {"patches", patches},     {"dispatches", dispatches}, {"inherits", inherits},
+               {"leaves", leaves}};
     if (argc < 3 || chdir(argv[1])) return 2;
     file = open("f", O_CREAT | O_RDWR, 0644), directory = open(".", O_RDONLY);
     if (symlink("f", "l")) return 3;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Operation, TABLE, Tried, listing, lookup};
-use crate::abi::{Abi, Numbers};
+use super::{Operation, TABLE, Tried, listing, lookup, marked};
+use crate::abi::{self, Abi, MARK, Numbers};
 use crate::syscalls::{Guest, Stage, Test, Verdict, kernel};
 
 /// Pairs of rows that claim one number.
@@ -172,4 +172,19 @@ fn the_names_of_a_header_are_read_through_its_aliases() {
                 #define __NR_newfstatat __NR3264_fstatat\n";
     let header = names(text);
     assert_eq!((header.get("newfstatat"), header.get("statx")), (Some(&79), Some(&291)));
+}
+
+#[test]
+fn a_call_that_only_inherits_a_mark_is_one_as_any() {
+    let row = lookup(Abi::X86_64, 262).expect("newfstatat is answered");
+    let inherited = [0, 1, 2, 3, 4, u64::from(MARK)];
+    let stops = |abi, pointer| {
+        let call = abi::Call::made(abi, 262, inherited, pointer);
+        row.stops_in(Stage::Ownership.only(), &call.args)
+    };
+    assert!(stops(Abi::X86_64, 0x5555_5555_5555));
+    assert!(!stops(Abi::X86_64, u64::from(abi::window::CODE) + 0x123));
+    // Nothing answers inside 32-bit programs: who marks there is the tracer.
+    assert!(!stops(Abi::I386, 0x804_8000));
+    assert!(!row.stops_in(Stage::Ownership.only(), &marked(Abi::X86_64, 262, inherited)));
 }
