@@ -144,3 +144,30 @@ fn a_threads_filters_are_its_own_or_all_threads() {
         assert_eq!((&found, &afterwards), (&native, &later), "{kind:?}");
     }
 }
+
+/// Beneath a filter that the tracer does not know, which kills threads or processes for a call that it has them make.
+#[test]
+fn who_is_killed_for_what_the_tracer_has_it_do_ends_and_leaves_nothing() {
+    if !needs_root() {
+        return;
+    }
+    let built = Scratch::new("filters-kills");
+    let Some(kills) = compile(&built, "filters/kills.c", &["-pthread", "-Wno-cast-function-type"]) else { return };
+    for (action, what, said, code) in [
+        ("thread", "leader", "the leader is gone\n5:6\n", 7),
+        ("thread", "sibling", "of who is gone: 3\n5:6\n", 0),
+        ("process", "process", "child: signal 31\nchild: signal 31\n5:6\n", 0),
+    ] {
+        for (how, before) in [
+            (How::Remainroot, ""),
+            (How::Remainroot, "touch own; chown 3:4 own;"),
+            (How::Attached, "touch own; chown 3:4 own;"),
+        ] {
+            let place = Scratch::new("filters");
+            let script = format!("{before} {kills} {what}");
+            let run = Run::shell(how, &script).before([kills.as_str(), action]).directory(place.path());
+            let found = run.seconds(60).output();
+            assert_eq!((found.stdout.as_str(), found.code()), (said, code), "{what} {how:?} {before}: {found:?}");
+        }
+    }
+}

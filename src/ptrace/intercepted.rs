@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 
 use super::failure::{Lost, Traced, TracerError, traced};
 use super::registers::{self, NO_SYSCALL, NUMBER_OFFSET, RESULT_OFFSET};
-use super::stop::{Report, Stop, SyscallStop, decode};
+use super::stop::{Event, Report, Stop, SyscallStop, decode};
 use super::{narrowed, placement, waiting};
 use crate::abi::{Abi, Call, Numbers};
 use crate::sys::ptrace::{Registers, cont, syscall};
@@ -74,6 +74,8 @@ pub struct Intercepted {
     group_stop: bool,
     /// The result that stands in the tracee's registers, all of which are its own.
     standing: Option<i64>,
+    /// Whether it has ended, or is about to.
+    gone: bool,
     /// The call that stands for none, where that is not getpid(2).
     idle: Option<(u32, [u64; 6])>,
     own: Narrowed,
@@ -106,6 +108,7 @@ impl Intercepted {
             mask: None,
             group_stop: false,
             standing: None,
+            gone: false,
             idle: None,
             own: Narrowed::NotYet,
             thread_bound: PhantomData,
@@ -136,6 +139,7 @@ impl Intercepted {
             mask: None,
             group_stop,
             standing,
+            gone: false,
             idle: None,
             own,
             thread_bound: PhantomData,
@@ -182,6 +186,9 @@ impl Intercepted {
     /// Makes the tracee execute another call and gives its raw result. `next` waits for its next status: the call ends when
     /// whoever serves the filesystem that it is about has answered.
     pub fn inject(&mut self, number: u32, args: [u64; 6], next: Next<'_>) -> Traced<i64> {
+        if self.gone {
+            return Err(Lost::Gone);
+        }
         self.rewind()?;
         let mut registers = self.original()?;
         registers::set_call(&mut registers, self.call.abi, number, args);
@@ -189,7 +196,14 @@ impl Intercepted {
         self.at_entry = false;
         self.run_with(syscall, |stop| matches!(stop, Stop::Syscall(_)), next)?;
         let after = traced("reading the registers", self.tid, sys::ptrace::registers(self.tid))?;
-        Ok(registers::result(&after, self.call.abi))
+        let result = registers::result(&after, self.call.abi);
+        if result == i64::from(number) && sys::ptrace::is_killed_by_a_filter(self.tid) {
+            // The signal for that is not delivered yet. Were it blocked, the task would die alone, and its process live on.
+            self.gone = true;
+            traced("resuming", self.tid, cont(self.tid, 0))?;
+            return Err(Lost::Gone);
+        }
+        Ok(result)
     }
 
     /// Resumes with `raw` as the result of a call that the kernel does not run, or has run; `to_syscall` as in
@@ -340,7 +354,12 @@ impl Intercepted {
             traced("resuming", tid, request(tid, std::mem::take(&mut deliver)))?;
             let status = traced("waiting", tid, next(tid))?;
             match decode(tid, status) {
-                Report::Ended(..) => return Err(Lost::Gone),
+                // What that means to others is its worker's to find.
+                Report::Ended(..) | Report::Stopped(Stop::Event(_, Event::Exit)) => {
+                    waiting::keep(tid, status);
+                    self.gone = true;
+                    return Err(Lost::Gone);
+                }
                 Report::Stopped(stop) if expected(&stop) => return Ok(()),
                 Report::Stopped(Stop::Signal(_, signal)) => deliver = signal,
                 Report::Stopped(Stop::Group(..)) => self.group_stop = true,

@@ -23,6 +23,11 @@ fn kept() -> Option<Status> {
     KEPT.with_borrow_mut(VecDeque::pop_front)
 }
 
+/// Keeps a report of a task that was waited for, which is not what was to come.
+pub fn keep(tid: Tid, status: i32) {
+    KEPT.with_borrow_mut(|kept| kept.push_back((tid, status)));
+}
+
 /// The next report of any tracee.
 ///
 /// # Errors
@@ -66,7 +71,7 @@ pub fn next_of(tid: Tid) -> sys::Result<i32> {
     loop {
         match wait::any(&never) {
             Ok((reported, status)) if reported == tid => return Ok(status),
-            Ok(other) => KEPT.with_borrow_mut(|kept| kept.push_back(other)),
+            Ok((other, status)) => keep(other, status),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }

@@ -56,6 +56,22 @@ pub fn set_options(tid: Tid, options: i32) -> Result<()> {
     request(libc::PTRACE_SETOPTIONS, tid, 0, options as usize)
 }
 
+/// Whether SIGSYS is about to be delivered to a stopped task because a filter has killed its process for the call that it has
+/// made (PTRACE_PEEKSIGINFO). The result register holds the call's number then (`syscall_rollback`).
+pub fn is_killed_by_a_filter(tid: Tid) -> bool {
+    const SYS_SECCOMP: i32 = 1;
+    const MANY: usize = 16;
+    let from_the_first = libc::ptrace_peeksiginfo_args { off: 0, flags: 0, nr: MANY as i32 };
+    let mut pending = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
+    let count = // SAFETY: the kernel reads the one structure and fills no more of the other than it asks for.
+        unsafe { libc::ptrace(libc::PTRACE_PEEKSIGINFO, tid, &raw const from_the_first, pending.as_mut_ptr()) };
+    // SAFETY: zeroed before the call, so initialised whatever was written.
+    let pending = pending.iter().map(|info| unsafe { info.assume_init_ref() });
+    pending
+        .take(usize::try_from(count).unwrap_or(0))
+        .any(|info| info.si_signo == libc::SIGSYS && info.si_code == SYS_SECCOMP)
+}
+
 /// PTRACE_GETEVENTMSG: the new task's id, the former id at an exec, the exit status, or
 /// SECCOMP_RET_DATA.
 pub fn event_message(tid: Tid) -> Result<u64> {

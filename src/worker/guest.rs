@@ -76,6 +76,7 @@ impl<'a> Live<'a> {
             return Ok(outcome);
         }
         self.worker.shared.counters.add(Count::Injected);
+        self.worker.watch(self.stop.tid())?;
         let Live { worker, stop, .. } = self;
         let outcome = stop.inject(number, args, &mut |tid| worker.next_of(tid)).map(Errno::split);
         tracing::trace!(tid = self.stop.tid(), call = call.name, ?args, ?outcome, "injected");

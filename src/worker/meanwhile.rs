@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossbeam_channel::bounded;
 
 use super::{Shared, Worker};
-use crate::ptrace;
+use crate::ptrace::{self, Traced};
 use crate::sys::{self, Errno, Tid};
 
 /// How many stops are served one in the other at most. Each takes some kilobytes of the worker's stack.
@@ -19,6 +19,20 @@ const DEEPEST: usize = 16;
 const STACK: usize = 128 * 1024;
 
 impl Worker {
+    /// Has a task that is about to execute an injected call stop if it ends for that. Of a leader that ends alone, because a
+    /// filter which is not known here kills threads, nothing else is reported as long as its siblings live: they may wait
+    /// for this worker.
+    pub(super) fn watch(&mut self, tid: Tid) -> Traced<()> {
+        let Some(tracee) = self.tracees.get_mut(&tid).filter(|tracee| tracee.tgid == tid) else { return Ok(()) };
+        let options = tracee.options | libc::PTRACE_O_TRACEEXIT;
+        let has_siblings = self.groups.get(&tid).is_some_and(|group| group.threads > 1);
+        if has_siblings && options != tracee.options {
+            ptrace::set_options(tid, options)?;
+            tracee.options = options;
+        }
+        Ok(())
+    }
+
     /// The next status of a task that executes an injected call.
     pub(super) fn next_of(&mut self, tid: Tid) -> sys::Result<i32> {
         if !self.shared.sights.mounts().any_served() {

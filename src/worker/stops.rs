@@ -83,7 +83,9 @@ impl Worker {
             Stop::Event(stop, event @ (Event::Birth | Event::Vfork)) => self.birth(stop, event),
             Stop::Event(stop, Event::Exec) => self.exec(stop),
             Stop::Event(stop, Event::Exit) => {
-                self.shared.pool.first_ends();
+                if self.tracees.get(&tid).is_some_and(|tracee| tracee.watched) {
+                    self.shared.pool.first_ends();
+                }
                 let to_syscall = self.settle(tid)?;
                 stop.resume(to_syscall)
             }
