@@ -458,6 +458,11 @@ fn who_takes_away_what_it_has_not_mapped_goes_on() {
 }
 
 #[test]
+fn who_maps_over_what_it_has_not_mapped_has_that_there() {
+    stands("maps");
+}
+
+#[test]
 fn who_changes_its_own_text_runs_what_it_has_written() {
     stands("patches");
 }

@@ -130,6 +130,10 @@ fn decide(test: &Test, stop: &Block, no: &Block) -> Block {
             after(LOAD, argument(arg), after(AND, mask, branch(JUMP_EQUAL, mask, stop, no)))
         }
         Test::Meets { start, length } => meets(start, length, stop, no),
+        Test::Over { start, length, flags, mask } => {
+            let over = meets(start, length, stop, no.clone());
+            after(LOAD, argument(flags), branch(JUMP_ANY_BIT, mask, over, no))
+        }
         Test::ToRoot { ids } => {
             let group = after(LOAD, argument(ids + 1), among(ROOT_OR_NONE, stop, no.clone()));
             after(LOAD, argument(ids), among(ROOT_OR_NONE, group, no))

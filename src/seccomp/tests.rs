@@ -65,7 +65,7 @@ fn nothing(_: &mut dyn Guest) -> Verdict {
     Verdict::Run
 }
 
-const TESTS: [Test; 11] = [
+const TESTS: [Test; 12] = [
     Test::Always,
     Test::AnyBits { arg: 1, mask: 0o100 },
     Test::AnyOf { arg: 5, values: &[7] },
@@ -77,13 +77,14 @@ const TESTS: [Test; 11] = [
     Test::AllBits { arg: 5, mask: 1 },
     Test::ToRoot { ids: 1 },
     Test::Meets { start: 0, length: 1 },
+    Test::Over { start: 4, length: 2, flags: 3, mask: 2 },
 ];
 
 const ROOMS: [Option<Room>; 5] =
     [Some(Room { arg: 5, upper: false }), None, None, Some(Room { arg: 2, upper: true }), None];
 
 const STOPS: [&[(Stage, Test)]; 13] = [
-    &[(Stage::Base, TESTS[10]), (Stage::Base, TESTS[1])],
+    &[(Stage::Base, TESTS[10]), (Stage::Base, TESTS[11]), (Stage::Base, TESTS[1])],
     &[(Stage::Base, TESTS[0])],
     &[(Stage::Base, TESTS[1]), (Stage::Ownership, TESTS[0])],
     &[(Stage::Base, TESTS[2]), (Stage::Base, TESTS[4])],

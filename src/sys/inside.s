@@ -1752,11 +1752,11 @@ answer_mmap:
     mov eax, [rbp + OF_RDX]
     and eax, PROT_WRITE | PROT_EXEC
     cmp eax, PROT_EXEC
-    jne 9f
+    jne slow
     mov eax, [rbp + OF_R10]
     and eax, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS
     cmp eax, MAP_PRIVATE
-    jne 9f
+    jne slow
     lea rbx, [rbp + STAT]
     mov rdi, [rbp + OF_R8]
     lea rsi, [rip + nothing]
@@ -1766,7 +1766,7 @@ answer_mmap:
     mov rdx, [rbx + SIZE]
     mov [rbp + KEPT], rdx
     test eax, eax
-    jnz 9f
+    jnz slow
     movabs rax, {factor}
     imul rax, r13
     shr rax, 64 - {library_bits}
@@ -1774,17 +1774,13 @@ answer_mmap:
     lea r14, [rip + SLATE + LIBRARIES]
     add r14, rax
     cmp [r14], r13
-    jne 9f
+    jne slow
     mov edx, PROT_WRITE
     invoke map
     mov r12, rax
     xor r15d, r15d
     cmp rax, -4095
-    jb 1f
-9:
-    xor edx, edx
-    invoke map
-    jmp done
+    jae slow
 1:
     mov eax, [r14 + 8 + r15 * 8]        # where in the file
     test eax, eax
@@ -2004,6 +2000,8 @@ remainroot_arrival_descriptor:
     cmp rax, [rip + inode]
     jne 1f
     xor r9d, r9d
+    movabs rax, {mark} << 32
+    or r8, rax
     mov r10d, MAP_PRIVATE | MAP_FIXED_NOREPLACE
     mov edx, PROT_READ | PROT_EXEC
     mov esi, {length}

@@ -74,15 +74,25 @@ pub fn address_of(tid: Tid, [device, inode]: [u64; 2]) -> Option<u64> {
     maps.lines().find_map(address)
 }
 
-/// All that a process may write, without what only the kernel maps.
+/// All that a process may write.
 pub fn writable(tid: Tid) -> Vec<Range<u64>> {
+    ranges(tid, "rw")
+}
+
+/// All that it executes and may not write.
+pub fn texts(tid: Tid) -> Vec<Range<u64>> {
+    ranges(tid, "r-xp")
+}
+
+/// The mappings whose rights begin so.
+fn ranges(tid: Tid, with: &str) -> Vec<Range<u64>> {
     let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).unwrap_or_default();
     let range = |line: &str| {
         let mut words = line.split_ascii_whitespace();
         let (range, rights) = (words.next()?, words.next()?);
         let (start, end) = range.split_once('-')?;
         let [start, end] = [start, end].map(|word| u64::from_str_radix(word, 16).ok());
-        rights.starts_with("rw").then_some(start?..end?)
+        rights.starts_with(with).then_some(start?..end?)
     };
     maps.lines().filter_map(range).collect()
 }

@@ -103,6 +103,7 @@ pub(crate) struct FakeGuest {
     /// Where the memory is by which the task answers itself.
     pub(crate) own_memory: Option<Range<u64>>,
     /// What a handler had put back.
+    pub(crate) may_make_room: bool,
     pub(crate) put_back: Vec<Range<u64>>,
     /// Whether a handler has ended that.
     pub(crate) outside: bool,
@@ -159,6 +160,7 @@ impl FakeGuest {
             filters: Vec::new(),
             refuses: false,
             own_memory: None,
+            may_make_room: false,
             put_back: Vec::new(),
             outside: false,
             observed: BTreeMap::new(),
@@ -393,6 +395,10 @@ impl Guest for FakeGuest {
 
     fn own_memory(&mut self) -> Option<Range<u64>> {
         self.own_memory.clone()
+    }
+
+    fn make_room(&mut self) -> bool {
+        self.own_memory.take_if(|_| self.may_make_room).is_some()
     }
 
     fn put_back(&mut self, text: &Range<u64>) {

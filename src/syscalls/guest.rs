@@ -180,6 +180,9 @@ pub trait Guest {
     /// Where the memory is by which the task answers itself, if it has it.
     fn own_memory(&mut self) -> Option<Range<u64>>;
 
+    /// Has that memory go, for good, and whatever leads there; whether it could.
+    fn make_room(&mut self) -> bool;
+
     /// What was rewritten for that of the text in this range of addresses stands there again as it did, but for what the task
     /// has written there since.
     fn put_back(&mut self, text: &Range<u64>);

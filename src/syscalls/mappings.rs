@@ -14,6 +14,17 @@ pub const MEETS: (Stage, Test) = (Stage::Base, Test::Meets { start: 0, length: 1
 pub const PROTECT_STOPS: &[(Stage, Test)] =
     &[MEETS, (Stage::Base, Test::AnyBits { arg: 2, mask: PROT_EXEC })];
 
+/// See [`STOPS`]; and what comes to stand there.
+pub const REMAP_STOPS: &[(Stage, Test)] =
+    &[MEETS, (Stage::Base, Test::Over { start: NEW_ADDRESS, length: 2, flags: 3, mask: MREMAP_FIXED })];
+/// Mappings that are to stand there and nowhere else.
+pub const MAP_STOPS: &[(Stage, Test)] =
+    &[(Stage::Base, Test::Over { start: 0, length: 1, flags: 3, mask: MAP_FIXED | MAP_FIXED_NOREPLACE })];
+
+const NEW_ADDRESS: u8 = 4;
+const MREMAP_FIXED: u32 = 2;
+const MAP_FIXED: u32 = 0x10;
+const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
 const PROT_EXEC: u32 = 4;
 const PAGE: u64 = 4096;
 /// `TASK_SIZE_MAX`: beyond it nothing is mapped.
@@ -49,13 +60,30 @@ pub fn madvise(guest: &mut dyn Guest) -> Verdict {
     apart(guest, &kernel::MADVISE)
 }
 
+/// mmap(2) at an address of the guest's choice.
+pub fn mmap(guest: &mut dyn Guest) -> Verdict {
+    let [start, length, ..] = guest.call().args;
+    make_room(guest, start, length)
+}
+
+/// Has that memory give way to what is to stand there, if it can.
+fn make_room(guest: &mut dyn Guest, start: u64, length: u64) -> Verdict {
+    let meets = |own: &Range<u64>| pages(start, length).is_some_and(|it| window::around(&it, own).is_some());
+    if guest.own_memory().is_some_and(|own| meets(&own)) && !guest.make_room() {
+        return Verdict::Reply(Err(Errno::ENOMEM));
+    }
+    Verdict::Run
+}
+
 /// mremap(2): it moves one mapping, and refuses more.
 pub fn mremap(guest: &mut dyn Guest) -> Verdict {
     let own = guest.own_memory();
+    let [_, _, length, flags, new_address, _] = guest.call().args;
     match (range(guest), own) {
         (Some(range), Some(own)) if window::around(&range, &own).is_some() => {
             Verdict::Reply(Err(Errno::EFAULT))
         }
+        _ if flags as u32 & MREMAP_FIXED != 0 => make_room(guest, new_address, length),
         _ => Verdict::Run,
     }
 }
@@ -63,6 +91,11 @@ pub fn mremap(guest: &mut dyn Guest) -> Verdict {
 /// The pages that a call is about, if the kernel takes them for some.
 fn range(guest: &dyn Guest) -> Option<Range<u64>> {
     let [start, length, ..] = guest.call().args;
+    pages(start, length)
+}
+
+/// The pages of a range, if the kernel takes them for some.
+fn pages(start: u64, length: u64) -> Option<Range<u64>> {
     let end = length.checked_next_multiple_of(PAGE)?.checked_add(start)?;
     (start.is_multiple_of(PAGE) && end <= HIGHEST && start < end).then_some(start..end)
 }
@@ -120,6 +153,26 @@ mod tests {
     fn what_the_kernel_refuses_or_what_is_elsewhere_is_left_to_it() {
         for args in [[OWN.start + 1, 0x1000], [OWN.start, 0], [OWN.start, u64::MAX], [OWN.end, 0x1000]] {
             assert!(matches!(guest().verdict(Abi::X86_64, "munmap", &args), Verdict::Run), "{args:x?}");
+        }
+    }
+
+    #[test]
+    fn it_gives_way_to_what_is_to_stand_there() {
+        const FIXED: u64 = MAP_FIXED as u64;
+        for (name, args, meets) in [
+            ("mmap", [OWN.start + 0x1000, 0x1000, 3, FIXED, 0], true),
+            ("mmap", [OWN.start - 0x2000, 0x2001, 3, FIXED, 0], true),
+            ("mmap", [OWN.end, 0x1000, 3, FIXED, 0], false),
+            ("mremap", [0x1000, 0x1000, 0x1000, 3, OWN.start], true),
+            ("mremap", [0x1000, 0x1000, 0x1000, 1, OWN.start], false),
+            ("mremap", [0x1000, 0x1000, 0x1000, 3, OWN.end], false),
+        ] {
+            let mut roomy = FakeGuest { may_make_room: true, ..guest() };
+            assert!(matches!(roomy.verdict(Abi::X86_64, name, &args), Verdict::Run), "{name} {args:x?}");
+            assert_eq!(roomy.own_memory.is_none(), meets, "{name} {args:x?}");
+            if meets {
+                assert_eq!(guest().sys(name, &args), Err(Errno::ENOMEM), "{name} {args:x?}");
+            }
         }
     }
 

@@ -184,6 +184,17 @@ pub enum Test {
         /// Index of the length.
         length: u8,
     },
+    /// Of calls with one of these bits in a 32-bit argument those about such a range.
+    Over {
+        /// Index of the first address.
+        start: u8,
+        /// Index of the length.
+        length: u8,
+        /// Index of the argument with the bits.
+        flags: u8,
+        /// The bits.
+        mask: u32,
+    },
     /// Calls two of whose arguments are root's ids, or none: what the kernel can give by itself.
     ToRoot {
         /// Index of the user id; the group id follows.
@@ -222,6 +233,9 @@ impl Test {
                 let whole = |index: u8| args.get(usize::from(index)).copied().unwrap_or(0);
                 window::meets(whole(start), whole(length))
             }
+            Test::Over { start, length, flags, mask } => {
+                arg(flags) & mask != 0 && Test::Meets { start, length }.matches(args)
+            }
             Test::ToRoot { ids } => [ids, ids + 1].iter().all(|&id| ROOT_OR_NONE.contains(&arg(id))),
             Test::Passes { arg: index, value, pointer } => {
                 arg(index) == value && args.get(usize::from(pointer)).is_some_and(|&pointer| pointer != 0)
@@ -249,6 +263,10 @@ impl fmt::Display for Test {
             Test::Meets { start, .. } => {
                 write!(f, "argument {start} begins a range that may be remainroot's")
             }
+            Test::Over { start, flags, mask, .. } => write!(
+                f,
+                "argument {flags} has a bit of {mask:#x} and argument {start} begins such a range"
+            ),
             Test::ToRoot { ids } => write!(f, "arguments {ids} and {} are 0 or -1", ids + 1),
             Test::Passes { arg, value, pointer } => {
                 write!(f, "argument {arg} is {value} and argument {pointer} is not null")

@@ -63,7 +63,7 @@ impl Operation {
 
     /// Whether calls are told by the addresses that they are about, which the kernel may have chosen at random.
     pub fn is_by_address(&self) -> bool {
-        self.stops.iter().any(|(_, test)| matches!(test, Test::Meets { .. }))
+        self.stops.iter().any(|(_, test)| matches!(test, Test::Meets { .. } | Test::Over { .. }))
     }
 
     /// Whether a listener may have the handler try a call of somebody who has dropped something, or has not.
@@ -320,7 +320,8 @@ pub const TABLE: &[Operation] = &[
     asking(row("munmap", [11, 91, 215], mappings::munmap, UNMAPPING)),
     asking(row("mprotect", [10, -1, -1], mappings::mprotect, mappings::PROTECT_STOPS)),
     asking(row("pkey_mprotect", [329, -1, -1], mappings::pkey_mprotect, mappings::PROTECT_STOPS)),
-    asking(row("mremap", [25, -1, -1], mappings::mremap, mappings::STOPS)),
+    asking(row("mremap", [25, -1, -1], mappings::mremap, mappings::REMAP_STOPS)),
+    Operation { tried: Tried::Always, ..markable_above(4, row("mmap", [9, -1, -1], mappings::mmap, mappings::MAP_STOPS)) },
     asking(row("madvise", [28, -1, -1], mappings::madvise, mappings::STOPS)),
     // How many tasks a user may have.
     markable(row("setrlimit", [160, 75, 164], limits::set, limits::SET_STOPS)),

@@ -27,9 +27,9 @@ pub(super) fn are_lacking(tid: Tid, quarters: Quarters) -> bool {
     memory::read(tid, quarters.base + LACKED, &mut count) && i32::from_le_bytes(count) > 0
 }
 
-/// Gives back what areas are left.
-pub(super) fn give_back(tid: Tid, quarters: Quarters) {
-    let Some(mut left) = taken(tid, quarters) else { return };
+/// Gives back what areas are left; whether none is taken then.
+pub(super) fn give_back(tid: Tid, quarters: Quarters) -> bool {
+    let Some(mut left) = taken(tid, quarters) else { return false };
     let all = left.len();
     let is_searched = search(tid, quarters, &mut left);
     let free = |&(area, _): &(u64, u64)| memory::write(tid, area, &0_u64.to_le_bytes());
@@ -37,6 +37,7 @@ pub(super) fn give_back(tid: Tid, quarters: Quarters) {
     tracing::debug!(tid, all, count, is_searched, "areas given back");
     let lacked = if count == 0 { IN_VAIN } else { 0 };
     memory::write(tid, quarters.base + LACKED, &lacked.to_le_bytes());
+    count == all
 }
 
 /// The addresses of areas that are taken, and the stack pointers of who has them.

@@ -352,6 +352,11 @@ impl Guest for Live<'_> {
         self.worker.quarters(self.stop.tid()).map(Quarters::range)
     }
 
+    fn make_room(&mut self) -> bool {
+        let outcome = self.worker.make_room(self.stop);
+        self.note(outcome).unwrap_or(false)
+    }
+
     fn put_back(&mut self, text: &Range<u64>) {
         let tid = self.stop.tid();
         if let Some(quarters) = self.worker.quarters(tid) {

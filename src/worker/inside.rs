@@ -78,20 +78,28 @@ impl Quarters {
     /// somebody else's since.
     pub(super) fn put_back(self, tid: Tid, text: &Range<u64>) {
         let Some(page) = self.first_page(tid) else { return };
-        let sites = page.sites().filter(|(_, site)| text.contains(&site.address));
-        let writes = sites.filter_map(|(thunk, site)| {
-            let mut stands = [0; SITE as usize];
-            let there = jump(site.address, 0, thunk)?;
-            let is_read = memory::read(tid, site.address, &mut stands);
-            let pairs = stands.into_iter().zip(there).zip(site.bytes());
-            let bytes: Vec<u8> =
-                pairs.map(|((is, was), before)| if is == was { before } else { is }).collect();
-            (is_read && !stands.starts_with(&bytes)).then_some((site.address, bytes))
-        });
-        let writes: Vec<(u64, Vec<u8>)> = writes.collect();
-        if let Err(errno) = sys::memory::patch(tid, &writes) {
-            tracing::error!(tid, ?errno, "a program's text could not be restored");
+        restore(tid, page.sites().filter(|(_, site)| text.contains(&site.address)));
+    }
+
+    /// The same of all, and of a loader's, whose thunks stand behind its text (`arrival`).
+    fn put_all_back(self, tid: Tid) {
+        self.put_back(tid, &(0..u64::MAX));
+        for text in sys::memory::texts(tid) {
+            let (mut last, page) = ([0; PAGE], text.end - PAGE as u64);
+            if memory::read(tid, page, &mut last) {
+                let thunks = last.chunks_exact(THUNK).zip((page..).step_by(THUNK));
+                restore(tid, thunks.filter_map(|(bytes, at)| Some((at, self.led_by(at, bytes)?))));
+            }
         }
+    }
+
+    /// The site that a thunk with these bytes leads from, if it is one.
+    fn led_by(self, at: u64, bytes: &[u8]) -> Option<Site> {
+        let word = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let (address, number) = (word(12)?.checked_sub(SITE - 2)?, word(20)? as u32);
+        let site = Site { address, number, before: [0; BEFORE] };
+        let [(_, thunk), _] = site.lead(self, at)?;
+        bytes.starts_with(&thunk).then_some(site)
     }
 
     /// The first page, if it is there.
@@ -107,6 +115,22 @@ impl Quarters {
         if sys::ptrace::peek(tid, self.base + inside::MAGIC_AT) == Ok(inside::MAGIC) {
             let _ = sys::ptrace::poke(tid, self.base + at, value);
         }
+    }
+}
+
+/// What stood at sites that have such thunks stands there again, but for the bytes that are somebody else's since.
+fn restore(tid: Tid, sites: impl Iterator<Item = (u64, Site)>) {
+    let writes = sites.filter_map(|(thunk, site)| {
+        let mut stands = [0; SITE as usize];
+        let there = jump(site.address, 0, thunk)?;
+        let is_read = memory::read(tid, site.address, &mut stands);
+        let pairs = stands.into_iter().zip(there).zip(site.bytes());
+        let bytes: Vec<u8> = pairs.map(|((is, was), before)| if is == was { before } else { is }).collect();
+        (is_read && !stands.starts_with(&bytes)).then_some((site.address, bytes))
+    });
+    let writes: Vec<(u64, Vec<u8>)> = writes.collect();
+    if let Err(errno) = sys::memory::patch(tid, &writes) {
+        tracing::error!(tid, ?errno, "a program's text could not be restored");
     }
 }
 
@@ -352,7 +376,10 @@ impl Worker {
         }
         let Some(site) = Site::of(tid, calling) else {
             // Perhaps it was rewritten, and steps aside.
-            if let Some(quarters) = self.quarters(tid).filter(|&it| areas::are_lacking(tid, it)) {
+            let is_elsewhere = |it: &Quarters| !it.range().contains(&calling.0);
+            if let Some(quarters) = self.quarters(tid).filter(is_elsewhere)
+                && areas::are_lacking(tid, quarters)
+            {
                 areas::give_back(tid, quarters);
             }
             return Ok(());
@@ -467,6 +494,26 @@ impl Worker {
         if let Some(group) = self.groups.get_mut(&tgid) {
             group.memory(tgid).close();
         }
+    }
+
+    /// Takes away all that answers inside the process of the task at this entry, which makes its calls itself from then on;
+    /// whether nobody goes back there.
+    pub(super) fn make_room(&mut self, stop: &mut Intercepted) -> Traced<bool> {
+        let tid = stop.tid();
+        let Some(quarters) = self.quarters(tid) else { return Ok(true) };
+        if quarters.first_page(tid).is_none() {
+            return Ok(true);
+        }
+        let is_there = quarters.range().contains(&stop.entry_address()?);
+        if is_there || !self.is_alone(tid) || !areas::give_back(tid, quarters) {
+            return Ok(false);
+        }
+        self.move_out(tid);
+        quarters.put_all_back(tid);
+        let Range { start, end } = quarters.range();
+        let gone = Live::new(self, stop).execute(&kernel::MUNMAP, [start, end - start, 0, 0, 0, 0])?;
+        self.set_quarters(tid, None);
+        Ok(gone.is_ok())
     }
 
     /// Lets the code know whether all who run it are root. To be called at a stop, before a task runs with other

@@ -247,6 +247,10 @@ impl Guest for Notified<'_> {
         self.quarters().map(Quarters::range)
     }
 
+    fn make_room(&mut self) -> bool {
+        self.beyond(true)
+    }
+
     fn put_back(&mut self, text: &Range<u64>) {
         if let Some(quarters) = self.quarters() {
             quarters.put_back(self.tid, text);

@@ -385,6 +385,41 @@ static void unmaps(void) {
     printf("wrong %d failed %u\n", wrong, failed);
 }
 
+// Maps something of its own where something stands that it has not mapped.
+static void maps(void) {
+    for (int manner = 0; manner < 4; manner++) {
+        int status;
+        fflush(stdout);
+        pid_t child = fork();
+        if (child) {
+            waitpid(child, &status, 0);
+            printf("manner %d: %x\n", manner, status);
+            continue;
+        }
+        uintptr_t at[9][2];
+        unsigned count = strangers(at, COUNT(at));
+        // Where there is none, anywhere.
+        char *start = (char *)(count ? at[0][0] : 1ul << 40), *own;
+        size_t length = 1 << 16;
+        if (manner == 1 && count) start += 1 << 16;
+        if (manner == 2) start -= 4096, length = 8192;
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | (manner == 2 ? MAP_FIXED_NOREPLACE : MAP_FIXED);
+        own = mmap(manner == 3 ? NULL : start, length, PROT_READ | PROT_WRITE, manner == 3 ? MAP_PRIVATE | MAP_ANONYMOUS : flags, -1, 0);
+        if (manner == 3) own = mremap(own, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, start);
+        wrong += own != start;
+        for (size_t i = 0; own == start && i < length; i += 4096) wrong += own[i] != 0, own[i] = 1;
+        for (int i = 0; i < MANY; i++) {
+            struct stat it;
+            check(), wrong += stat("f", &it) || it.st_uid != 7;
+            DIR *list = opendir(".");
+            wrong += !list || !readdir(list) || closedir(list);
+        }
+        _exit(wrong);
+    }
+    // What leads there from the loader's text is gone, too.
+    printf("wrong %d\n", wrong);
+}
+
 // Changes the number of a call in its own text, in each way that text can be made writable.
 static void patches(void) {
     for (int manner = 0; manner < 3; manner++) {
@@ -442,7 +477,7 @@ int main(int argc, char **argv) {
         void (*run)(void);
     } all[] = {{"registers", registers}, {"encodings", encodings}, {"signals", signals}, {"threads", threads},
                {"unmaps", unmaps},       {"patches", patches},     {"dispatches", dispatches}, {"inherits", inherits},
-               {"leaves", leaves}};
+               {"leaves", leaves},       {"maps", maps}};
     if (argc < 3 || chdir(argv[1])) return 2;
     file = open("f", O_CREAT | O_RDWR, 0644), directory = open(".", O_RDONLY);
     if (symlink("f", "l")) return 3;
