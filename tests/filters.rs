@@ -152,7 +152,9 @@ fn who_is_killed_for_what_the_tracer_has_it_do_ends_and_leaves_nothing() {
         return;
     }
     let built = Scratch::new("filters-kills");
-    let Some(kills) = compile(&built, "filters/kills.c", &["-pthread", "-Wno-cast-function-type"]) else { return };
+    let Some(kills) = compile(&built, "filters/kills.c", &["-pthread", "-Wno-cast-function-type"]) else {
+        return;
+    };
     for (action, what, said, code) in [
         ("thread", "leader", "the leader is gone\n5:6\n", 7),
         ("thread", "sibling", "of who is gone: 3\n5:6\n", 0),
@@ -167,7 +169,11 @@ fn who_is_killed_for_what_the_tracer_has_it_do_ends_and_leaves_nothing() {
             let script = format!("{before} {kills} {what}");
             let run = Run::shell(how, &script).before([kills.as_str(), action]).directory(place.path());
             let found = run.seconds(60).output();
-            assert_eq!((found.stdout.as_str(), found.code()), (said, code), "{what} {how:?} {before}: {found:?}");
+            assert_eq!(
+                (found.stdout.as_str(), found.code()),
+                (said, code),
+                "{what} {how:?} {before}: {found:?}"
+            );
         }
     }
 }

@@ -476,7 +476,10 @@ fn who_says_where_its_calls_may_come_from_makes_them_there() {
 fn a_handler_of_a_call_that_is_answered_inside_makes_calls_as_any() {
     let runs = stands("inherits");
     let is_marked = |(place, _): &(Scratch, String)| fs::exists(place.file("marked")).unwrap();
-    assert!(runs.is_empty() || !can_be_answered() || runs.iter().any(is_marked), "no handler came in such a call");
+    assert!(
+        runs.is_empty() || !can_be_answered() || runs.iter().any(is_marked),
+        "no handler came in such a call"
+    );
 }
 
 #[test]
@@ -484,5 +487,12 @@ fn who_has_left_ten_thousand_calls_is_answered_inside_as_before() {
     for (_, summary) in stands("leaves") {
         // Of 10,000 looks afterwards, two each.
         assert!(asked(&summary, "stat") < 2000 || !can_be_answered(), "{summary}");
+    }
+}
+
+#[test]
+fn ids_that_are_answered_inside_leave_registers_and_flags_alone() {
+    for (_, summary) in stands("ids") {
+        assert!(asked(&summary, "getuid") < 1000 || !can_be_answered(), "{summary}");
     }
 }

@@ -12,13 +12,7 @@ fn run(program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> Opti
     run_at(ELSEWHERE, program, arch, number, args)
 }
 
-fn run_at(
-    pointer: u64,
-    program: &[Instruction],
-    arch: u32,
-    number: u32,
-    args: &[u64; 6],
-) -> Option<Outcome> {
+fn run_at(pointer: u64, program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> Option<Outcome> {
     interpreter::run(program, &Data { number, arch, pointer, args: *args })
 }
 

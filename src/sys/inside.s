@@ -450,15 +450,23 @@ remainroot_inside_calls:
     jmp done
     .endm
 
-    # Answers with an id, which needs no kernel.
+    # Answers with an id, which needs no kernel. Which way a byte is read shows DF; AC and ID show by no instruction that needs
+    # no stack.
     .macro answer_id offset
+    mov r11, rsi
+    lea rsi, [rip + remainroot_inside_begin + 1]
+    lodsb
+    xchg r11, rsi
     pack
     cmp qword ptr [rip + closed], 0
     jne aside
     cmp qword ptr [rip + knows_ids], 0
     je aside
     unpack
-    mov r11d, eax
+    not r11d
+    and r11d, 2
+    shl r11d, 17
+    or r11d, eax
     ror r11d, 8
     bt r11d, 24
     jnc 1f

@@ -263,10 +263,9 @@ impl fmt::Display for Test {
             Test::Meets { start, .. } => {
                 write!(f, "argument {start} begins a range that may be remainroot's")
             }
-            Test::Over { start, flags, mask, .. } => write!(
-                f,
-                "argument {flags} has a bit of {mask:#x} and argument {start} begins such a range"
-            ),
+            Test::Over { start, flags, mask, .. } => {
+                write!(f, "argument {flags} has a bit of {mask:#x} and argument {start} begins such a range")
+            }
             Test::ToRoot { ids } => write!(f, "arguments {ids} and {} are 0 or -1", ids + 1),
             Test::Passes { arg, value, pointer } => {
                 write!(f, "argument {arg} is {value} and argument {pointer} is not null")

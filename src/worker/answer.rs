@@ -153,7 +153,8 @@ impl<'a> Answering<'a> {
             return false;
         };
         if task.tried.lock().contains(&entry) {
-            return task.asides.fetch_add(1, Ordering::Relaxed).is_multiple_of(RARELY) && lacks_areas(&task, tid);
+            return task.asides.fetch_add(1, Ordering::Relaxed).is_multiple_of(RARELY)
+                && lacks_areas(&task, tid);
         }
         let waits = || sys::seccomp::waits(self.listener.fd.as_fd(), self.notification.id);
         // The one that is held here, and its group's: a child that vfork has made may be somebody else.

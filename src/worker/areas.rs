@@ -63,7 +63,8 @@ fn search(tid: Tid, quarters: Quarters, areas: &mut Vec<(u64, u64)>) -> bool {
             let length = usize::try_from(range.end - start).unwrap_or(CHUNK).min(CHUNK);
             let Some(part) = bytes.get_mut(..length) else { return false };
             let is_read = memory::read(tid, start, part);
-            for word in part.chunks_exact(8).filter_map(<[u8]>::first_chunk).map(|&it| u64::from_le_bytes(it)) {
+            for word in part.chunks_exact(8).filter_map(<[u8]>::first_chunk).map(|&it| u64::from_le_bytes(it))
+            {
                 if window::has_code(word) && own.contains(&word) {
                     areas.retain(|&(_, owner)| owner != before);
                 }

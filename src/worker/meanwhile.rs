@@ -23,7 +23,9 @@ impl Worker {
     /// filter which is not known here kills threads, nothing else is reported as long as its siblings live: they may wait
     /// for this worker.
     pub(super) fn watch(&mut self, tid: Tid) -> Traced<()> {
-        let Some(tracee) = self.tracees.get_mut(&tid).filter(|tracee| tracee.tgid == tid) else { return Ok(()) };
+        let Some(tracee) = self.tracees.get_mut(&tid).filter(|tracee| tracee.tgid == tid) else {
+            return Ok(());
+        };
         let options = tracee.options | libc::PTRACE_O_TRACEEXIT;
         let has_siblings = self.groups.get(&tid).is_some_and(|group| group.threads > 1);
         if has_siblings && options != tracee.options {
