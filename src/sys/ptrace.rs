@@ -63,8 +63,10 @@ pub fn is_killed_by_a_filter(tid: Tid) -> bool {
     const MANY: usize = 16;
     let from_the_first = libc::ptrace_peeksiginfo_args { off: 0, flags: 0, nr: MANY as i32 };
     let mut pending = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
-    let count = // SAFETY: the kernel reads the one structure and fills no more of the other than it asks for.
-        unsafe { libc::ptrace(libc::PTRACE_PEEKSIGINFO, tid, &raw const from_the_first, pending.as_mut_ptr()) };
+    // SAFETY: the kernel reads the one structure and fills no more of the other than it asks for.
+    let count = unsafe {
+        libc::ptrace(libc::PTRACE_PEEKSIGINFO, tid, &raw const from_the_first, pending.as_mut_ptr())
+    };
     // SAFETY: zeroed before the call, so initialised whatever was written.
     let pending = pending.iter().map(|info| unsafe { info.assume_init_ref() });
     pending

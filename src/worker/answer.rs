@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use super::areas;
-use super::inside::{self, Calling, OFTEN};
+use super::inside::{self, OFTEN};
 use super::listener::{Listener, Task};
 use super::notified::Notified;
 use super::pool::Message;
+use super::site::{Calling, Site};
 use super::tracee::Memory;
 use super::{Count, Guardian, Shared, Tally, demand};
 use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
@@ -182,7 +183,7 @@ impl<'a> Answering<'a> {
                 }
                 task.looks.store(0, Ordering::Relaxed);
                 task.tried.lock().push(entry);
-                inside::Site::of(tid, (entry, call.number)).is_some()
+                Site::of(tid, (entry, call.number)).is_some()
             }
         }
     }

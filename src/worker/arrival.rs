@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::book::{HEAD, Loader};
-use super::inside::{Quarters, Site, THUNK};
+use super::inside::{Quarters, THUNK};
+use super::site::Site;
 use crate::abi::window;
 use crate::ownership::Inode;
 use crate::ptrace::{EventStop, Intercepted, Traced};

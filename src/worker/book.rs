@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::inside::{Site, WITH_BEFORE};
+use super::site::{Site, WITH_BEFORE};
 use crate::ownership::Inode;
 use crate::sys::inside;
 use crate::sys::memory::Mapping;

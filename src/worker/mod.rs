@@ -32,6 +32,7 @@ mod pool;
 mod raise;
 mod shared;
 mod sight;
+mod site;
 mod stops;
 mod tally;
 mod tracee;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
-use super::inside::Calling;
+use super::site::Calling;
 use super::tracee::Born;
 use super::{Count, Shared, Worker};
 use crate::ownership::Evidence;

@@ -83,12 +83,17 @@ impl Worker {
             Stop::Event(stop, event @ (Event::Birth | Event::Vfork)) => self.birth(stop, event),
             Stop::Event(stop, Event::Exec) => self.exec(stop),
             Stop::Event(stop, Event::Exit) => {
-                if self.tracees.get(&tid).is_some_and(|tracee| tracee.watched) {
-                    self.shared.pool.first_ends();
-                }
+                self.ends(tid);
                 let to_syscall = self.settle(tid)?;
                 stop.resume(to_syscall)
             }
+        }
+    }
+
+    /// A task is about to end: perhaps the first process, whose end is watched.
+    fn ends(&self, tid: Tid) {
+        if self.tracees.get(&tid).is_some_and(|tracee| tracee.watched) {
+            self.shared.pool.first_ends();
         }
     }
 

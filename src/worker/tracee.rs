@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 
 use super::arrival::Arriving;
 use super::filters::Filters;
-use super::inside::{Calling, Quarters};
+use super::inside::Quarters;
+use super::site::Calling;
 use super::{Shared, demand};
 use crate::cred::Credentials;
 use crate::ownership::Inode;
