@@ -118,14 +118,19 @@ fn a_server_that_stands_still_stops_only_who_asks_it_and_lets_go_when_it_is_kill
 }
 
 #[test]
-fn what_a_user_mounts_he_can_use() {
-    if !can_serve(&["squashfuse", "mksquashfs", "setpriv"]) {
+fn what_a_user_mounts_he_can_use_and_unmount_and_nobody_else() {
+    if !can_serve(&["squashfuse", "mksquashfs", "setpriv", "fusermount3"]) {
         return;
     }
     let script =
         "mkdir s m; echo hello >s/f; mksquashfs s i -quiet -no-progress >/dev/null; chmod 755 .; chown 1 m
-        setpriv --reuid 1 --regid 1 --clear-groups squashfuse i m; echo $?; cat m/f; umount m";
+        as() { id=$1; shift; setpriv --reuid $id --regid $id --clear-groups \"$@\"; }
+        as 1 squashfuse i m; echo $?; cat m/f
+        as 2 fusermount3 -u m 2>/dev/null; echo $?
+        as 1 fusermount3 -u m; echo $?; ls m
+        squashfuse i m; grep -o 'user_id=.*' /proc/mounts; as 1 fusermount3 -u m 2>/dev/null; echo $?; umount m";
     for how in WAYS {
-        assert_eq!(said(how, false, script), "0\nhello\n", "{how:?}");
+        let seen = said(how, false, script);
+        assert_eq!(seen, "0\nhello\n1\n0\nuser_id=0,group_id=0 0 0\n1\n", "{how:?}");
     }
 }

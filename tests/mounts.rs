@@ -94,3 +94,47 @@ print(os.listdir('m'))
         same(&script, "['f']\n");
     }
 }
+
+/// Every name of a list of mounts, by which a tmpfs is found, and ways to hold one.
+const LISTS: &str = r#"
+import fcntl, re, select
+mounted('tmpfs', 'uid=33,gid=34,size=1m', 't', new)
+mounted('tmpfs', 'gid=5,size=1m', 'g', new)
+os.symlink('/proc/self/mounts', 'link')
+def shown(text): return sorted(re.findall(r'/([tg]) .*?((?:[ug]id=\d+,?)+)', text))
+task = '/proc/%d/' % os.getpid()
+expected = [('g', 'gid=5'), ('t', 'uid=33,gid=34')]
+for name in ['/proc/mounts', '/proc/self/mounts', '/proc/self/mountinfo', '/etc/mtab', '/proc/thread-self/mountinfo',
+             task + 'mounts', task + 'task/%d/mountinfo' % os.getpid(), 'link']:
+    if os.path.exists(name) and shown(open(name).read()) != expected: print(name, shown(open(name).read()))
+file = open('/proc/self/mounts')
+print(shown(file.read()) == expected, file.seek(0), shown(file.read()) == expected)
+print(fcntl.fcntl(file, fcntl.F_GETFD), oct(fcntl.fcntl(file, fcntl.F_GETFL)))
+low = os.open('/proc/self/mountinfo', os.O_RDONLY)
+os.set_inheritable(low, True)
+print(fcntl.fcntl(low, fcntl.F_GETFD), shown(os.read(low, 1 << 16).decode()) == expected)
+watch = select.epoll(); watch.register(low, select.EPOLLPRI); watch.poll(0)
+os.mkdir('n'); call(165, b'none', b'n', b'tmpfs', 0, None)
+print(len(watch.poll(20)), os.readlink('/proc/self/fd/%d' % low) == task + 'mountinfo')
+try: os.open('/proc/self/mounts', os.O_WRONLY)
+except OSError as error: print(error.errno)
+"#;
+
+#[test]
+fn lists_of_mounts_say_the_ids_that_were_given() {
+    same(LISTS, "True 0 True\n1 0o100000\n0 True\n1 True\n13\n");
+}
+
+#[test]
+fn a_number_that_another_filesystem_had_says_nothing_of_the_next() {
+    let script = r#"
+import re
+for round in range(4):
+    os.makedirs('x', exist_ok=True)
+    options = b'uid=33,size=1m' if round % 2 == 0 else b'size=1m'
+    call(165, b'none', b'x', b'tmpfs', 0, options)
+    print(re.findall(r'/x .*?uid=33', open('/proc/mounts').read()) != [], end=' ')
+    call(166, b'x', 0)
+"#;
+    same(script, "True False True False ");
+}

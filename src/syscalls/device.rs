@@ -22,7 +22,7 @@
 use std::ffi::CStr;
 
 use super::inode::{self, Place};
-use super::{Finish, Guest, SCRATCH_BYTES, Verdict, frozen, kernel};
+use super::{Finish, Guest, SCRATCH_BYTES, Verdict, frozen, kernel, mounted};
 use crate::abi::stat::{S_IFCHR, S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, SysResult};
 use crate::ownership::Device;
@@ -55,7 +55,8 @@ pub fn guard(
 ) -> Verdict {
     let open = matches!(verdict, Verdict::Run) && flags & INERT == 0;
     let must_be_new = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
-    if !open || must_be_new || !guest.ownership().devices().any() {
+    let has_devices = guest.ownership().devices().any();
+    if !open || must_be_new || !has_devices && !guest.mounted().any() {
         return verdict;
     }
     if !may_open_real(guest) {
@@ -69,7 +70,9 @@ pub fn guard(
         None => return Verdict::Amend(finish),
         Some(seen) => seen.ok().map(|bytes| Statx::parse(&bytes)),
     };
-    let Some(found) = found.filter(|found| found.mode & S_IFMT == S_IFREG) else { return Verdict::Run };
+    let Some(found) = found.filter(|found| has_devices && found.mode & S_IFMT == S_IFREG) else {
+        return Verdict::Run;
+    };
     // What cannot be read is no reason to keep a file from being opened.
     let fact = inode::fact_of_seen(guest, place, &found).ok().flatten();
     match (fact.and_then(|fact| fact.device), place) {
@@ -93,6 +96,10 @@ pub fn opened(guest: &mut dyn Guest, result: SysResult, place: Place, flags: u32
         },
         Err(_) => return result,
     };
+    if result.is_ok() {
+        // What cannot be told otherwise is as the kernel has it.
+        let _ = mounted::opened(guest, descriptor);
+    }
     let found = match guest.observe(descriptor, b"") {
         Err(_) => inode::inspect(guest, Place::Descriptor(descriptor)),
         found => found,
@@ -186,6 +193,14 @@ const _: () = assert!(BYTE < SCRATCH_BYTES as u64);
 
 /// A descriptor of the container's `/dev`, in the guest.
 fn borrow_directory(guest: &mut dyn Guest) -> SysResult {
+    borrow(guest, |guest, socket| guest.send_devices(socket))
+}
+
+/// A descriptor that the tracer sends to a socket of the guest's.
+pub(super) fn borrow(
+    guest: &mut dyn Guest,
+    mut send: impl FnMut(&mut dyn Guest, u64) -> Result<(), Errno>,
+) -> SysResult {
     const AF_UNIX: u64 = 1;
     const SOCK_DGRAM_CLOEXEC: u64 = 0o2_000_002;
     let scratch = guest.scratch()?;
@@ -194,7 +209,7 @@ fn borrow_directory(guest: &mut dyn Guest) -> SysResult {
     guest.read(scratch, &mut pair)?;
     let [ours, theirs] = *pair.as_chunks::<4>().0 else { return Err(Errno::EFAULT) };
     let [ours, theirs] = [ours, theirs].map(|number| u64::from(u32::from_le_bytes(number)));
-    let sent = guest.send_devices(theirs);
+    let sent = send(guest, theirs);
     guest.inject(&kernel::CLOSE, [theirs, 0, 0, 0, 0, 0])?;
     let received = sent.and_then(|()| receive(guest, scratch, ours));
     guest.inject(&kernel::CLOSE, [ours, 0, 0, 0, 0, 0])?;

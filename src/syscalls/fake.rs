@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::inode::Place;
 use super::limits::{Limits, Pair};
+use super::mounted::{Listed, Mounted};
 use super::{Guest, Look, Peer, Peers, Planned, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
@@ -126,6 +127,11 @@ pub(crate) struct FakeGuest {
     pub(crate) mounted: Vec<Vec<u8>>,
     /// What was asked of filesystems that are not mounted yet.
     pub(crate) plans: BTreeMap<u64, Planned>,
+    pub(crate) filesystems: Mounted,
+    /// The device number of what was mounted.
+    pub(crate) filesystem: Option<&'static str>,
+    /// Lists of mounts that are open.
+    pub(crate) lists: BTreeMap<u64, Listed>,
     /// Device number of procfs.
     pub(crate) proc: Option<u64>,
     /// Where the scratch memory is; `None`: none can be had.
@@ -173,6 +179,9 @@ impl FakeGuest {
             unmounts: Vec::new(),
             mounted: Vec::new(),
             plans: BTreeMap::new(),
+            filesystems: Mounted::default(),
+            filesystem: None,
+            lists: BTreeMap::new(),
             proc: None,
             scratch: Some(SCRATCH),
         }
@@ -326,6 +335,27 @@ impl Guest for FakeGuest {
 
     fn plan(&mut self, descriptor: u64, planned: Planned) {
         self.plans.insert(descriptor, planned);
+    }
+
+    fn mounted(&self) -> &Mounted {
+        &self.filesystems
+    }
+
+    fn filesystem(&self, _: Option<u64>) -> Option<String> {
+        self.filesystem.map(str::to_owned)
+    }
+
+    fn listed(&self, descriptor: u64) -> Option<Listed> {
+        self.lists.get(&descriptor).cloned()
+    }
+
+    fn send_list(&mut self, socket: u64, _: u64, _: &str) -> Result<(), Errno> {
+        self.lent.push(socket);
+        Ok(())
+    }
+
+    fn copied_list(&self, _: u64) -> Option<Vec<u8>> {
+        None
     }
 
     fn sees_other_mounts(&mut self) {}

@@ -3,7 +3,7 @@
 
 use super::inode::{self, Place};
 use super::mount::{self, OVERLAY, TMPFS, Whose};
-use super::{Guest, Verdict, kernel};
+use super::{Guest, Verdict, kernel, mounted};
 use crate::abi::SysResult;
 use crate::cred::{Gid, Uid};
 
@@ -111,18 +111,19 @@ fn set_userxattr(guest: &mut dyn Guest, descriptor: u64) -> SysResult {
 
 /// fsmount(2): the root directory belongs to whom the options said.
 pub fn fsmount(guest: &mut dyn Guest) -> Verdict {
-    if guest.planned(guest.call().arg(0)) == Planned::default() {
+    if guest.planned(guest.call().arg(0)) == Planned::default() && !guest.mounted().any() {
         return Verdict::Run;
     }
     Verdict::Amend(|guest, result| {
-        let mounted = result?;
+        let open = result?;
         let descriptor = guest.call().arg(0);
         let Planned { kind, uid, gid, .. } = guest.planned(descriptor);
         guest.plan(descriptor, Planned::default());
+        mounted::note(guest, Some(open), &kind, uid, gid);
         if kind == TMPFS && (uid.is_some() || gid.is_some()) {
-            mount::give(guest, Place::Descriptor(mounted), uid, gid)?;
+            mount::give(guest, Place::Descriptor(open), uid, gid)?;
         }
-        Ok(mounted)
+        Ok(open)
     })
 }
 

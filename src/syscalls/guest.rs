@@ -9,6 +9,7 @@ use super::Stage;
 use super::fsconfig::Planned;
 use super::inode::Place;
 use super::limits::{Limits, Pair};
+use super::mounted::{Listed, Mounted};
 use crate::abi::stat::Statx;
 use crate::abi::{Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, Uid, View};
@@ -109,6 +110,25 @@ pub trait Guest {
 
     /// Notes that.
     fn plan(&mut self, descriptor: u64, planned: Planned);
+
+    /// The filesystems that were mounted with ids which the namespace lacks.
+    fn mounted(&self) -> &Mounted;
+
+    /// The device number, as in `mountinfo`, of the filesystem that is open at a descriptor, or of that which was mounted last
+    /// in the task's namespace.
+    fn filesystem(&self, open: Option<u64>) -> Option<String>;
+
+    /// The list of mounts that is open at a descriptor, if it is one.
+    fn listed(&self, descriptor: u64) -> Option<Listed>;
+
+    /// Sends a file that says `text`, for the list of mounts at a descriptor, through a socket of the guest's.
+    ///
+    /// # Errors
+    /// Where that cannot be.
+    fn send_list(&mut self, socket: u64, descriptor: u64, text: &str) -> Result<(), Errno>;
+
+    /// The path of the list of mounts in whose place such a file is open.
+    fn copied_list(&self, descriptor: u64) -> Option<Vec<u8>>;
 
     /// The task sees other mounts now.
     fn sees_other_mounts(&mut self);

@@ -34,6 +34,7 @@ mod list;
 mod mappings;
 mod mknod;
 mod mount;
+pub mod mounted;
 mod moves;
 mod nodes;
 mod placed;

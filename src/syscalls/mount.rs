@@ -9,7 +9,7 @@
 //! The calls that build a filesystem context are in `fsconfig`.
 
 use super::inode::{self, Place};
-use super::{Guest, Verdict, kernel};
+use super::{Guest, Verdict, kernel, mounted};
 use crate::abi::Errno;
 use crate::cred::{Gid, Uid, View};
 use crate::ownership::Attributes;
@@ -48,6 +48,19 @@ pub fn umount(guest: &mut dyn Guest) -> Verdict {
 
 /// mount(2): source, target, type, flags and options.
 pub fn mount(guest: &mut dyn Guest) -> Verdict {
+    match translate(guest) {
+        Verdict::Run if guest.mounted().any() && guest.call().arg(3) & NOT_NEW == 0 => {
+            Verdict::Amend(|guest, result| {
+                result?;
+                mounted::note(guest, None, b"", None, None);
+                result
+            })
+        }
+        verdict => verdict,
+    }
+}
+
+fn translate(guest: &mut dyn Guest) -> Verdict {
     let [source, target, kind, flags, data, unused] = guest.call().args;
     let name = if flags & (NOT_NEW & !MS_REMOUNT) == 0 { inode::string(guest, kind).ok() } else { None };
     let name = name.unwrap_or_default();
@@ -71,7 +84,11 @@ pub fn mount(guest: &mut dyn Guest) -> Verdict {
     if is_overlay && mounted == Err(Errno::EINVAL) {
         return Verdict::Run; // before Linux 5.11 it has no such option
     }
-    if mounted.is_err() || name != TMPFS || flags & MS_REMOUNT != 0 {
+    if mounted.is_err() || flags & MS_REMOUNT != 0 {
+        return Verdict::Reply(mounted);
+    }
+    mounted::note(guest, None, &name, options.uid, options.gid);
+    if name != TMPFS {
         return Verdict::Reply(mounted);
     }
     Verdict::Reply(give(guest, Place::path(target), options.uid, options.gid).and(mounted))

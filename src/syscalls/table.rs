@@ -5,8 +5,8 @@ use super::ids::{Narrow, Wide};
 use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, fsconfig, groups, ids, kill, limits, link,
-    list, mappings, mknod, mount, moves, placed, prctl, refused, removal, sandbox, stat, statx, utimes,
-    xattr,
+    list, mappings, mknod, mount, mounted, moves, placed, prctl, refused, removal, sandbox, stat, statx,
+    utimes, xattr,
 };
 use crate::abi::{self, Abi, MARK, Numbers, WHOLE_MARK};
 
@@ -297,6 +297,7 @@ pub const TABLE: &[Operation] = &[
     row("rename", [82, 38, -1], removal::rename, REMOVAL),
     row("renameat", [264, 302, 38], removal::renameat, REMOVAL),
     row("renameat2", [316, 353, 276], removal::renameat2, REMOVAL),
+    row("epoll_ctl", [233, 255, 21], mounted::watched, mounted::WATCH_STOPS),
     // What a directory lists, and what can be cut short.
     row("getdents", [78, 141, -1], list::getdents, DEVICES),
     markable(row("getdents64", [217, 220, 61], list::getdents64, DEVICES)),

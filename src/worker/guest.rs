@@ -8,7 +8,7 @@ use super::eyes::Eyes;
 use super::inside::Quarters;
 use super::peers::{self, ids_of, is_itself, is_known_as};
 use super::tracee::SCRATCH_LENGTH;
-use super::{Count, Worker, devices};
+use super::{Count, Worker, devices, listed, mounts};
 use crate::abi::stat::Statx;
 use crate::abi::{Abi, Call, Errno, KernelCall, SysResult};
 use crate::cred::{Credentials, Uid, View};
@@ -17,6 +17,7 @@ use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::limits::{Limits, Pair};
+use crate::syscalls::mounted::{Listed, Mounted};
 use crate::syscalls::{Guest, Look, Peers, Planned, SCRATCH_BYTES, Share, Stage, Stages, kernel, table};
 
 const PROT_READ_WRITE: u64 = 3;
@@ -286,6 +287,26 @@ impl Guest for Live<'_> {
             true => all.remove(&key),
             false => all.insert(key, planned),
         };
+    }
+
+    fn mounted(&self) -> &Mounted {
+        &self.worker.shared.mounted
+    }
+
+    fn filesystem(&self, open: Option<u64>) -> Option<String> {
+        mounts::filesystem(self.stop.tid(), open)
+    }
+
+    fn listed(&self, descriptor: u64) -> Option<Listed> {
+        listed::of(&self.worker.shared.sights, self.stop.tid(), descriptor)
+    }
+
+    fn send_list(&mut self, socket: u64, descriptor: u64, text: &str) -> Result<(), Errno> {
+        listed::send(self.stop.tid(), socket as i32, descriptor, text).map_err(|errno| Errno(errno as i32))
+    }
+
+    fn copied_list(&self, descriptor: u64) -> Option<Vec<u8>> {
+        listed::copied(self.stop.tid(), descriptor)
     }
 
     fn sees_other_mounts(&mut self) {

@@ -23,6 +23,7 @@ mod handover;
 mod inside;
 mod instead;
 mod labels;
+mod listed;
 mod listener;
 mod meanwhile;
 mod mounts;

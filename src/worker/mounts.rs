@@ -5,12 +5,13 @@
 //! was ever visible nothing is asked about mounts beyond whether they are of `proc`.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::abi::DeviceNumber;
 use crate::abi::stat::Statx;
 use crate::sys::{self, Tid, files};
 
@@ -154,6 +155,16 @@ pub fn number(told: &[u8; Statx::SIZE]) -> Option<u64> {
 /// Whether a filesystem of this type is served.
 fn is_served(kind: &[u8]) -> bool {
     kind == b"fuse" || kind == b"fuseblk" || kind.starts_with(b"fuse.") || REMOTE.contains(&kind)
+}
+
+/// The device number of the filesystem that is open at a descriptor of a task's, or of that which was mounted last where the
+/// task sees it.
+pub fn filesystem(tid: Tid, open: Option<u64>) -> Option<String> {
+    let Some(descriptor) = open else { return Some(rows(&tid.to_string()).pop()?.device) };
+    let open = sys::descriptor::take_from(tid, descriptor as i32).ok()?;
+    let number =
+        DeviceNumber::decode(Statx::parse(&files::statx_of(open.as_fd(), DONT_SYNC, 0).ok()?).dev as u32);
+    Some(format!("{}:{}", number.major, number.minor))
 }
 
 /// A line of `mountinfo`.

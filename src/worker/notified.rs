@@ -23,6 +23,7 @@ use crate::ptrace;
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
 use crate::syscalls::limits::{Limits, Pair};
+use crate::syscalls::mounted::{Listed, Mounted};
 use crate::syscalls::{Guest, Look, Peers, Planned, Share, Stage};
 
 /// See the module.
@@ -179,6 +180,26 @@ impl Guest for Notified<'_> {
 
     fn plan(&mut self, _descriptor: u64, _planned: Planned) {
         self.beyond(());
+    }
+
+    fn mounted(&self) -> &Mounted {
+        &self.shared.mounted
+    }
+
+    fn filesystem(&self, _open: Option<u64>) -> Option<String> {
+        self.beyond(None)
+    }
+
+    fn listed(&self, _descriptor: u64) -> Option<Listed> {
+        self.beyond(None)
+    }
+
+    fn send_list(&mut self, _socket: u64, _descriptor: u64, _text: &str) -> Result<(), Errno> {
+        self.beyond(Err(Errno::ENOSYS))
+    }
+
+    fn copied_list(&self, _descriptor: u64) -> Option<Vec<u8>> {
+        self.beyond(None)
     }
 
     fn sees_other_mounts(&mut self) {

@@ -17,6 +17,7 @@ use crate::ptrace;
 use crate::registry::Registry;
 use crate::sys::Tid;
 use crate::syscalls::limits::Limits;
+use crate::syscalls::mounted::Mounted;
 use crate::syscalls::{Planned, Stage, Stages};
 
 /// One run's state; every lock in it is a leaf but `raising`, which only `raise` takes.
@@ -40,6 +41,8 @@ pub struct Shared {
     pub(super) labels: Labels,
     /// What processes have asked of filesystems that they have not mounted yet, by descriptor.
     pub(super) planned: Mutex<HashMap<(Tid, i32), Planned>>,
+    /// Filesystems that were mounted with ids which the namespace lacks.
+    pub(super) mounted: Mounted,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -94,6 +97,7 @@ impl Shared {
             book: Book::default(),
             labels: Labels::default(),
             planned: Mutex::default(),
+            mounted: Mounted::default(),
             pool,
             guardian,
             counters: Counters::default(),
