@@ -27,7 +27,11 @@ fn said(how: How, facts: bool, script: &str) -> String {
         true => format!("touch known; chown 33:33 known; {script}"),
         false => script.to_owned(),
     };
-    Run::shell(how, &script).namespaces("-Urm").directory(scratch.path()).seconds(90).output().success()
+    ran(how, &script, &scratch).success()
+}
+
+fn ran(how: How, script: &str, scratch: &Scratch) -> common::Output {
+    Run::shell(how, script).namespaces("-Urm").directory(scratch.path()).seconds(90).output()
 }
 
 #[test]
@@ -132,5 +136,25 @@ fn what_a_user_mounts_he_can_use_and_unmount_and_nobody_else() {
     for how in WAYS {
         let seen = said(how, false, script);
         assert_eq!(seen, "0\nhello\n1\n0\nuser_id=0,group_id=0 0 0\n1\n", "{how:?}");
+    }
+}
+
+/// As long as a server cannot be told of owners.
+#[test]
+fn the_first_owner_that_a_server_is_not_told_of_is_said_once() {
+    if !can_serve(&["bindfs"]) {
+        return;
+    }
+    // The owners given before have programs answer such calls themselves.
+    let known = "mkdir a b; : >a/x; : >a/y; : >z; for id in 1 2 3 4; do chown $id z; done; ";
+    for how in WAYS {
+        let said = |script: &str| {
+            let scratch = Scratch::new("fuse-line");
+            let output = ran(how, &format!("{known}{script}"), &scratch);
+            assert!(output.status.success(), "{how:?}: {}", output.stderr);
+            output.stderr.lines().filter(|line| line.contains("do not pass the FUSE server inside")).count()
+        };
+        assert_eq!(said("bindfs a b; cat b/x; stat b/y; chown 0:0 b/x; chown 5 z; umount b"), 0, "{how:?}");
+        assert_eq!(said("bindfs a b; chown 5 b/x; chown 6 b/y b/x; umount b"), 1, "{how:?}");
     }
 }

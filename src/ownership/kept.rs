@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -17,12 +17,17 @@ use crate::abi::Errno;
 const MOST: usize = 64;
 
 /// Says a sentence to the person, if there is somebody to hear it.
-pub struct Voice(Box<dyn Fn(&str) + Send + Sync>);
+#[derive(Clone)]
+pub struct Voice(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Voice {
     /// Says it so.
     pub fn new(say: impl Fn(&str) + Send + Sync + 'static) -> Voice {
-        Voice(Box::new(say))
+        Voice(Arc::new(say))
+    }
+
+    pub(super) fn say(&self, sentence: &str) {
+        (self.0)(sentence);
     }
 }
 
@@ -249,7 +254,7 @@ impl Kept {
             if self.named { "calls that need it fail" } else { "what only it can keep ends with this run" };
         let complaint = format!("{cause}; {consequence}");
         if self.complaint.set(complaint.clone()).is_ok() {
-            (self.voice.0)(&complaint);
+            self.voice.say(&complaint);
         }
     }
 

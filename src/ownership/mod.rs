@@ -44,6 +44,7 @@ mod store;
 mod table;
 mod tick;
 mod times;
+mod unheard;
 pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};
@@ -112,6 +113,7 @@ pub struct Ownership {
     tick: Tick,
     /// What processes may read themselves, once one wants to.
     slate: OnceLock<Option<Slate>>,
+    unheard: unheard::Unheard,
 }
 
 impl Default for Ownership {
@@ -139,6 +141,7 @@ impl Ownership {
             beside: Beside::default(),
             tick: Tick::default(),
             slate: OnceLock::new(),
+            unheard: unheard::Unheard::default(),
         }
     }
 
@@ -148,8 +151,9 @@ impl Ownership {
         let listing = home.listing();
         let devices = Devices::new(home.evidence_of_devices(), home.evidence_of_readable_devices());
         let (loaded, is_rebuilt) = (home.take_loaded(), home.is_rebuilt());
+        let unheard = unheard::Unheard::to(voice.clone());
         let lasting = Lasting::new(home, voice);
-        let ownership = Ownership { lasting, listing, inherits, devices, ..Ownership::default() };
+        let ownership = Ownership { lasting, listing, inherits, devices, unheard, ..Ownership::default() };
         if is_rebuilt {
             ownership.take_names();
         }

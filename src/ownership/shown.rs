@@ -30,6 +30,7 @@ impl Ownership {
             }
             self.devices.tell(slate);
             slate.open(self.is_quiet() && view.is_of_one_id(), is_almighty, !self.knows_something());
+            self.restrain_slate();
             // Who got to know something meanwhile may have found no slate that says otherwise.
             if self.knows_something() {
                 slate.fill();

@@ -81,13 +81,20 @@ pub struct Slate {
     writing: Mutex<usize>,
     /// Whether nobody was to open it yet.
     new: AtomicBool,
+    /// Whether processes may give what is theirs away, as far as their capabilities go.
+    almighty: AtomicBool,
 }
 
 impl Slate {
     /// An empty one that nobody may read yet; `None` where there is nobody to read it.
     pub(super) fn make() -> Option<Slate> {
         let inside = Inside::make().inspect_err(|errno| tracing::debug!(?errno, "no slate")).ok()?;
-        Some(Slate { inside, writing: Mutex::new(0), new: AtomicBool::new(true) })
+        Some(Slate {
+            inside,
+            writing: Mutex::new(0),
+            new: AtomicBool::new(true),
+            almighty: AtomicBool::default(),
+        })
     }
 
     /// What is mapped.
@@ -103,7 +110,20 @@ impl Slate {
     pub(super) fn open(&self, quiet: bool, almighty: bool, empty: bool) {
         let bit = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
         let bits = ENABLED | bit(quiet, QUIET) | bit(almighty, ALMIGHTY) | bit(empty, EMPTY);
+        self.almighty.store(almighty, Ordering::SeqCst);
         self.set(|state| state & REPLACED | bits);
+    }
+
+    /// No process may give anything away, or change its mode or times, without the tracer.
+    pub(super) fn restrain(&self) {
+        self.set(|state| state & !ALMIGHTY);
+    }
+
+    /// They may again, if they might.
+    pub(super) fn release(&self) {
+        if self.almighty.load(Ordering::SeqCst) {
+            self.set(|state| if state & ENABLED == 0 { state } else { state | ALMIGHTY });
+        }
     }
 
     /// Something is known.

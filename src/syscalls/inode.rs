@@ -5,11 +5,9 @@
 
 use std::cell::Cell;
 
-use super::{Guest, Look, Share, Stage, access, chmod, filesystem, home, kernel, xattr};
-use crate::abi::{
-    DeviceNumber, Errno, SysResult,
-    stat::{S_ISGID, S_ISUID, Statx},
-};
+use super::{Guest, Look, Share, Stage, access, chmod, filesystem, home, kernel, mounted, xattr};
+use crate::abi::stat::{S_ISGID, S_ISUID, Statx};
+use crate::abi::{DeviceNumber, Errno, SysResult};
 use crate::cred::{Gid, Uid};
 use crate::ownership::{Attributes, Fact, Identity, Kernel, rules};
 
@@ -346,6 +344,7 @@ pub fn remember_after(
     if fact.is_empty() && kernel.is_ours(guest.view()) {
         return Ok(());
     }
+    mounted::given(guest, statx.dev);
     if inherits {
         guest.ownership().set_inherits();
     }

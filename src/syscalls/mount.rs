@@ -48,18 +48,30 @@ pub fn umount(guest: &mut dyn Guest) -> Verdict {
 
 /// mount(2): source, target, type, flags and options.
 pub fn mount(guest: &mut dyn Guest) -> Verdict {
-    match translate(guest) {
-        Verdict::Run if guest.mounted().any() && guest.call().arg(3) & NOT_NEW == 0 => {
-            Verdict::Amend(|guest, result| {
-                result?;
-                mounted::note(guest, None, b"", None, None);
-                result
-            })
-        }
-        verdict => verdict,
+    let verdict = translate(guest);
+    let is_new = guest.call().arg(3) & NOT_NEW == 0;
+    if !matches!(verdict, Verdict::Run) || !is_new {
+        return verdict;
     }
+    let name = kind(guest);
+    if !mounted::matters(guest, &name) {
+        return verdict;
+    }
+    Verdict::Amend(|guest, result| {
+        result?;
+        let name = kind(guest);
+        mounted::note(guest, None, &name, None, None);
+        result
+    })
 }
 
+/// The type of the filesystem.
+fn kind(guest: &mut dyn Guest) -> Vec<u8> {
+    let kind = guest.call().arg(2);
+    inode::string(guest, kind).unwrap_or_default()
+}
+
+/// Makes the call in the task's place where the kernel would refuse the options.
 fn translate(guest: &mut dyn Guest) -> Verdict {
     let [source, target, kind, flags, data, unused] = guest.call().args;
     let name = if flags & (NOT_NEW & !MS_REMOUNT) == 0 { inode::string(guest, kind).ok() } else { None };

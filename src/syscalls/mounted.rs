@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::inode::{self, AT_FDCWD};
 use super::mount::TMPFS;
 use super::{Guest, Stage, Test, Verdict, device, kernel};
-use crate::abi::Errno;
+use crate::abi::{DeviceNumber, Errno};
 use crate::cred::{Gid, Uid};
 
 /// `EPOLL_CTL_ADD`.
@@ -39,6 +39,8 @@ struct Given {
     is_tmpfs: bool,
     uid: Option<Uid>,
     gid: Option<Gid>,
+    /// Its type, where a process serves it that is not told of owners.
+    deaf: Option<String>,
 }
 
 /// A list of mounts that a task has opened.
@@ -56,7 +58,7 @@ impl Mounted {
 
     /// Whether there are any.
     pub fn any(&self) -> bool {
-        !self.0.lock().is_empty()
+        self.0.lock().iter().any(|given| given.uid.is_some() || given.gid.is_some())
     }
 
     /// The list with the ids that were given; `None` where that is no other.
@@ -155,26 +157,59 @@ impl Given {
     }
 }
 
-/// The task has mounted a filesystem, of which this is open if it was not mounted anywhere yet: it belongs to these, or to
-/// whom the kernel says.
+/// Whether mounts of this type are to be [noted](note).
+pub fn matters(guest: &dyn Guest, kind: &[u8]) -> bool {
+    is_fuse(kind) || !guest.mounted().0.lock().is_empty()
+}
+
+fn is_fuse(kind: &[u8]) -> bool {
+    kind == b"fuse" || kind == b"fuseblk" || kind.starts_with(b"fuse.")
+}
+
+/// The task has mounted a filesystem of this type, of which this is open if it was not mounted anywhere yet: it
+/// belongs to these, or to whom the kernel says.
 pub fn note(guest: &mut dyn Guest, open: Option<u64>, kind: &[u8], uid: Option<Uid>, gid: Option<Gid>) {
     let is_given = uid.is_some() || gid.is_some();
-    if !is_given && !guest.mounted().any() {
+    if !is_given && !matters(guest, kind) {
         return;
     }
     let Some(device) = guest.filesystem(open) else { return };
+    let is_deaf = is_fuse(kind);
+    let deaf = is_deaf.then(|| String::from_utf8_lossy(kind).into_owned());
     let mut all = guest.mounted().0.lock();
     // Another had the number earlier.
     all.retain(|given| given.device != device);
-    if !is_given || all.len() >= Mounted::MOST {
+    if !is_given && !is_deaf || all.len() >= Mounted::MOST {
         return;
     }
     let is_tmpfs = kind == TMPFS;
-    all.push(Given { device, is_tmpfs, uid, gid });
+    all.push(Given { device, is_tmpfs, uid, gid, deaf });
     drop(all);
-    if is_tmpfs || kind.starts_with(b"fuse") {
+    if is_deaf {
+        guest.ownership().await_unheard();
+    }
+    if is_given && (is_tmpfs || is_fuse(kind)) {
         guest.raise_for_all(Stage::Reading);
     }
+}
+
+/// An owner, or a device, is remembered of an inode on this filesystem. The first that should pass a FUSE server and cannot is
+/// said.
+pub fn given(guest: &dyn Guest, device: u64) {
+    if !guest.ownership().awaits_unheard() {
+        return;
+    }
+    let DeviceNumber { major, minor } = DeviceNumber::decode(device as u32);
+    let number = format!("{major}:{minor}");
+    let all = guest.mounted().0.lock();
+    let Some(kind) = all.iter().find_map(|given| given.deaf.as_ref().filter(|_| given.device == number))
+    else {
+        return;
+    };
+    guest.ownership().say_unheard(&format!(
+        "owners do not pass the FUSE server inside ({kind}): what is given away there is stored as root's, \
+         and what others own is shown as root's and cannot be written"
+    ));
 }
 
 /// The task has opened something: if that is a list which should say something else, a file that says it takes its place.
@@ -218,7 +253,7 @@ mod tests {
     use super::*;
 
     fn given(device: &str, is_tmpfs: bool, uid: Option<u32>, gid: Option<u32>) -> Given {
-        Given { device: device.to_owned(), is_tmpfs, uid: uid.map(Uid), gid: gid.map(Gid) }
+        Given { device: device.to_owned(), is_tmpfs, uid: uid.map(Uid), gid: gid.map(Gid), deaf: None }
     }
 
     fn mounted(all: Vec<Given>) -> Mounted {
