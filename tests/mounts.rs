@@ -21,7 +21,9 @@ def mounted(kind, options, at, new):
         key, _, value = word.partition('=')
         call(431, context, 1 if value else 0, key.encode(), value.encode() if value else None, 0)
     call(431, context, 6, None, None, 0)
-    call(429, call(432, context, 0, 0), b'', -100, at.encode(), 4)
+    mount = call(432, context, 0, 0)
+    call(429, mount, b'', -100, at.encode(), 4)
+    os.close(mount); os.close(context)
 def owner(path):
     found = os.stat(path); print(found.st_uid, found.st_gid, oct(found.st_mode & 0o7777))
 new = sys.argv[1] == 'new'
@@ -29,6 +31,11 @@ new = sys.argv[1] == 'new'
 
 /// What a program says as real root and under remainroot, which must be the same.
 fn same(script: &str, expected: &str) {
+    same_after("", script, expected);
+}
+
+/// The same after another program in the same directory, which has ended.
+fn same_after(first: &str, script: &str, expected: &str) {
     if !common::has(&["python3"]) {
         return;
     }
@@ -38,11 +45,16 @@ fn same(script: &str, expected: &str) {
                 continue;
             }
             let scratch = Scratch::new("mounts");
-            let program = format!("{PYTHON}{script}");
-            let words = ["python3", "-c", &program, interface];
-            let unshared = ["unshare", "-m", "--"].into_iter().filter(|_| how == How::Native);
-            let run = Run::new(how, unshared.chain(words)).namespaces("-Urm").directory(scratch.path());
-            assert_eq!(run.output().success(), expected, "{how:?} {interface}");
+            let said = |script: &str| {
+                let program = format!("{PYTHON}{script}");
+                let words = ["python3", "-c", &program, interface];
+                let unshared = ["unshare", "-m", "--"].into_iter().filter(|_| how == How::Native);
+                let run = Run::new(how, unshared.chain(words)).variable("HOME", scratch.path());
+                let run = if how == How::Native { run } else { run.option("--store=auto") };
+                run.namespaces("-Urm").directory(scratch.path()).output().success()
+            };
+            said(first);
+            assert_eq!(said(script), expected, "{how:?} {interface}");
         }
     }
 }
@@ -135,4 +147,59 @@ for round in range(4):
     call(166, b'x', 0)
 "#;
     same(script, "True False True False ");
+}
+
+/// A layer with what bears no attributes, given away.
+const LAYER: &str = "
+import socket
+for name in ['l', 'u', 'w', 'm']: os.mkdir(name)
+def give(path, uid, gid): os.lchown(path, uid, gid)
+os.symlink('x', 'l/s'); os.mkfifo('l/p'); open('l/f', 'w').close(); os.mknod('l/c', 0o20644, os.makedev(1, 5))
+socket.socket(socket.AF_UNIX).bind('l/k'); os.symlink('x', 'l/root')
+for name in 'spfck': give('l/' + name, 12, 34)
+";
+
+/// What an overlay at `m` shows.
+const SHOWN: &str = "
+def shown(at='m'):
+    for name in sorted(os.listdir(at)):
+        found = os.lstat(at + '/' + name); print(name, found.st_uid, found.st_gid, end=' ')
+    print()
+";
+
+#[test]
+fn an_overlay_shows_whose_the_links_and_fifos_of_its_layers_are() {
+    let script = format!(
+        "{LAYER}{SHOWN}
+def give(path, uid, gid): os.lchown(path, uid, gid)
+os.rmdir('m')
+mounted('overlay', 'lowerdir=l,upperdir=u,workdir=w', 'm', new); shown()
+give('m/s', 56, -1); give('m/p', -1, 57); shown(); shown('l'); call(166, b'm', 0)
+os.rmdir('m'); os.mkdir('t')
+call(165, b'none', b't', b'tmpfs', 0, None)
+for name in ['t/l', 't/u', 't/w']: os.mkdir(name)
+os.symlink('x', 't/l/q'); give('t/l/q', 9, 8)
+mounted('overlay', 'lowerdir=t/l:l,upperdir=t/u,workdir=t/w', 'm', new); shown()
+give('m/q', 58, -1); give('m/p', 59, -1); shown()
+"
+    );
+    let layer = "c 12 34 f 12 34 k 12 34 p 12 34 root 0 0 s 12 34 ";
+    let given = "c 12 34 f 12 34 k 12 34 p 12 57 root 0 0 s 56 34 ";
+    let on_two = "c 12 34 f 12 34 k 12 34 p 12 34 q 9 8 root 0 0 s 12 34 ";
+    let given_on_two = "c 12 34 f 12 34 k 12 34 p 59 34 q 58 8 root 0 0 s 12 34 ";
+    same(&script, &format!("{layer}\n{given}\n{layer}\n{on_two}\n{given_on_two}\n"));
+}
+
+#[test]
+fn an_overlay_shows_what_an_earlier_run_has_given_away_also_where_it_covers_its_layer() {
+    let script = format!(
+        "{SHOWN}
+os.rmdir('m')
+mounted('overlay', 'lowerdir=l,upperdir=u,workdir=w', 'm', new); shown(); call(166, b'm', 0)
+for name in ['v', 'x']: os.mkdir(name)
+if call(165, b'none', b'l', b'overlay', 0, b'lowerdir=l,upperdir=v,workdir=x') == 0: shown('l')
+"
+    );
+    let layer = "c 12 34 f 12 34 k 12 34 p 12 34 root 0 0 s 12 34 ";
+    same_after(LAYER, &script, &format!("{layer}\n{layer}\n"));
 }

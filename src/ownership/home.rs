@@ -206,6 +206,18 @@ pub struct Found {
     pub(super) beside: bool,
 }
 
+impl Found {
+    /// Whether it is known now that there is nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.fact.is_empty() && !self.beside
+    }
+
+    /// With this fact, which stands elsewhere.
+    pub fn beside(self, fact: Fact) -> Found {
+        Found { fact, beside: true, ..self }
+    }
+}
+
 /// Who is at an inode's home right now.
 #[derive(Debug, Default)]
 struct Traffic {

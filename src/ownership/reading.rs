@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use super::home::Lasting;
+use super::table::Record;
 use super::{EXTRAS, Extras, Fact, Filesystem, Found, Identity, Inode, Kernel, Ownership, reach, rules};
 use crate::abi::Errno;
 use crate::abi::stat::Ctime;
@@ -74,6 +75,14 @@ impl Ownership {
         let extras = extras
             .map_or_else(|| self.kept_extras(identity).inspect(|kept| beside |= !kept.is_empty()), Ok)?;
         Ok(Found { fact, extras, version, beside })
+    }
+
+    /// What is known or kept of an inode that was not looked at, and may be another than the one of that number.
+    pub fn kept_of(&self, identity: Identity) -> Option<Fact> {
+        let known = Some(self.remembered(identity)).filter(|fact| !fact.is_empty());
+        let kept = || self.lasting.as_ref()?.kept().peek(identity.dev, identity.ino).0;
+        let same = |record: Record| (i128::from(record.birth) == identity.birth).then_some(record.fact);
+        known.or_else(|| kept().and_then(same))
     }
 
     fn kept_extras(&self, identity: Identity) -> Result<Extras, Errno> {

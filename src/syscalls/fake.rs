@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::inode::Place;
+use super::layers::Layers;
 use super::limits::{Limits, Pair};
 use super::mounted::{Listed, Mounted};
 use super::{Guest, Look, Peer, Peers, Planned, SCRATCH_BYTES, Share, Stage, Stages, Verdict, table};
@@ -128,6 +129,7 @@ pub(crate) struct FakeGuest {
     /// What was asked of filesystems that are not mounted yet.
     pub(crate) plans: BTreeMap<u64, Planned>,
     pub(crate) filesystems: Mounted,
+    pub(crate) layers: Layers,
     /// The device number of what was mounted.
     pub(crate) filesystem: Option<&'static str>,
     /// Lists of mounts that are open.
@@ -180,6 +182,7 @@ impl FakeGuest {
             mounted: Vec::new(),
             plans: BTreeMap::new(),
             filesystems: Mounted::default(),
+            layers: Layers::default(),
             filesystem: None,
             lists: BTreeMap::new(),
             proc: None,
@@ -339,6 +342,14 @@ impl Guest for FakeGuest {
 
     fn mounted(&self) -> &Mounted {
         &self.filesystems
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn is_mounted(&self, _: u64) -> bool {
+        true
     }
 
     fn filesystem(&self, _: Option<u64>) -> Option<String> {

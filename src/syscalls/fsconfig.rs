@@ -3,7 +3,7 @@
 
 use super::inode::{self, Place};
 use super::mount::{self, OVERLAY, TMPFS, Whose};
-use super::{Guest, Verdict, kernel, mounted};
+use super::{Guest, Verdict, kernel, layers, mounted};
 use crate::abi::SysResult;
 use crate::cred::{Gid, Uid};
 
@@ -26,6 +26,8 @@ pub struct Planned {
     gid: Option<Gid>,
     /// Whether it was asked for `userxattr`.
     with_userxattr: bool,
+    /// The filesystems of an overlay's layers.
+    layers: Vec<u64>,
 }
 
 /// fsopen(2).
@@ -90,6 +92,9 @@ fn note(guest: &mut dyn Guest, descriptor: u64, key: &[u8], value: &[u8]) {
         Some(Whose::Group(gid)) => planned.gid = gid,
         None => planned.with_userxattr |= key == mount::USERXATTR,
     }
+    if planned.kind == OVERLAY {
+        planned.layers.extend(layers::named(guest, key, value));
+    }
     if planned != old {
         guest.plan(descriptor, planned);
     }
@@ -117,9 +122,12 @@ pub fn fsmount(guest: &mut dyn Guest) -> Verdict {
     Verdict::Amend(|guest, result| {
         let open = result?;
         let descriptor = guest.call().arg(0);
-        let Planned { kind, uid, gid, .. } = guest.planned(descriptor);
+        let Planned { kind, uid, gid, layers, .. } = guest.planned(descriptor);
         guest.plan(descriptor, Planned::default());
         mounted::note(guest, Some(open), &kind, uid, gid);
+        if kind == OVERLAY {
+            layers::note(guest, Some(open), layers);
+        }
         if kind == TMPFS && (uid.is_some() || gid.is_some()) {
             mount::give(guest, Place::Descriptor(open), uid, gid)?;
         }

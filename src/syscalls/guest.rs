@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Stage;
 use super::fsconfig::Planned;
 use super::inode::Place;
+use super::layers::Layers;
 use super::limits::{Limits, Pair};
 use super::mounted::{Listed, Mounted};
 use crate::abi::stat::Statx;
@@ -113,6 +114,12 @@ pub trait Guest {
 
     /// The filesystems that were mounted with ids which the namespace lacks.
     fn mounted(&self) -> &Mounted;
+
+    /// The layers of overlays that were mounted inside.
+    fn layers(&self) -> &Layers;
+
+    /// Whether a mount that the task sees is of the filesystem with this device number.
+    fn is_mounted(&self, dev: u64) -> bool;
 
     /// The device number, as in `mountinfo`, of the filesystem that is open at a descriptor, or of that which was mounted last
     /// in the task's namespace.

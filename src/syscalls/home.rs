@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 
 use super::inode::{self, Place};
-use super::{Guest, access, attributes, chmod};
+use super::{Guest, access, attributes, chmod, layers};
 use crate::abi::Errno;
 use crate::abi::stat::{PERMISSIONS, Statx};
 use crate::ownership::{Attributes, EXTRAS, Extras, Fact, Identity, names, xattr};
@@ -44,6 +44,7 @@ pub fn recall(guest: &mut dyn Guest, place: Place, statx: &Statx) -> Result<(), 
     }
     // What its attributes cannot tell now, they are asked again.
     let found = guest.ownership().found(identity, borne.map_err(|_| Errno::ENODATA));
+    let found = found.map(|found| layers::below(guest, statx, found));
     let failed = matches!(found, Err(Errno::EIO));
     guest.ownership().learn(reading, inode::known(statx), found);
     let mode = statx.mode & PERMISSIONS;

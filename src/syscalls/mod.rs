@@ -28,6 +28,7 @@ pub mod inner;
 pub mod inode;
 pub mod kernel;
 mod kill;
+pub mod layers;
 pub mod limits;
 mod link;
 mod list;

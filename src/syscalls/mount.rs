@@ -9,7 +9,7 @@
 //! The calls that build a filesystem context are in `fsconfig`.
 
 use super::inode::{self, Place};
-use super::{Guest, Verdict, kernel, mounted};
+use super::{Guest, Verdict, kernel, layers, mounted};
 use crate::abi::Errno;
 use crate::cred::{Gid, Uid, View};
 use crate::ownership::Attributes;
@@ -65,6 +65,17 @@ pub fn mount(guest: &mut dyn Guest) -> Verdict {
     })
 }
 
+/// The filesystems of an overlay's layers.
+fn layers(guest: &mut dyn Guest, text: &[u8]) -> Vec<u64> {
+    let mut all = Vec::new();
+    for word in text.split(|&byte| byte == b',') {
+        let mut parts = word.splitn(2, |&byte| byte == b'=');
+        let (key, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        all.extend(layers::named(guest, key, value));
+    }
+    all
+}
+
 /// The type of the filesystem.
 fn kind(guest: &mut dyn Guest) -> Vec<u8> {
     let kind = guest.call().arg(2);
@@ -83,9 +94,11 @@ fn translate(guest: &mut dyn Guest) -> Verdict {
     let Ok(text) = inode::string(guest, data) else { return Verdict::Run };
     let is_overlay = name == OVERLAY && flags & NOT_NEW == 0;
     let with_attributes = || is_overlay.then(|| with_userxattr(&text, guest.view())).flatten();
-    let Some(options) = translated(&text, guest.view()).or_else(with_attributes) else {
-        return Verdict::Run;
-    };
+    // What an overlay is mounted on may be one of its layers: they are looked at before.
+    let as_is = || is_overlay.then(|| Options { text: text.clone(), ..Options::default() });
+    let options = translated(&text, guest.view()).or_else(with_attributes).or_else(as_is);
+    let Some(options) = options else { return Verdict::Run };
+    let layers = if is_overlay { layers(guest, &text) } else { Vec::new() };
     let Ok(scratch) = guest.scratch() else { return Verdict::Reply(Err(Errno::ENOMEM)) };
     if options.text.len() >= LONGEST || guest.write(scratch + OPTIONS, &options.text).is_err() {
         return Verdict::Run;
@@ -100,6 +113,9 @@ fn translate(guest: &mut dyn Guest) -> Verdict {
         return Verdict::Reply(mounted);
     }
     mounted::note(guest, None, &name, options.uid, options.gid);
+    if is_overlay {
+        layers::note(guest, None, layers);
+    }
     if name != TMPFS {
         return Verdict::Reply(mounted);
     }

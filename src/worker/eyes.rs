@@ -214,12 +214,22 @@ impl Eyes {
 
     /// See [`Guest::is_proc`](crate::syscalls::Guest::is_proc).
     pub fn is_proc(&self, dev: u64) -> bool {
+        self.has_mount(dev, |kind| kind == Some("proc"))
+    }
+
+    /// See [`Guest::is_mounted`](crate::syscalls::Guest::is_mounted).
+    pub fn is_mounted(&self, dev: u64) -> bool {
+        self.has_mount(dev, |_| true)
+    }
+
+    /// Whether there is a mount of the filesystem with this number, of such a type.
+    fn has_mount(&self, dev: u64, is_type: impl Fn(Option<&str>) -> bool) -> bool {
         let mounts = sys::process::text(&format!("/proc/{}/mountinfo", self.tid));
         let number = DeviceNumber::decode(dev as u32);
         let number = format!("{}:{}", number.major, number.minor);
         mounts.unwrap_or_default().lines().any(|line| {
             let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
-            line.split(' ').nth(2) == Some(&number) && kind == Some("proc")
+            line.split(' ').nth(2) == Some(&number) && is_type(kind)
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace::{self, Intercepted, Lost, Traced, memory};
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
+use crate::syscalls::layers::Layers;
 use crate::syscalls::limits::{Limits, Pair};
 use crate::syscalls::mounted::{Listed, Mounted};
 use crate::syscalls::{Guest, Look, Peers, Planned, SCRATCH_BYTES, Share, Stage, Stages, kernel, table};
@@ -291,6 +292,14 @@ impl Guest for Live<'_> {
 
     fn mounted(&self) -> &Mounted {
         &self.worker.shared.mounted
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.worker.shared.layers
+    }
+
+    fn is_mounted(&self, dev: u64) -> bool {
+        self.eyes.is_mounted(dev)
     }
 
     fn filesystem(&self, open: Option<u64>) -> Option<String> {

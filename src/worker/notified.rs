@@ -22,6 +22,7 @@ use crate::ownership::{Device, Ownership};
 use crate::ptrace;
 use crate::sys::{self, Tid};
 use crate::syscalls::inode::Place;
+use crate::syscalls::layers::Layers;
 use crate::syscalls::limits::{Limits, Pair};
 use crate::syscalls::mounted::{Listed, Mounted};
 use crate::syscalls::{Guest, Look, Peers, Planned, Share, Stage};
@@ -184,6 +185,14 @@ impl Guest for Notified<'_> {
 
     fn mounted(&self) -> &Mounted {
         &self.shared.mounted
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.shared.layers
+    }
+
+    fn is_mounted(&self, dev: u64) -> bool {
+        self.eyes.is_mounted(dev)
     }
 
     fn filesystem(&self, _open: Option<u64>) -> Option<String> {

@@ -16,6 +16,7 @@ use crate::ownership::Ownership;
 use crate::ptrace;
 use crate::registry::Registry;
 use crate::sys::Tid;
+use crate::syscalls::layers::Layers;
 use crate::syscalls::limits::Limits;
 use crate::syscalls::mounted::Mounted;
 use crate::syscalls::{Planned, Stage, Stages};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub(super) planned: Mutex<HashMap<(Tid, i32), Planned>>,
     /// Filesystems that were mounted with ids which the namespace lacks.
     pub(super) mounted: Mounted,
+    /// The layers of overlays that were mounted inside.
+    pub(super) layers: Layers,
     /// Idle workers.
     pub pool: Pool,
     /// Numbers for the summary.
@@ -98,6 +101,7 @@ impl Shared {
             labels: Labels::default(),
             planned: Mutex::default(),
             mounted: Mounted::default(),
+            layers: Layers::default(),
             pool,
             guardian,
             counters: Counters::default(),

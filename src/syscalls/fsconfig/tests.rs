@@ -41,7 +41,7 @@ fn ids_that_the_namespace_lacks_become_roots_and_are_noted() {
     assert_eq!(told(&mut guest, "uid", "33"), Some("0".to_owned()));
     assert_eq!(told(&mut guest, "gid", "34"), Some("0".to_owned()));
     let expected =
-        Planned { kind: b"tmpfs".to_vec(), uid: Some(Uid(33)), gid: Some(Gid(34)), with_userxattr: false };
+        Planned { kind: b"tmpfs".to_vec(), uid: Some(Uid(33)), gid: Some(Gid(34)), ..Planned::default() };
     assert_eq!(guest.plans[&3], expected);
     for (key, value) in [("uid", "0"), ("uid", "x"), ("uid", "4294967295"), ("mode", "33"), ("size", "1")] {
         assert_eq!(told(&mut guest, key, value), None, "{key}={value}");
