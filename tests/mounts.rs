@@ -203,3 +203,30 @@ if call(165, b'none', b'l', b'overlay', 0, b'lowerdir=l,upperdir=v,workdir=x') =
     let layer = "c 12 34 f 12 34 k 12 34 p 12 34 root 0 0 s 12 34 ";
     same_after(LAYER, &script, &format!("{layer}\n{layer}\n"));
 }
+
+#[test]
+fn a_tree_that_is_detached_moved_and_changed_keeps_its_owners() {
+    let script = r#"
+import struct
+def attributes(at, flags, set, clear=0, namespace=0, directory=-100):
+    values = struct.pack('QQQQ', set, clear, 0, namespace)
+    result = libc.syscall(442, directory, at, flags, values, len(values))
+    return 0 if result == 0 else ctypes.get_errno()
+for name in ['a', 'b']: os.mkdir(name)
+open('a/f', 'w').close(); os.chown('a/f', 1000, 1001); os.symlink('x', 'a/s'); os.lchown('a/s', 7, 8)
+tree = call(428, -100, b'a', 0x80001)
+print([os.stat(name, dir_fd=tree, follow_symlinks=False)[4:6] for name in ['f', 's']])
+print(attributes(b'', 0x1000, 9, 0, 0, tree), call(429, tree, b'', -100, b'b', 4)); os.close(tree)
+print(open('/proc/self/mountinfo').read().splitlines()[-1].split(' ')[5].split(',')[:2])
+for change in [lambda: open('b/x', 'w'), lambda: os.chown('b/f', 5, 5), lambda: os.lchown('b/s', 5, 5)]:
+    try: change()
+    except OSError as error: print(error.errno, end=' ')
+print(attributes(b'b', 0, 0, 1)); open('b/x', 'w').close(); os.chown('b/x', 9, 10)
+print([os.lstat(name)[4:6] for name in ['a/x', 'b/f', 'b/s']])
+# What nothing can be made of: an unknown flag, a directory that is no mount, a descriptor that is none.
+print(attributes(b'b', 0, 1 << 40), attributes(b'a', 0, 1), attributes(b'b', 0, 1 << 20, 0, 999))
+"#;
+    let expected = "[(1000, 1001), (7, 8)]\n0 0\n['ro', 'noexec']\n30 30 30 0\n\
+                    [(9, 10), (1000, 1001), (7, 8)]\n22 22 9\n";
+    same(script, expected);
+}
