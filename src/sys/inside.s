@@ -116,6 +116,7 @@ remainroot_inside_calls:
     .set ALMIGHTY, 4
     .set REPLACED, 8
     .set EMPTY, 16
+    .set OVERFLOW, 65534                # fs.overflowuid, fs.overflowgid
     # What an entry says, above the permission bits.
     .set SHOWS_UID, 0x10000
     .set SHOWS_GID, 0x20000
@@ -329,7 +330,20 @@ remainroot_inside_calls:
     test dword ptr [rdi + STATE], ENABLED
     jz slow
     test dword ptr [rdi + STATE], EMPTY
-    jnz .Lsame\@
+    jz .Lfull\@
+    # Root's is all that there is, where his id is the only one. Else he is whom the kernel has no id for, or may be.
+    test dword ptr [rdi + STATE], QUIET
+    jz .Lmany\@
+    mov dword ptr [rbx + \uid], 0
+    mov dword ptr [rbx + \gid], 0
+    jmp .Lsame\@
+.Lmany\@:
+    cmp dword ptr [rbx + \uid], OVERFLOW
+    je slow
+    cmp dword ptr [rbx + \gid], OVERFLOW
+    je slow
+    jmp .Lsame\@
+.Lfull\@:
     mov rdx, [rdi]                      # odd while it changes
     test dl, 1
     jnz slow
