@@ -13,6 +13,7 @@ use crate::cred::View;
 use crate::ownership::{Home, Ownership, Voice};
 use crate::ptrace;
 use crate::sys::{self, Tid};
+use crate::syscalls::Stage;
 use crate::worker::{self, Count, Demand, Guardian, News, Pool, Shared, Tally};
 
 /// What the tracer writes, and where.
@@ -39,32 +40,32 @@ impl Outputs {
     }
 }
 
-/// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended. Where it has a filter
-/// with a `listener` it is attached to, and what descends from it, on demand.
+/// Attaches to `command`, tells `attached` how that went, and returns when the last tracee has ended. Where it has the
+/// filter of a stage with a `listener` it is attached to, and what descends from it, on demand.
 pub fn run(
     view: View,
     outputs: Outputs,
     command: Tid,
-    listener: Option<OwnedFd>,
+    listener: Option<(OwnedFd, Stage)>,
     attached: impl FnOnce(sys::Result<()>),
 ) {
     let watch_first = outputs.summary.is_some() || outputs.speak();
     let Outputs { home, mut summary, mut save, verbosity, stderr, say } = outputs;
     log(verbosity);
     ptrace::be_prompt();
-    let guardian = match Guardian::start(listener.as_ref()) {
+    let guardian = match Guardian::start(listener.as_ref().map(|(listener, _)| listener)) {
         Ok(guardian) => guardian,
         Err(errno) => return attached(Err(errno)),
     };
     let (outbox, news) = unbounded();
     let pool = Pool::new(outbox);
     let ownership = Ownership::at(home, voice(command, stderr));
-    let demand = listener.is_some().then(|| Demand::of(command));
+    let demand = listener.as_ref().map(|&(_, stage)| Demand::of(command, stage));
     let shared = Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first, demand);
     let shared = Arc::new(shared);
     let tried = sys::wait::install_wake_handler().and_then(|()| ptrace::try_on(command));
     let outcome = tried.and_then(|()| match listener {
-        Some(listener) => {
+        Some((listener, _)) => {
             worker::begin(&shared, listener)?;
             if watch_first { Pool::seize(&shared, command) } else { Ok(()) }
         }

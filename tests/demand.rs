@@ -226,7 +226,7 @@ fn a_run_sees_what_another_leaves_first() {
     let store = place.file("facts");
     let script = format!(
         "echo > f; {ours} --store={store} -- sh -c 'echo > up; until test -e go; do sleep 0.01; done; \
-           until test $(stat -c %u:%g f) = 5:6; do sleep 0.01; done; echo one' & until test -e up; do sleep 0.01; done; \
+           until test $(stat -Lc %u:%g f) = 5:6; do sleep 0.01; done; echo one' & until test -e up; do sleep 0.01; done; \
          {ours} --store={store} -- sh -c 'chown 5:6 f'; echo > go; wait"
     );
     // The other looks for everybody at the same time, and meets the first's.

@@ -77,6 +77,13 @@ fn packages_and_images_are_those_that_real_root_makes() {
     }
 }
 
+#[test]
+fn proc_says_of_a_task_what_it_is_told_itself() {
+    if common::needs_root() && common::has(&["setpriv", "python3", "pgrep"]) {
+        same_as_real_root("status");
+    }
+}
+
 /// What a person has left of root is what root has, as in a container of an engine's.
 #[test]
 fn capabilities_that_were_taken_away_deliberately_are_gone() {
@@ -175,4 +182,27 @@ fn what_something_replaces_is_done_without() {
             );
         }
     }
+}
+
+#[test]
+fn who_has_no_id_is_told_so_before_the_command_starts() {
+    if !common::needs_root() {
+        return;
+    }
+    let ours = format!("{} --store=memory -- echo started", remainroot().display());
+    let id = NOBODY.to_string();
+    let says = |namespace: &[&str]| {
+        let user = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
+        let place = Scratch::new("unmapped");
+        let words = [&user[..], namespace, &["sh", "-c", &ours]].concat();
+        Run::new(How::Native, words).directory(place.path()).output()
+    };
+    for (namespace, map) in [(&["unshare", "-U"][..], "uid"), (&["unshare", "-U", "--map-user=0"], "gid")] {
+        let said = says(namespace);
+        assert_eq!((said.code(), said.stdout.as_str()), (125, ""), "{namespace:?}: {said:?}");
+        let is_one = said.stderr.lines().count() == 1;
+        let names = said.stderr.contains("not mapped") && said.stderr.contains(&format!("{map}_map"));
+        assert!(is_one && names && said.stderr.contains("unshare -Ur"), "{namespace:?}: {said:?}");
+    }
+    assert_eq!(says(&["unshare", "-Ur"]).success(), "started\n");
 }

@@ -149,3 +149,49 @@ fn on_a_hosts_root_a_run_at_large_sees_what_another_gives_away_first() {
         read line <told; $R chown 7 f; echo >go; wait";
     assert_eq!(says(&place, &variables, script), "0\n7\n");
 }
+
+/// Looks that copy an owner or show it, as the first thing that a run does.
+const LOOKS_AT_OTHERS: &str = "
+    stat -c %u:%g /etc/passwd
+    ls -lnd /etc /etc/passwd | tr -s ' ' | cut -d' ' -f3,4
+    find /etc/passwd /etc/group /etc -maxdepth 0 -printf '%U:%G\\n'
+    cp -a /etc/passwd copied && ls -n copied | tr -s ' ' | cut -d' ' -f3,4
+    sh -c 'cp -a /etc/passwd again' && stat -c %u:%g again
+    tar cf - -C / etc/passwd etc/group | tar tvf - --numeric-owner | cut -d' ' -f2
+    python3 -c 'import os
+look = [os.lstat(\"/etc\"), os.fstat(os.open(\"/etc\", 0)), os.stat(\"/etc/passwd\")]
+print([it.st_uid for it in look * 20] == [0] * 60)
+if os.fork() == 0:
+    print(os.fstat(os.open(\"/etc\", 0)).st_uid)
+    os._exit(0)
+os.wait()'";
+
+#[test]
+fn on_a_hosts_root_a_run_at_large_sees_others_files_as_roots() {
+    if !common::needs_root() || !common::has(&["python3"]) {
+        return;
+    }
+    let (place, home) = (Scratch::new("state"), Scratch::new("state-home"));
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    let elsewhere = Scratch::new("state");
+    let native = Run::shell(How::Native, LOOKS_AT_OTHERS).directory(elsewhere.path()).output().success();
+    for options in ["", "--attach=start", "--store=memory"] {
+        let script = format!("$R {options} -- sh -c \"$LOOKS\"; rm copied again");
+        let variables = [variables[0], ("LOOKS", LOOKS_AT_OTHERS)];
+        assert_eq!(says(&place, &variables, &script), native, "{options}");
+    }
+    // As the first thing of a run.
+    for (first, sees) in [
+        ("stat -c %u:%g /etc/passwd", "0:0\n"),
+        ("cp -a /etc/passwd copied", ""),
+        ("find /etc/passwd -printf '%U\\n'", "0\n"),
+    ] {
+        assert_eq!(says(&place, &variables, &format!("$R {first}")), sees, "{first}");
+    }
+    assert_eq!(says(&place, &variables, "$R stat -c %u:%g copied; rm copied"), "0:0\n");
+    // Nothing was given away, and nobody is traced from birth for it.
+    assert_eq!(files(home.path()), Vec::<String>::new());
+    if common::kernel_is_at_least(6, 11) {
+        assert_eq!(says(&place, &variables, TRACED), "0\n");
+    }
+}

@@ -42,6 +42,9 @@ pub struct View {
     pub gids: IdMap,
     /// Whether the kernel asks who owns a file before it gives it another name (`fs.protected_hardlinks`).
     pub protects_hardlinks: bool,
+    /// Whether the root directory, and so most files, are of an id that the namespace lacks: what the kernel shows of them is
+    /// not to be believed.
+    pub is_foreign: bool,
     /// Whom an inode of the guest's root's belongs to that nobody has touched; `None` where that is root.
     pub untouched: Option<(Uid, Gid)>,
 }
@@ -59,6 +62,7 @@ impl View {
             uids: only_root.clone(),
             gids: only_root,
             protects_hardlinks: true,
+            is_foreign: false,
             untouched: None,
         }
     }

@@ -20,6 +20,11 @@ pub enum Failure {
     NoCommand,
     /// Real root of the initial namespace has no need of remainroot.
     RealRoot,
+    /// The caller has no id in the user namespace that it is in.
+    Unmapped {
+        /// Which map has none: `uid` or `gid`.
+        map: &'static str,
+    },
     /// The kernel is too old.
     OldKernel {
         /// Its release.
@@ -114,6 +119,7 @@ impl std::fmt::Display for Failure {
                 "you are real root already, so there is nothing to emulate; run it as a plain user, or pass \
                  --allow-real-root to do it all the same"
             ),
+            Failure::Unmapped { map } => unmapped(map, f),
             Failure::OldKernel { release, what, major, minor } => {
                 write!(f, "Linux {release} is too old: it lacks {what}; {major}.{minor} or newer is needed")
             }
@@ -164,6 +170,15 @@ impl std::fmt::Display for Failure {
             Failure::System { doing, source } => write!(f, "{doing} failed: {source}"),
         }
     }
+}
+
+/// Which id of the caller's the kernel does not know.
+fn unmapped(map: &str, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    write!(
+        f,
+        "your {map} is not mapped in this user namespace, so the kernel lets you make no file; make the namespace with \
+         `unshare -Ur` instead of `unshare -U`, or write a line to /proc/PID/{map}_map from outside"
+    )
 }
 
 /// Why the command cannot be traced.

@@ -116,10 +116,14 @@ pub fn run(mut plan: Plan) -> Failure {
         Err(failure) => return failure,
     };
     let stages = first_stages(&view, &outputs.home);
-    let on_demand = !attach_at_start && stages == [Stage::Base] && worker::can_attach_on_demand();
+    let is_on_demand = !attach_at_start && stages == [Stage::Base] && worker::can_attach_on_demand();
+    let first = if view.is_foreign { Stage::NotifyForeign } else { Stage::NotifyBase };
+    let on_demand = is_on_demand.then_some(first);
     match start_tracer(&view, outputs, on_demand) {
         Ok(true) => exec(&command),
-        Ok(false) => load_filters(stages).map_or_else(|failure| failure, |()| exec(&command)),
+        Ok(false) => {
+            load_filters(stages, view.is_foreign).map_or_else(|failure| failure, |()| exec(&command))
+        }
         Err(failure) => failure,
     }
 }
@@ -194,7 +198,7 @@ fn is_found(file: &CStr) -> bool {
 }
 
 /// Forks the tracer away and waits until it has attached, or will `on_demand`; whether the filters are loaded.
-fn start_tracer(view: &View, outputs: Outputs, on_demand: bool) -> Result<bool, Failure> {
+fn start_tracer(view: &View, outputs: Outputs, on_demand: Option<Stage>) -> Result<bool, Failure> {
     let children = Children::bring_home()?;
     let command = std::process::id() as Tid;
     let (ours, theirs) = sockets().map_err(Failure::errno("making a socket pair"))?;
@@ -205,7 +209,7 @@ fn start_tracer(view: &View, outputs: Outputs, on_demand: bool) -> Result<bool, 
     match forked.map_err(Failure::errno("forking the tracer"))? {
         Forked::Child => {
             drop(ours);
-            become_tracer(orphan, theirs, view, outputs, command);
+            become_tracer(orphan, theirs, view, outputs, (command, on_demand));
         }
         Forked::Parent(child) => {
             drop((theirs, outputs));
@@ -220,11 +224,11 @@ fn start_tracer(view: &View, outputs: Outputs, on_demand: bool) -> Result<bool, 
 
 /// The command's side: learn who the tracer is, permit it, load the filter whose calls it is told of `on_demand`, and wait
 /// until it has attached; whether there is that filter. Without it the tracer attaches from the start.
-fn meet_tracer(socket: &OwnedFd, on_demand: bool) -> Result<bool, Failure> {
+fn meet_tracer(socket: &OwnedFd, on_demand: Option<Stage>) -> Result<bool, Failure> {
     let tracer = receive(socket)?;
     // EINVAL: no Yama, nothing to permit.
     let _ = sys::process::allow_tracer(tracer);
-    let listener = if on_demand { load_told().ok() } else { None };
+    let listener = on_demand.and_then(|stage| load_filter(stage, sys::seccomp::load_listener).ok());
     let sent = match &listener {
         Some(listener) => hand_over(socket, listener),
         None => send(socket, 0),
@@ -264,7 +268,14 @@ fn receive(socket: &OwnedFd) -> Result<i32, Failure> {
 }
 
 /// The tracer's side, in the child.
-fn become_tracer(orphan: bool, socket: OwnedFd, view: &View, outputs: Outputs, command: Tid) -> ! {
+fn become_tracer(
+    orphan: bool,
+    socket: OwnedFd,
+    view: &View,
+    outputs: Outputs,
+    command: (Tid, Option<Stage>),
+) -> ! {
+    let (command, on_demand) = command;
     if orphan {
         match sys::process::fork() {
             Ok(Forked::Child) => {}
@@ -279,6 +290,7 @@ fn become_tracer(orphan: bool, socket: OwnedFd, view: &View, outputs: Outputs, c
     let socket = leave_descriptors(socket, &outputs);
     let introduced = send(&socket, sys::process::thread_id()).is_ok();
     if introduced && let Ok(listener) = sys::descriptor::receive(&socket) {
+        let listener = listener.zip(on_demand);
         supervisor::run(view.clone(), outputs, command, listener, move |outcome| {
             let errno = outcome.err().map_or(0, |errno| errno as i32);
             let _ = send(&socket, errno);
@@ -308,7 +320,7 @@ fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
 /// doing.
 fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
     let stages = [
-        (Stage::Reading, home.evidence_of_readable_devices()),
+        (Stage::Reading, home.evidence_of_readable_devices() || view.lacks_privilege()),
         (Stage::Devices, home.evidence_of_devices()),
         (Stage::Removal, home.listing() == Listing::Saved || home.has_names() || view.lacks_privilege()),
         (Stage::Ownership, home.evidence() || home.listing() != Listing::None || view.lacks_privilege()),
@@ -319,17 +331,14 @@ fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
 }
 
 /// Installs the filters this process and all it starts live under. `no_new_privs` is set only where
-/// the kernel demands it.
-fn load_filters(stages: Vec<Stage>) -> Result<(), Failure> {
+/// the kernel demands it. Where most files `are_foreign` looks stop whatever is known.
+fn load_filters(stages: Vec<Stage>, are_foreign: bool) -> Result<(), Failure> {
+    let lacks_looks = are_foreign && !stages.contains(&Stage::Ownership);
+    let stages = lacks_looks.then_some(Stage::Ownership).into_iter().chain(stages);
     for stage in stages {
         load_filter(stage, sys::seccomp::load).map_err(Failure::Seccomp)?;
     }
     Ok(())
-}
-
-/// The one filter of a run whose processes are attached to on demand.
-fn load_told() -> sys::Result<OwnedFd> {
-    load_filter(Stage::NotifyBase, sys::seccomp::load_listener)
 }
 
 fn load_filter<T>(stage: Stage, load: impl Fn(&[u8]) -> sys::Result<T>) -> sys::Result<T> {

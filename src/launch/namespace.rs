@@ -6,6 +6,7 @@
 //! guest is shown the credentials of real root.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use super::Failure;
@@ -32,7 +33,7 @@ const OF_ROOT: CapSet = CapSet::of(&[
 /// `unknown_is_real`, what nobody has touched is shown as the caller's that it is.
 ///
 /// # Errors
-/// [`Failure::RealRoot`] for real root without `allow_real_root`.
+/// [`Failure::RealRoot`] for real root without `allow_real_root`; [`Failure::Unmapped`] where the caller has no id.
 pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Failure> {
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
@@ -44,6 +45,12 @@ pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Fai
         map(uid, gid).map_err(Failure::io("mapping the ids of a user namespace"))?;
         // Root may mount, in mounts of its own. Where the limit of such namespaces is reached the command goes without.
         let _ = sys::process::unshare_mounts();
+    }
+    for (map, id) in [("uid", nix::unistd::geteuid().as_raw()), ("gid", nix::unistd::getegid().as_raw())] {
+        let text = fs::read_to_string(format!("/proc/self/{map}_map"));
+        if text.is_ok_and(|text| !IdMap::parse(&text).contains(id)) {
+            return Err(Failure::Unmapped { map });
+        }
     }
     let untouched = unknown_is_real.then_some((Uid(uid), Gid(gid)));
     look().map(|view| View { untouched, ..view })
@@ -111,7 +118,18 @@ fn look() -> Result<View, Failure> {
     };
     let protection = fs::read_to_string("/proc/sys/fs/protected_hardlinks");
     let protects_hardlinks = protection.is_ok_and(|setting| setting.trim() != "0");
-    Ok(View { initial, kernel_uid, kernel_gid, kernel_caps, uids, gids, protects_hardlinks, untouched: None })
+    let is_foreign = fs::metadata("/").is_ok_and(|root| !uids.contains(root.uid()));
+    Ok(View {
+        initial,
+        kernel_uid,
+        kernel_gid,
+        kernel_caps,
+        uids,
+        gids,
+        protects_hardlinks,
+        is_foreign,
+        untouched: None,
+    })
 }
 
 /// Real root's credentials as the kernel reports them inside the namespace.

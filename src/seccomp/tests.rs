@@ -123,7 +123,7 @@ fn defined(
         .iter()
         .filter(|&&row| !is_untold(row))
         .flat_map(|&row| table[row].stops)
-        .filter(|stop| stop.0 == stage || (stage, stop.0) == (Stage::NotifyBase, Stage::Base))
+        .filter(|stop| stop.0 == stage || stage.only().is_first() && stop.0 == Stage::Base)
         .map(|stop| stop.1)
         .collect();
     let room = row.and_then(|row| table[row].room);

@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString};
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
 use super::{Errno, Result};
 
 /// `AT_FDCWD`.
@@ -159,4 +161,17 @@ pub fn make_node(path: &CStr, mode: u32, device: u64, mask: u32) -> Result<()> {
 pub fn unlink(path: &CStr, flags: i32) -> Result<()> {
     // SAFETY: the path is a C string that lives over the call.
     Errno::result(unsafe { libc::unlinkat(CWD, path.as_ptr(), flags) }).map(drop)
+}
+
+/// A file of memory with this text, open to be read.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`, `ENOMEM`.
+pub fn with_text(text: &[u8]) -> Result<OwnedFd> {
+    let file = std::fs::File::from(memfd_create(c"status", MFdFlags::MFD_CLOEXEC)?);
+    let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+    std::os::unix::fs::FileExt::write_all_at(&file, text, 0).map_err(failed)?;
+    // Without /proc it stays as it is, and can be written to.
+    let read_only = std::fs::File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok(read_only.unwrap_or(file).into())
 }

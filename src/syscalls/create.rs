@@ -6,7 +6,7 @@
 //! dangling symbolic link counts as made in the link's directory.
 
 use super::inode::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Stage, Test, Verdict, access, device, frozen, rooted, undo};
+use super::{Guest, Stage, Test, Verdict, access, device, frozen, rooted, status, undo};
 use crate::abi::{Abi, Errno, SysResult};
 
 const O_WRONLY: u32 = 1;
@@ -54,6 +54,15 @@ pub(super) fn names<const DIRECTORY: usize, const PATH: usize>(guest: &dyn Guest
 /// open(2), openat(2): the flags follow the path, and the mode follows them.
 pub fn open<const DIRECTORY: usize, const PATH: usize, const MODE: usize>(guest: &mut dyn Guest) -> Verdict {
     let flags = guest.call().arg(PATH + 1) as u32;
+    let (_, path) = names::<DIRECTORY, PATH>(guest);
+    if status::is_asked(guest, path, flags) {
+        return Verdict::Amend(|guest, result| {
+            let flags = guest.call().arg(PATH + 1) as u32;
+            let place = named::<DIRECTORY, PATH>(guest);
+            let result = device::opened(guest, result, place, flags);
+            status::opened(guest, result, flags)
+        });
+    }
     let verdict = opened::<DIRECTORY, PATH, MODE>(guest, flags);
     let place = named::<DIRECTORY, PATH>(guest);
     device::guard(guest, verdict, Some(place), flags, |guest, result| {
@@ -89,6 +98,13 @@ fn large(guest: &dyn Guest) -> u32 {
 /// means something else to every other call, see [`rooted`].
 pub fn openat2(guest: &mut dyn Guest) -> Verdict {
     let Some((flags, resolve)) = how(guest) else { return Verdict::Run };
+    let path = guest.call().arg(1);
+    if status::is_asked(guest, path, flags) {
+        return Verdict::Amend(|guest, result| {
+            let flags = how(guest).map_or(0, |(flags, _)| flags);
+            status::opened(guest, result, flags)
+        });
+    }
     let verdict = match resolve & IN_ROOT {
         0 => opened::<0, 1, IN_HOW>(guest, flags),
         _ => opened_in_root(guest, flags, resolve),

@@ -151,7 +151,7 @@ pub(super) fn may_open_real(guest: &mut dyn Guest) -> bool {
 
 /// Opens the container's own device.
 pub(super) fn open_real(guest: &mut dyn Guest, name: &CStr, flags: u32) -> SysResult {
-    let directory = match borrow_directory(guest) {
+    let directory = match borrow(guest, |guest, socket| guest.send_devices(socket)) {
         // A container's profile forbids what it takes (pidfd_getfd(2)).
         Err(Errno::EPERM | Errno::ENOSYS) => own_directory(guest, name)?,
         borrowed => borrowed?,
@@ -191,15 +191,10 @@ const CONTROL: u64 = 192;
 const BYTE: u64 = 256;
 const _: () = assert!(BYTE < SCRATCH_BYTES as u64);
 
-/// A descriptor of the container's `/dev`, in the guest.
-fn borrow_directory(guest: &mut dyn Guest) -> SysResult {
-    borrow(guest, |guest, socket| guest.send_devices(socket))
-}
-
-/// A descriptor that the tracer sends to a socket of the guest's.
+/// What the tracer sends through a socket of the guest's, as a descriptor of the guest's.
 pub(super) fn borrow(
     guest: &mut dyn Guest,
-    mut send: impl FnMut(&mut dyn Guest, u64) -> Result<(), Errno>,
+    send: impl FnOnce(&mut dyn Guest, u64) -> Result<(), Errno>,
 ) -> SysResult {
     const AF_UNIX: u64 = 1;
     const SOCK_DGRAM_CLOEXEC: u64 = 0o2_000_002;

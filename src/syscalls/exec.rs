@@ -2,7 +2,8 @@
 //! worked out when it has happened.
 
 use super::inode::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, Place};
-use super::{Guest, Verdict, attributes};
+use super::{Guest, Verdict, attributes, limits};
+use crate::abi::Errno;
 use crate::abi::stat::{S_IFMT, S_IFREG};
 use crate::cred::{CapSet, ExecFile};
 use crate::ownership::{CAPABILITY_NAME, Identity, reach};
@@ -26,6 +27,9 @@ pub fn execveat(guest: &mut dyn Guest) -> Verdict {
 /// A program is not executed whose capabilities are to be effective at once but not all within the bounding
 /// set (`bprm_caps_from_vfs_caps`).
 fn begun(guest: &mut dyn Guest, place: Place) -> Verdict {
+    if limits::refuses_exec(guest) {
+        return Verdict::Reply(Err(Errno::EAGAIN));
+    }
     let who = guest.credentials();
     if CapSet::FULL.is_subset(who.bounding) {
         return Verdict::Run;
@@ -50,7 +54,6 @@ fn begun(guest: &mut dyn Guest, place: Place) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::Errno;
     use crate::cred::{Cap, Credentials};
     use crate::syscalls::files::Files;
 

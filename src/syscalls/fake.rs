@@ -81,6 +81,8 @@ pub(crate) struct FakeGuest {
     /// Other traced tasks, by id.
     pub(crate) others: BTreeMap<i32, Arc<Credentials>>,
     pub(crate) task_limits: BTreeMap<i32, Pair>,
+    /// Whose processes got which stages.
+    pub(crate) raised_in: Vec<(i32, Stage)>,
     pub(crate) limits: Limits,
     /// Those of them that are in the guest's session.
     pub(crate) session: Vec<i32>,
@@ -155,6 +157,7 @@ impl FakeGuest {
             credentials: Arc::new(view.initial.clone()),
             others: BTreeMap::new(),
             task_limits: BTreeMap::new(),
+            raised_in: Vec::new(),
             limits: Limits::default(),
             session: Vec::new(),
             with_tracer: true,
@@ -278,6 +281,18 @@ impl Guest for FakeGuest {
     fn set_task_limit(&mut self, whose: i32, pair: Pair) -> Result<(), Errno> {
         self.task_limits.insert(whose, pair);
         Ok(())
+    }
+
+    fn raise_in(&mut self, whose: i32, stage: Stage) {
+        self.raised_in.push((whose, stage));
+    }
+
+    fn note_excess(&mut self, exceeds: bool) {
+        self.limits.note_excess(0, exceeds);
+    }
+
+    fn exceeds(&self) -> bool {
+        self.limits.exceeds(0)
     }
 
     fn limits(&self) -> &Limits {
@@ -404,6 +419,15 @@ impl Guest for FakeGuest {
     }
 
     fn send_devices(&mut self, socket: u64) -> Result<(), Errno> {
+        self.lent.push(socket);
+        Ok(())
+    }
+
+    fn proc_text(&self, _descriptor: u64) -> Option<String> {
+        None
+    }
+
+    fn send_text(&mut self, socket: u64, _text: &[u8]) -> Result<(), Errno> {
         self.lent.push(socket);
         Ok(())
     }

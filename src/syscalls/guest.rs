@@ -61,6 +61,15 @@ pub trait Guest {
     /// The same.
     fn set_task_limit(&mut self, whose: i32, pair: Pair) -> Result<(), Errno>;
 
+    /// Raises a stage for the process of the task that the guest knows by this id, not its own: no later call of its escapes.
+    fn raise_in(&mut self, whose: i32, stage: Stage);
+
+    /// Notes whether the task has become a user who had too many tasks already (`PF_NPROC_EXCEEDED`).
+    fn note_excess(&mut self, exceeds: bool);
+
+    /// Whether it has.
+    fn exceeds(&self) -> bool;
+
     /// The limits that were set in this run.
     fn limits(&self) -> &Limits;
 
@@ -181,6 +190,15 @@ pub trait Guest {
     /// # Errors
     /// Where that cannot be.
     fn send_devices(&mut self, socket: u64) -> Result<(), Errno>;
+
+    /// What is to be read of what is open at a descriptor, if that is on a procfs.
+    fn proc_text(&self, descriptor: u64) -> Option<String>;
+
+    /// Sends a descriptor of a file with this text through a socket of the guest's.
+    ///
+    /// # Errors
+    /// Where that cannot be.
+    fn send_text(&mut self, socket: u64, text: &[u8]) -> Result<(), Errno>;
 
     /// Makes the task execute one more syscall, which must not block, and gives its result. The
     /// guest's registers are untouched afterwards. `ENOSYS` where the ABI lacks the call. What a filter of

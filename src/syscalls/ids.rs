@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Guest, Verdict, kernel, prctl};
+use super::{Guest, Verdict, kernel, limits, prctl};
 use crate::abi::Errno;
 use crate::cred::{Credentials, Gid, Uid};
 
@@ -65,6 +65,9 @@ pub(super) fn adopt(
         if old.outgrows_parent(&new) {
             let forgotten = guest.inject(&kernel::PRCTL, [prctl::SET_PDEATHSIG.into(), 0, 0, 0, 0, 0]);
             new.heeds_parent = forgotten.is_err();
+        }
+        if new.uid != old.uid {
+            limits::note_user(guest, new.uid);
         }
         if new != **old {
             guest.commit(new);

@@ -4,6 +4,9 @@
 //! limit gets another from the kernel, just below the hard one: by how much says which limits it has set. The kernel hands it on
 //! to whatever descends from it. Who is held is asked at births ([`Stage::Limits`]), by emulated ids.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 use super::{Guest, Stage, Test, Verdict};
@@ -30,9 +33,13 @@ pub const PRLIMIT_STOPS: &[(Stage, Test)] = &[
 /// Stops of fork(2) and vfork(2).
 pub const BIRTH_STOPS: &[(Stage, Test)] = &[(Stage::Limits, Test::Always)];
 
-/// The limits that were set in a run.
+/// The limits that were set in a run, and whom they keep from exec.
 #[derive(Debug, Default)]
-pub struct Limits(Mutex<Vec<Pair>>);
+pub struct Limits {
+    pairs: Mutex<Vec<Pair>>,
+    is_used: AtomicBool,
+    exceeding: Mutex<BTreeSet<i32>>,
+}
 
 impl Limits {
     /// So many different ones.
@@ -40,7 +47,7 @@ impl Limits {
 
     /// The soft limit by which the kernel keeps these, where its hard one is `hard`; `None` where there is no room.
     fn keep(&self, pair: Pair, hard: u64) -> Option<u64> {
-        let mut all = self.0.lock();
+        let mut all = self.pairs.lock();
         let known = all.iter().position(|&known| known == pair);
         let index = known.unwrap_or(all.len());
         let below = index as u64 + 1;
@@ -49,6 +56,7 @@ impl Limits {
         }
         if known.is_none() {
             all.push(pair);
+            self.is_used.store(true, Ordering::SeqCst);
         }
         Some(hard - below)
     }
@@ -56,7 +64,25 @@ impl Limits {
     /// The limits that the kernel keeps by these of its own.
     fn kept(&self, [soft, hard]: Pair) -> Pair {
         let index = hard.checked_sub(soft).and_then(|below| usize::try_from(below).ok()?.checked_sub(1));
-        index.and_then(|index| self.0.lock().get(index).copied()).unwrap_or([soft, hard])
+        index.and_then(|index| self.pairs.lock().get(index).copied()).unwrap_or([soft, hard])
+    }
+
+    /// Notes of the task that the tracer knows by this id whether it has become a user who had too many tasks.
+    pub fn note_excess(&self, task: i32, exceeds: bool) {
+        // As long as no limit was set nobody has.
+        if self.is_used.load(Ordering::SeqCst) {
+            let mut exceeding = self.exceeding.lock();
+            if exceeds {
+                exceeding.insert(task)
+            } else {
+                exceeding.remove(&task)
+            };
+        }
+    }
+
+    /// Whether it has.
+    pub fn exceeds(&self, task: i32) -> bool {
+        self.is_used.load(Ordering::SeqCst) && self.exceeding.lock().contains(&task)
     }
 }
 
@@ -102,13 +128,42 @@ pub fn birth(guest: &mut dyn Guest) -> Verdict {
     if refuses_birth(guest) { Verdict::Reply(Err(Errno::EAGAIN)) } else { Verdict::Run }
 }
 
+/// The guest is about to become this user, who may have more tasks than it may (`flag_nproc_exceeded`).
+pub fn note_user(guest: &mut dyn Guest, uid: Uid) {
+    if guest.limits().is_used.load(Ordering::SeqCst) {
+        let exceeds = uid != Uid::ROOT && has_too_many(guest, uid);
+        guest.note_excess(exceeds);
+    }
+}
+
+/// Whether an exec is refused: the guest became a user who had too many tasks, and has them still (`do_execveat_common`).
+pub fn refuses_exec(guest: &mut dyn Guest) -> bool {
+    let refuses = guest.exceeds() && {
+        let uid = guest.credentials().uid;
+        has_too_many(guest, uid)
+    };
+    if !refuses && guest.exceeds() {
+        guest.note_excess(false);
+    }
+    refuses
+}
+
+/// Whether a user has more tasks than the guest's limit.
+fn has_too_many(guest: &dyn Guest, uid: Uid) -> bool {
+    current(guest, 0).is_ok_and(|[soft, _]| guest.has_tasks(uid, soft.saturating_add(1)))
+}
+
 /// Whether the guest's user has as many tasks as it may (`copy_process`). Root and who is as mighty is not held.
 pub fn refuses_birth(guest: &mut dyn Guest) -> bool {
     let who = guest.credentials();
     if who.uid == Uid::ROOT || who.has(Cap::SYS_RESOURCE) || who.has(Cap::SYS_ADMIN) {
         return false;
     }
-    current(guest, 0).is_ok_and(|[soft, _]| guest.has_tasks(who.uid, soft))
+    let refuses = current(guest, 0).is_ok_and(|[soft, _]| guest.has_tasks(who.uid, soft));
+    if !refuses {
+        guest.note_excess(false);
+    }
+    refuses
 }
 
 /// The kernel does what cannot be kept.
@@ -140,7 +195,7 @@ fn tell(guest: &mut dyn Guest, at: u64, largest: u64) -> Result<(), Errno> {
     guest.write(at, &bytes)
 }
 
-fn current(guest: &mut dyn Guest, whose: i32) -> Result<Pair, Errno> {
+fn current(guest: &dyn Guest, whose: i32) -> Result<Pair, Errno> {
     let kernels = guest.task_limit(whose)?;
     Ok(guest.limits().kept(kernels))
 }
@@ -157,6 +212,9 @@ fn change(guest: &mut dyn Guest, whose: i32, new: Pair) -> Result<Pair, Errno> {
     }
     let kept = guest.limits().keep(new, kernels[1]).ok_or(Errno::ENOSYS)?;
     guest.raise(Stage::Limits);
+    if whose != 0 {
+        guest.raise_in(whose, Stage::Limits);
+    }
     guest.set_task_limit(whose, [kept, kernels[1]])?;
     Ok(before)
 }

@@ -46,6 +46,7 @@ mod rooted;
 mod sandbox;
 mod stage;
 mod stat;
+mod status;
 mod statx;
 mod sticky;
 pub mod table;

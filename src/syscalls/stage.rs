@@ -31,11 +31,14 @@ pub enum Stage {
     Limits,
     /// A process that is attached to on demand, and its descendants: what stops in the base stage is told instead.
     NotifyBase,
+    /// The same where most files are those of ids that the namespace lacks, which the kernel shows as nobody's: looks are
+    /// told too.
+    NotifyForeign,
 }
 
 impl Stage {
     /// All stages in the order of their bits.
-    pub const ALL: [Stage; 11] = [
+    pub const ALL: [Stage; 12] = [
         Stage::Base,
         Stage::Identity,
         Stage::Ownership,
@@ -47,11 +50,12 @@ impl Stage {
         Stage::NotifyIds,
         Stage::Limits,
         Stage::NotifyBase,
+        Stage::NotifyForeign,
     ];
 
     /// Whether the filter of this stage refuses calls that no row can describe: one is on every process.
     pub fn refuses(self) -> bool {
-        matches!(self, Stage::Base | Stage::NotifyBase)
+        self == Stage::Base || Stages::FIRST.contains(self)
     }
 
     /// The name DESIGN gives it.
@@ -68,6 +72,7 @@ impl Stage {
             Stage::NotifyIds => "notify-ids",
             Stage::Limits => "limits",
             Stage::NotifyBase => "notify-base",
+            Stage::NotifyForeign => "notify-foreign",
         }
     }
 
@@ -91,7 +96,7 @@ impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
     /// Every stage.
-    pub const ALL: Stages = Stages(2047);
+    pub const ALL: Stages = Stages(4095);
     /// What a process gets that may not load a filter later.
     pub const LASTING: Stages = Stages::ALL.minus(Stages::LISTENING);
     /// Those with a listener, of which a process has one at most.
@@ -99,10 +104,13 @@ impl Stages {
         .only()
         .union(Stage::NotifyIdentity.only())
         .union(Stage::NotifyIds.only())
-        .union(Stage::NotifyBase.only());
+        .union(Stages::FIRST);
 
     /// Those whose listener is told of looks.
-    pub const LOOKING: Stages = Stages::LISTENING.minus(Stage::NotifyBase.only());
+    pub const LOOKING: Stages = Stages::LISTENING.minus(Stages::FIRST);
+
+    /// Those that a run begins with which is attached to on demand.
+    pub const FIRST: Stages = Stage::NotifyBase.only().union(Stage::NotifyForeign.only());
 
     /// Whether the set holds `stage`.
     pub const fn contains(self, stage: Stage) -> bool {
@@ -111,7 +119,12 @@ impl Stages {
 
     /// Whether the filters of these stages ask about a row of `row`'s.
     pub fn hold(self, row: Stage) -> bool {
-        self.contains(row) || row == Stage::Base && self.contains(Stage::NotifyBase)
+        self.contains(row) || row == Stage::Base && self.is_first()
+    }
+
+    /// Whether one of them is the first of a run that is attached to on demand.
+    pub const fn is_first(self) -> bool {
+        self.0 & Stages::FIRST.0 != 0
     }
 
     /// Both sets together.

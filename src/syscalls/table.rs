@@ -2,6 +2,7 @@
 
 use super::create::CWD;
 use super::ids::{Narrow, Wide};
+use super::inode::AT_SYMLINK_NOFOLLOW;
 use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, fsconfig, groups, ids, kill, limits, link,
@@ -51,7 +52,7 @@ impl Operation {
     /// Whether a process of these stages stops at a call with these arguments, and does not only tell its listener.
     pub fn stops_itself(&self, stages: Stages, args: &[u64; 6]) -> bool {
         // Who has been at large has the listener's filter in place of the base stage's.
-        let is_untold = self.tried == Tried::Untold && stages.contains(Stage::NotifyBase);
+        let is_untold = self.tried == Tried::Untold && stages.is_first();
         let base = if is_untold { Stage::Base.only() } else { Stages::NONE };
         self.stops_in(stages.minus(Stages::LISTENING).minus(base), args)
     }
@@ -142,8 +143,11 @@ const BASE: &[(Stage, Test)] = &[(Stage::Base, Test::Always)];
 
 /// What is asked of the listener of a process that is attached to on demand, and not of the kernel; or as
 /// [`mappings::MEETS`].
-const UNMAPPING: &[(Stage, Test)] =
-    &[(Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] }), mappings::MEETS];
+const UNMAPPING: &[(Stage, Test)] = &[
+    (Stage::NotifyBase, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] }),
+    (Stage::NotifyForeign, Test::AnyOf { arg: 5, values: &[abi::WHOSE, abi::BRING] }),
+    mappings::MEETS,
+];
 
 /// Stops once the process's credentials differ from what the kernel reports.
 const IDENTITY: &[(Stage, Test)] = &[(Stage::Identity, Test::Always)];
@@ -161,6 +165,25 @@ const OWNERSHIP: &[(Stage, Test)] = &[(Stage::Ownership, Test::Always)];
 /// Looks at an inode: stops once a fact makes the kernel's answer wrong, or tells a listener where there is one.
 const LOOK: &[(Stage, Test)] =
     &[(Stage::Ownership, Test::Always), (Stage::Notify, Test::Always), (Stage::NotifyIdentity, Test::Always)];
+
+/// The same where the name itself is looked at, no link followed: that is told from the start where most files are others'.
+const LOOK_AT_NAME: &[(Stage, Test)] = &look_at_name(Test::Always);
+
+/// The same of a call that has flags in this argument.
+const fn look_at(flags: u8) -> [(Stage, Test); 4] {
+    look_at_name(Test::AnyBits { arg: flags, mask: AT_SYMLINK_NOFOLLOW })
+}
+
+/// So look those who care for owners, and copy them: ls, cp, tar, find, rsync. Shells and others that look for programs and
+/// directories follow links; loaders and C libraries look at what they have opened. Were that told, all would begin later.
+const fn look_at_name(test: Test) -> [(Stage, Test); 4] {
+    [
+        (Stage::Ownership, Test::Always),
+        (Stage::Notify, Test::Always),
+        (Stage::NotifyIdentity, Test::Always),
+        (Stage::NotifyForeign, test),
+    ]
+}
 
 /// Stops from the start; mostly the kernel does it, as a listener can say.
 const SET_TIMES: &[(Stage, Test)] = &[(Stage::Base, Test::Always), (Stage::Notify, Test::Always)];
@@ -237,16 +260,16 @@ pub const TABLE: &[Operation] = &[
     changing(row("fchownat", [260, 298, 54], chown::fchownat, &giving(2))),
     // Attributes of files.
     markable(row("stat", [4, 106, -1], stat::stat, LOOK)),
-    markable(row("lstat", [6, 107, -1], stat::lstat, LOOK)),
+    markable(row("lstat", [6, 107, -1], stat::lstat, LOOK_AT_NAME)),
     markable(row("fstat", [5, 108, 80], stat::fstat, LOOK)),
-    markable(row("newfstatat", [262, 300, 79], stat::newfstatat, LOOK)),
+    markable(row("newfstatat", [262, 300, 79], stat::newfstatat, &look_at(3))),
     markable(row("stat64", [-1, 195, -1], stat::stat64, LOOK)),
-    markable(row("lstat64", [-1, 196, -1], stat::lstat64, LOOK)),
+    markable(row("lstat64", [-1, 196, -1], stat::lstat64, LOOK_AT_NAME)),
     markable(row("fstat64", [-1, 197, -1], stat::fstat64, LOOK)),
     markable(row("oldstat", [-1, 18, -1], stat::oldstat, LOOK)),
-    markable(row("oldlstat", [-1, 84, -1], stat::oldlstat, LOOK)),
+    markable(row("oldlstat", [-1, 84, -1], stat::oldlstat, LOOK_AT_NAME)),
     markable(row("oldfstat", [-1, 28, -1], stat::oldfstat, LOOK)),
-    markable(row("statx", [332, 383, 291], statx::statx, LOOK)),
+    markable(row("statx", [332, 383, 291], statx::statx, &look_at(2))),
     changing(row("chmod", [90, 15, -1], chmod::chmod, BASE)),
     changing(row("fchmod", [91, 94, 52], chmod::fchmod, BASE)),
     changing(row("fchmodat", [268, 306, 53], chmod::fchmodat, BASE)),

@@ -18,7 +18,7 @@ use super::{Count, Guardian, Shared, Tally, demand};
 use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
 use crate::sys::seccomp::{Notification, Response};
 use crate::sys::{self, Tid};
-use crate::syscalls::{Operation, Verdict, table};
+use crate::syscalls::{Operation, Stage, Stages, Verdict, table};
 
 /// The kernel's own result of a call that is made again after an interruption.
 const ERESTARTNOINTR: i64 = -513;
@@ -66,22 +66,18 @@ impl<'a> Answering<'a> {
     /// Answers it.
     pub(super) fn answer(&self, shared: &Arc<Shared>) {
         let since = shared.tally.is_some().then(Instant::now);
-        let data = &self.notification.data;
         let tid = self.notification.pid as Tid;
-        let found =
-            Abi::from_audit_arch(data.arch).and_then(|abi| Some((abi, table::lookup(abi, data.nr as u32)?)));
-        let Some((abi, operation)) = found else { return self.respond(Response::Continue) };
-        let call = Call::made(abi, data.nr as u32, data.args, data.instruction_pointer);
+        let Some((call, operation)) = self.told() else { return self.respond(Response::Continue) };
         if self.is_aside(shared, &call) {
             return;
         }
-        let entry = data.instruction_pointer.wrapping_sub(2);
-        if abi == Abi::X86_64 && self.is_due_inside(shared, tid, &call, entry) {
-            return self.fetch(shared, tid, Some((entry, call.number)));
+        let entry = self.notification.data.instruction_pointer.wrapping_sub(2);
+        if call.abi == Abi::X86_64 && self.is_due_inside(shared, tid, &call, entry) {
+            return self.fetch(shared, tid, (Some((entry, call.number)), Stages::NONE));
         }
         let dropped = shared.registry.get(tid).is_some_and(|it| *it != shared.view.initial);
         if !operation.may_be_tried(&call.args, dropped) {
-            return self.fetch(shared, tid, None);
+            return self.fetch(shared, tid, (None, Stages::NONE));
         }
         let at_large = shared.demand.is_some() && !shared.listeners.serves(tid);
         let fd = self.listener.fd.as_fd();
@@ -93,10 +89,17 @@ impl<'a> Answering<'a> {
             Verdict::Run => Some(Response::Continue),
             Verdict::Amend(_) | Verdict::Replace(..) => None,
         };
+        let is_foreign = self.listener.stage == Stage::NotifyForeign && guest.has_seen_foreign();
         drop(guest);
         // That is asked as long as the task waits, so that its id is its own.
         let asks = response.is_some() && !operation.is_by_address();
-        let is_due = at_large && asks && shared.demand.as_ref().is_some_and(|it| it.is_due(tid));
+        let is_due =
+            at_large && (asks && shared.demand.as_ref().is_some_and(|it| it.is_due(tid)) || is_foreign);
+        // All that such a process looks at is answered from now on, what its descriptors stand for too.
+        let wanted = if is_foreign { Stage::Ownership.only() } else { Stages::NONE };
+        if is_foreign && response.is_some() && self.is_new_to_foreign(shared, tid) {
+            return self.fetch(shared, tid, (None, wanted));
+        }
         if at_large {
             // Nobody says when it ends or has another root.
             shared.sights.forget(tid);
@@ -105,7 +108,7 @@ impl<'a> Answering<'a> {
         match response {
             Some(response) => {
                 shared.counters.add(Count::Notified);
-                if is_due && let Err(errno) = demand::attach(shared, tid, true) {
+                if is_due && let Err(errno) = demand::attach(shared, tid, (true, wanted)) {
                     tracing::debug!(tid, ?errno, "not attached to"); // its next question may do it
                 }
                 // Who is answered goes on at once, on this CPU.
@@ -114,8 +117,21 @@ impl<'a> Answering<'a> {
                 }
                 self.respond(response);
             }
-            None => self.fetch(shared, tid, None),
+            None => self.fetch(shared, tid, (None, Stages::NONE)),
         }
+    }
+
+    /// The call, and what it is.
+    fn told(&self) -> Option<(Call, &'static Operation)> {
+        let data = &self.notification.data;
+        let (abi, number) = (Abi::from_audit_arch(data.arch)?, data.nr as u32);
+        let call = Call::made(abi, number, data.args, data.instruction_pointer);
+        Some((call, table::lookup(abi, number)?))
+    }
+
+    /// Whether a task that is attached to has not been seen to look at an inode of an id that the namespace lacks.
+    fn is_new_to_foreign(&self, shared: &Shared, tid: Tid) -> bool {
+        shared.listeners.task(tid).is_some_and(|task| !task.knows_foreign.swap(true, Ordering::Relaxed))
     }
 
     /// Answers what is asked of nobody but the listener; whether the call is such.
@@ -194,7 +210,7 @@ impl<'a> Answering<'a> {
     }
 
     /// Has the task's worker serve the call at its entry.
-    fn fetch(&self, shared: &Arc<Shared>, tid: Tid, moves_in: Option<Calling>) {
+    fn fetch(&self, shared: &Arc<Shared>, tid: Tid, how: (Option<Calling>, Stages)) {
         const PATIENCE: Duration = Duration::from_secs(1);
         shared.counters.add(Count::Fetched);
         let since = Instant::now();
@@ -206,12 +222,12 @@ impl<'a> Answering<'a> {
                         tracing::error!(tid, "a call is sent back again and again; the kernel answers it");
                         return self.respond(Response::Continue);
                     }
-                    task.worker.interrupt(Message::Fetch(tid, self.listener.stage, moves_in, reply));
+                    task.worker.interrupt(Message::Fetch(tid, self.listener.stage, how, reply));
                     if answer.recv() == Ok(true) {
                         return self.respond(Response::Result(ERESTARTNOINTR));
                     }
                 }
-                None => match demand::attach(shared, tid, true) {
+                None => match demand::attach(shared, tid, (true, how.1)) {
                     Ok(()) | Err(sys::Errno::ESRCH | sys::Errno::EAGAIN) => {}
                     // Another run has interrupted it to have it say whose it is, which it does when it has an answer.
                     Err(sys::Errno::EPERM) if demand::is_held(tid) && since.elapsed() > HELD => {

@@ -36,11 +36,16 @@ pub struct Arriving {
 }
 
 /// A call that always stops a task with these stages. Where the listener is told of what stops else from the start, what it
-/// is told of else stops.
+/// is told of else stops; what no listener is told of always does.
 fn stopping(stages: Stages) -> u32 {
     const NEWFSTATAT: u32 = 262;
     const CAPGET: u32 = 125;
-    if stages.contains(Stage::NotifyBase) { NEWFSTATAT } else { CAPGET }
+    const BIND: u32 = 49;
+    match () {
+        () if stages.contains(Stage::NotifyForeign) => BIND,
+        () if stages.contains(Stage::NotifyBase) => NEWFSTATAT,
+        () => CAPGET,
+    }
 }
 
 /// What is to be written where.

@@ -43,15 +43,14 @@ use crate::sys::process::{field, status, status_text, tasks};
 use crate::sys::{self, Errno, Tid, sched};
 use crate::syscalls::{Stage, Stages, kernel};
 
-/// The stages of a process at large.
-pub const STAGES: Stages = Stage::Base.only().union(Stage::NotifyBase.only());
-
 /// How long what another run leaves may stay unseen, in the first quarter of a second of a run, and in the end.
 const SOON: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_millis(200);
 
-/// How long another run may take to find out that a process is not its own.
+/// How long another run may take to find out that a process is not its own, where that may be the other's, and where it is
+/// this run's for certain.
 const HELD: Duration = Duration::from_millis(100);
+const HELD_OF_OURS: Duration = Duration::from_secs(10);
 
 /// How long who was interrupted may take to stop, on a machine that has no time for it.
 const CALM: Duration = Duration::from_secs(2);
@@ -65,6 +64,10 @@ const TRIES: usize = 100;
 /// A run whose processes are attached to on demand.
 #[derive(Debug)]
 pub struct Demand {
+    /// The stage of the filter that its processes have from the start.
+    first: Stage,
+    /// The run's first process.
+    command: Tid,
     /// Held while a process is attached to.
     attaching: Mutex<()>,
     /// Which run it is; no address, and not negative.
@@ -86,9 +89,11 @@ const OFTEN: u32 = 8;
 const MOST: usize = 1000;
 
 impl Demand {
-    /// Of the run of this command, which has the filter.
-    pub fn of(command: Tid) -> Demand {
+    /// Of the run of this command, which has the filter of this stage.
+    pub fn of(command: Tid, first: Stage) -> Demand {
         Demand {
+            first,
+            command,
             attaching: Mutex::default(),
             name: RandomState::new().build_hasher().finish() as u32 >> 1 | 1,
             filters: status(command, "Seccomp_filters:"),
@@ -96,6 +101,11 @@ impl Demand {
             answered: Mutex::default(),
             moving: Mutex::default(),
         }
+    }
+
+    /// The stages of a process at large.
+    pub(super) fn stages(&self) -> Stages {
+        Stage::Base.only().union(self.first.only())
     }
 
     /// Whether nobody is at large any more.
@@ -175,6 +185,13 @@ impl Demand {
     }
 }
 
+/// Whether a process is another one's, or descends from it, as far as nobody between them has ended.
+fn descends(pid: Tid, from: Tid) -> bool {
+    const MOST: usize = 1000;
+    let parent = |&pid: &Tid| status(pid, "PPid:").and_then(|id| id.parse().ok()).filter(|&id| id > 1);
+    std::iter::successors(Some(pid), parent).take(MOST).any(|pid| pid == from)
+}
+
 /// Whether a process is at large, as far as that can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -184,11 +201,11 @@ enum Standing {
     Held,
 }
 
-/// Whether a tracer is one of another remainroot's threads.
+/// Whether a tracer is one of another remainroot's threads, or has ended since: then its tracees are at large, or about to be.
 fn is_another_runs(tracer: &str) -> bool {
     let own = format!("/proc/self/task/{tracer}");
     let name = tracer.parse().map(sys::process::name_of).unwrap_or_default();
-    name == "remainroot" && !std::path::Path::new(&own).exists()
+    matches!(name.as_str(), "remainroot" | "?") && !std::path::Path::new(&own).exists()
 }
 
 /// Whether another run traces a task, perhaps only until it has found out whose it is.
@@ -209,8 +226,15 @@ impl Shared {
 }
 
 /// Whether there is all that it takes: a kernel that says when a listener has ended, `/proc` to find processes in, and
-/// `CAP_SYS_PTRACE`. Without that a tracer attaches to its own user's processes only as long as they can be dumped, and under
-/// Yama to its descendants. An exec of a program that may not be read ends the first, and no filter tells of it.
+/// `CAP_SYS_PTRACE`.
+///
+/// Without that capability a tracer cannot be sure to reach a process that nobody traces:
+/// - After the exec of a program that its user may not read (mode 0711), of a script's interpreter or of a loader like that, a
+///   process cannot be attached to, nor its memory read (`would_dump`, `ptrace_may_access`): not even an answer can be written.
+///   Such an exec must have been told before. To tell a listener of each exec costs 45 µs, and who has opened the file at the
+///   time of the exec is not certain when it is told. A process that is traced already stays so.
+/// - `PR_SET_DUMPABLE` does the same, which could be told.
+/// - Under Yama a tracer attaches to its descendants only; this one is nobody's ancestor, so that nobody sees it.
 pub fn can_attach_on_demand() -> bool {
     const CAP_SYS_PTRACE: u32 = 19;
     let may_attach =
@@ -223,7 +247,8 @@ pub fn can_attach_on_demand() -> bool {
 /// # Errors
 /// `EAGAIN` where no thread can be made.
 pub fn begin(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
-    listener::wait_for_run(shared, filter)?;
+    let stage = shared.demand.as_ref().map_or(Stage::NotifyBase, |demand| demand.first);
+    listener::wait_for_run(shared, filter, stage)?;
     let (mine, begun) = (Arc::downgrade(shared), Instant::now());
     let mut found = Evidence::Nothing;
     let attend = move || {
@@ -249,8 +274,8 @@ fn catches_signals(tid: Tid) -> bool {
 }
 
 /// Attaches to the process of a task at large; to one that is attached to already nothing is done. `proven` says
-/// whether it is of this run.
-pub(super) fn attach(shared: &Arc<Shared>, tid: Tid, proven: bool) -> sys::Result<()> {
+/// whether it is of this run, `wanted` what it is to have besides.
+pub(super) fn attach(shared: &Arc<Shared>, tid: Tid, (proven, wanted): (bool, Stages)) -> sys::Result<()> {
     let demand = shared.demand.as_ref().ok_or(Errno::ESRCH)?;
     let tgid = status(tid, "Tgid:").and_then(|id| id.parse().ok()).ok_or(Errno::ESRCH)?;
     let _attaching = demand.attaching.lock();
@@ -260,7 +285,7 @@ pub(super) fn attach(shared: &Arc<Shared>, tid: Tid, proven: bool) -> sys::Resul
     let cpu = sched::last_cpu(tid).filter(|&cpu| cpu < sched::MOST_CPUS);
     let worker = Pool::reserve(shared, cpu).ok_or(Errno::EAGAIN)?;
     let (reply, outcome) = bounded(1);
-    worker.assign(Message::Attach { tgid, cpu, proven, reply });
+    worker.assign(Message::Attach { tgid, cpu, proven, wanted, reply });
     outcome.recv().unwrap_or(Err(Errno::ESRCH))
 }
 
@@ -272,24 +297,30 @@ pub(super) fn gather(shared: &Arc<Shared>) {
     };
     let (mut tried, mut since) = (HashSet::new(), Instant::now());
     loop {
-        let (mut found, mut held, calm) = (false, false, demand.is_calm());
+        let (mut found, mut held, mut ours, calm) = (false, false, false, demand.is_calm());
         for pid in sys::process::listed().unwrap_or_default() {
             match demand.standing(pid) {
-                Standing::AtLarge if tried.insert(pid) => match attach(shared, pid, false) {
+                Standing::AtLarge if tried.insert(pid) => match attach(shared, pid, (false, Stages::NONE)) {
                     // Another run may have been faster.
-                    Err(Errno::EPERM) => held |= tried.remove(&pid),
+                    Err(Errno::EPERM) => {
+                        held |= tried.remove(&pid);
+                        ours |= descends(pid, demand.command);
+                    }
                     outcome => {
                         tracing::debug!(pid, ?outcome, "gathered");
                         found = true;
                     }
                 },
-                Standing::Held => held = true,
+                Standing::Held => {
+                    held = true;
+                    ours |= descends(pid, demand.command);
+                }
                 _ => {}
             }
         }
         if found {
             since = Instant::now();
-        } else if held && since.elapsed() < HELD || !calm && since.elapsed() < CALM {
+        } else if is_within(since, &[(held, HELD), (ours, HELD_OF_OURS), (!calm, CALM)]) {
             std::thread::sleep(Duration::from_millis(1));
         } else {
             break;
@@ -298,9 +329,19 @@ pub(super) fn gather(shared: &Arc<Shared>) {
     demand.gathered.store(true, Ordering::SeqCst);
 }
 
+/// Whether a time since then is within one of those that apply.
+fn is_within(since: Instant, times: &[(bool, Duration)]) -> bool {
+    times.iter().any(|&(applies, time)| applies && since.elapsed() < time)
+}
+
 impl Worker {
     /// Attaches to every task of a process at large.
-    pub(super) fn attach(&mut self, tgid: Tid, cpu: Option<usize>, proven: bool) -> sys::Result<()> {
+    pub(super) fn attach(
+        &mut self,
+        tgid: Tid,
+        cpu: Option<usize>,
+        (proven, wanted): (bool, Stages),
+    ) -> sys::Result<()> {
         if let Some(cpu) = cpu {
             ptrace::set_home(cpu);
         }
@@ -308,7 +349,7 @@ impl Worker {
         let slate = self.shared.ownership.slate();
         let inside = slate.and_then(|slate| slate.inside().address_in(tgid)).map(Quarters::of);
         let memory = Arc::new(Memory::unknown(inside));
-        let born = Born::at_large(&self.shared, memory, !proven);
+        let born = Born { wanted, ..Born::at_large(&self.shared, memory, !proven) };
         let mut group = Group::new(&born);
         (group.suspect, group.threads) = (!proven, 0);
         self.groups.insert(tgid, group);
@@ -393,9 +434,10 @@ impl Worker {
     /// Whether a process is one whose children are left at large: nothing about it is anybody's business but the kernel's.
     pub(super) fn leaves_children(&self, tid: Tid) -> bool {
         let Some(tracee) = self.tracees.get(&tid) else { return false };
+        let stages = self.shared.first_stages();
         self.shared.leaves_at_large()
-            && tracee.stages == STAGES
-            && tracee.wanted.minus(STAGES).is_empty()
+            && tracee.stages == stages
+            && tracee.wanted.minus(stages).is_empty()
             && tracee.trial.is_none()
             && *tracee.credentials == self.shared.view.initial
             && self.groups.get(&tracee.tgid).is_some_and(|group| group.threads == 1 && !group.filtered)

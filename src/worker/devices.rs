@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -65,7 +65,12 @@ fn is_here(name: &CStr, number: DeviceNumber) -> bool {
 pub fn send(tid: Tid, socket: i32) -> sys::Result<()> {
     let open = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(DIRECTORY);
     let directory = open.map_err(|error| sys::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    lend(tid, socket, directory.as_fd())
+}
+
+/// Sends a descriptor through a tracee's socket.
+pub fn lend(tid: Tid, socket: i32, descriptor: BorrowedFd<'_>) -> sys::Result<()> {
     let task = sys::descriptor::open_task(tid)?;
     let socket = sys::descriptor::take(&task, socket)?;
-    sys::descriptor::send(&socket, &[directory.as_fd()])
+    sys::descriptor::send(&socket, &[descriptor])
 }

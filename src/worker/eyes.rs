@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::Shared;
+use super::mounts::Kind;
 use super::sight::{self, Found};
 use crate::abi::stat::{S_IFMT, S_IFREG, Statx};
 use crate::abi::{DeviceNumber, Errno};
@@ -205,6 +206,14 @@ impl Eyes {
     pub fn is_nodev(&self, shared: &Shared, descriptor: u64) -> bool {
         let path = self.open_file(shared, descriptor);
         path.is_some_and(|path| sys::process::is_nodev(&path).unwrap_or(false))
+    }
+
+    /// See [`Guest::proc_text`](crate::syscalls::Guest::proc_text).
+    pub fn proc_text(&self, shared: &Shared, descriptor: u64) -> Option<String> {
+        let path = self.open_file(shared, descriptor)?;
+        let open = files::name(files::CWD, &path, true, 0).ok()?;
+        let is_proc = shared.sights.mounts().kind(self.tid, open.as_fd()) == Kind::Proc;
+        if is_proc { std::fs::read_to_string(path.to_str().ok()?).ok() } else { None }
     }
 
     /// See [`Guest::has_devices`](crate::syscalls::Guest::has_devices).

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::eyes::Eyes;
@@ -218,6 +219,20 @@ impl Guest for Live<'_> {
         peers::set_limit(self.stop.tid(), whose, pair)
     }
 
+    fn raise_in(&mut self, whose: i32, stage: Stage) {
+        if let Ok(task) = peers::task_of(self.stop.tid(), whose) {
+            self.worker.raise_in(self.stop.tid(), task, stage.only());
+        }
+    }
+
+    fn note_excess(&mut self, exceeds: bool) {
+        self.worker.shared.limits.note_excess(self.stop.tid(), exceeds);
+    }
+
+    fn exceeds(&self) -> bool {
+        self.worker.shared.limits.exceeds(self.stop.tid())
+    }
+
     fn limits(&self) -> &Limits {
         &self.worker.shared.limits
     }
@@ -362,6 +377,15 @@ impl Guest for Live<'_> {
         devices::send(self.stop.tid(), socket as i32).map_err(|errno| Errno(errno as i32))
     }
 
+    fn proc_text(&self, descriptor: u64) -> Option<String> {
+        self.eyes.proc_text(&self.worker.shared, descriptor)
+    }
+
+    fn send_text(&mut self, socket: u64, text: &[u8]) -> Result<(), Errno> {
+        let text = sys::files::with_text(text).map_err(|errno| Errno(errno as i32))?;
+        devices::lend(self.stop.tid(), socket as i32, text.as_fd()).map_err(|errno| Errno(errno as i32))
+    }
+
     fn inject(&mut self, call: &'static KernelCall, args: [u64; 6]) -> SysResult {
         self.eyes.close();
         let outcome = self.execute(call, args);
@@ -423,7 +447,7 @@ impl Guest for Live<'_> {
 
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
-            Stage::Base | Stage::NotifyBase => Ok(()),
+            Stage::Base | Stage::NotifyBase | Stage::NotifyForeign => Ok(()),
             Stage::Identity
             | Stage::Reading
             | Stage::Limits

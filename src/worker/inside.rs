@@ -333,7 +333,7 @@ impl Worker {
         let looks = self.shared.common_stages().contains(Stage::Ownership);
         let stages = self.tracees.get(&stop.tid()).map_or(Stages::NONE, |tracee| tracee.stages);
         let call = match looks {
-            _ if stages.contains(Stage::NotifyBase) => &kernel::MUNMAP,
+            _ if stages.is_first() => &kernel::MUNMAP,
             true => &kernel::NEWFSTATAT,
             false => &kernel::GETUID,
         };

@@ -72,6 +72,8 @@ pub(super) struct Task {
     pub(super) asides: AtomicU32,
     /// How often in a row a call of its was sent back to be served at a stop, and was not yet.
     pub(super) sent_back: AtomicU32,
+    /// Whether it was seen to look at an inode of an id that the namespace lacks.
+    pub(super) knows_foreign: AtomicBool,
     /// By which instructions it makes calls that cannot be answered inside, or are.
     pub(super) tried: Mutex<Vec<u64>>,
     /// Where it runs.
@@ -267,10 +269,16 @@ impl Worker {
 
     /// Has a task stop that waits for the listener of this stage; whether it is this worker's. It has that stage, whatever is
     /// known of it: a child of one thread does not know what another has loaded for all of them meanwhile.
-    pub(super) fn fetch(&mut self, tid: Tid, stage: Stage, moves_in: Option<Calling>) -> bool {
+    pub(super) fn fetch(
+        &mut self,
+        tid: Tid,
+        stage: Stage,
+        (moves_in, wanted): (Option<Calling>, Stages),
+    ) -> bool {
         let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
         tracee.fetched = true;
         tracee.stages = tracee.stages.union(stage.only());
+        tracee.wanted = tracee.wanted.union(wanted);
         tracee.moves_in = moves_in.or(tracee.moves_in);
         ptrace::interrupt(tid);
         true
@@ -288,7 +296,7 @@ impl Listener {
         let _ = sys::seccomp::wake_synchronously(fd.as_fd());
         let afterlife = Afterlife::of(fd.as_fd());
         let afterlife = afterlife.inspect_err(|errno| tracing::debug!(?errno, "no afterlife")).ok();
-        let (waiting, lasts) = (AtomicUsize::new(0), AtomicBool::new(stage == Stage::NotifyBase));
+        let (waiting, lasts) = (AtomicUsize::new(0), AtomicBool::new(stage.only().is_first()));
         Arc::new(Listener { fd, _afterlife: afterlife, waiting, stage, lasts })
     }
 }
@@ -298,13 +306,13 @@ pub(super) fn are_known() -> bool {
     sys::process::kernel_version().is_some_and(|kernel| kernel >= SINCE)
 }
 
-/// Has a thread wait for those who are at large; the run lasts as long as one of them.
+/// Has a thread wait for those who are at large by the filter of this stage; the run lasts as long as one of them.
 ///
 /// # Errors
 /// `EAGAIN` where no thread can be made.
-pub(super) fn wait_for_run(shared: &Arc<Shared>, filter: OwnedFd) -> sys::Result<()> {
+pub(super) fn wait_for_run(shared: &Arc<Shared>, filter: OwnedFd, stage: Stage) -> sys::Result<()> {
     shared.pool.enter();
-    if seat(shared, &Listener::of(filter, Stage::NotifyBase)) { Ok(()) } else { Err(sys::Errno::EAGAIN) }
+    if seat(shared, &Listener::of(filter, stage)) { Ok(()) } else { Err(sys::Errno::EAGAIN) }
 }
 
 /// Has one thread more wait for a listener; whether there is one.

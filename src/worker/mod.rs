@@ -47,7 +47,7 @@ pub use tally::Tally;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::ptrace::{self, Lost, Report, Stop, Traced, decode};
@@ -122,14 +122,18 @@ impl Worker {
                 let outcome = self.seize(tid);
                 let _ = reply.send(outcome);
             }
-            Message::Attach { tgid, cpu, proven, reply } => {
-                let outcome = self.attach(tgid, cpu, proven);
+            Message::Attach { tgid, cpu, proven, wanted, reply } => {
+                let outcome = self.attach(tgid, cpu, (proven, wanted));
                 let _ = reply.send(outcome);
             }
             Message::Evidence(found) => self.raise_for_evidence(0, found),
             Message::Raise(done) => {
                 self.interrupt_all(None);
                 let _ = done.send(());
+            }
+            Message::Want(tid, stages, reply) => {
+                self.want(None, tid, stages);
+                let _ = reply.send(());
             }
             Message::Fetch(tid, stage, moves_in, reply) => {
                 let _ = reply.send(self.fetch(tid, stage, moves_in));
@@ -296,7 +300,8 @@ impl Worker {
         let image = group.and_then(|group| group.image);
         let (worker, filters) = (Arc::clone(&self.handle), tracee.filters.clone());
         let ([looks, asides, sent_back], tried) = ([0; 3].map(AtomicU32::new), Mutex::default());
-        let task = Task { worker, looks, asides, sent_back, tried, memory, image, filters };
+        let knows_foreign = AtomicBool::new(false);
+        let task = Task { worker, looks, asides, sent_back, knows_foreign, tried, memory, image, filters };
         self.shared.listeners.adopt(tid, task);
     }
 
@@ -306,6 +311,7 @@ impl Worker {
         self.shared.registry.forget(tid);
         self.shared.sights.forget(tid);
         self.shared.listeners.forget(tid);
+        self.shared.limits.note_excess(tid, false);
         if let Some(demand) = &self.shared.demand {
             demand.note_stopped(tid);
         }

@@ -36,17 +36,24 @@ pub struct Notified<'a> {
     call: Call,
     eyes: Eyes,
     beyond: Cell<bool>,
+    foreign: bool,
 }
 
 impl<'a> Notified<'a> {
     /// The guest of notification `id`, which `tid` waits for.
     pub fn new(shared: &'a Shared, listener: BorrowedFd<'a>, id: u64, tid: Tid, call: Call) -> Notified<'a> {
-        Notified { shared, listener, id, tid, call, eyes: Eyes::of(tid, true), beyond: Cell::new(false) }
+        let (eyes, beyond) = (Eyes::of(tid, true), Cell::new(false));
+        Notified { shared, listener, id, tid, call, eyes, beyond, foreign: false }
     }
 
     /// Whether the handler has asked for what takes a stop.
     pub fn is_beyond(&self) -> bool {
         self.beyond.get()
+    }
+
+    /// Whether something was looked at that is of an id that the namespace lacks.
+    pub fn has_seen_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// What takes a stop.
@@ -117,6 +124,18 @@ impl Guest for Notified<'_> {
         peers::set_limit(self.tid, whose, pair)
     }
 
+    fn raise_in(&mut self, _whose: i32, _stage: Stage) {
+        self.beyond(());
+    }
+
+    fn note_excess(&mut self, exceeds: bool) {
+        self.shared.limits.note_excess(self.tid, exceeds);
+    }
+
+    fn exceeds(&self) -> bool {
+        self.shared.limits.exceeds(self.tid)
+    }
+
     fn limits(&self) -> &Limits {
         &self.shared.limits
     }
@@ -143,6 +162,10 @@ impl Guest for Notified<'_> {
 
     fn sight(&mut self, look: &Look<'_>) -> Option<Result<[u8; Statx::SIZE], Errno>> {
         let sight = self.eyes.sight(self.shared, look);
+        if let Some(Ok(told)) = &sight {
+            let (found, view) = (Statx::parse(told), &self.shared.view);
+            self.foreign |= !(view.uids.contains(found.uid) && view.gids.contains(found.gid));
+        }
         if sight.is_none() { self.beyond(None) } else { sight }
     }
 
@@ -248,6 +271,14 @@ impl Guest for Notified<'_> {
     }
 
     fn send_devices(&mut self, _socket: u64) -> Result<(), Errno> {
+        self.beyond(Err(Errno::ENOSYS))
+    }
+
+    fn proc_text(&self, _descriptor: u64) -> Option<String> {
+        self.beyond(None)
+    }
+
+    fn send_text(&mut self, _socket: u64, _text: &[u8]) -> Result<(), Errno> {
         self.beyond(Err(Errno::ENOSYS))
     }
 

@@ -53,7 +53,7 @@ pub(super) fn of(shared: &Shared, own: Tid) -> Peers {
 }
 
 /// The task that `own` knows by an id, 0 for itself.
-fn task_of(own: Tid, id: Tid) -> Result<Tid, Errno> {
+pub(super) fn task_of(own: Tid, id: Tid) -> Result<Tid, Errno> {
     let depth = ids_of(own).len();
     if id == 0 {
         return Ok(own);

@@ -14,7 +14,7 @@ use crate::ownership::Evidence;
 use crate::ptrace::{self, Parked};
 use crate::sys::sched::{self, CpuSet};
 use crate::sys::{self, Tid};
-use crate::syscalls::Stage;
+use crate::syscalls::{Stage, Stages};
 
 /// Stack of a worker thread, in bytes.
 const STACK: usize = 512 * 1024;
@@ -40,6 +40,8 @@ pub enum Message {
         cpu: Option<usize>,
         /// Whether it is known to be of this run.
         proven: bool,
+        /// What it is to have besides what those at large have.
+        wanted: Stages,
         /// How that went.
         reply: Sender<sys::Result<()>>,
     },
@@ -48,9 +50,11 @@ pub enum Message {
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),
+    /// Raise these stages for the process of this task, and say so.
+    Want(Tid, Stages, Sender<()>),
     /// Have this task stop and make its call again, which the listener of this stage cannot answer, or which is to be answered
-    /// inside from now on where it is made by this instruction; say whether it is yours.
-    Fetch(Tid, Stage, Option<Calling>, Sender<bool>),
+    /// inside from now on where it is made by this instruction, or once its process has these stages; say whether it is yours.
+    Fetch(Tid, Stage, (Option<Calling>, Stages), Sender<bool>),
 }
 
 /// One worker as the others see it.
@@ -230,7 +234,7 @@ fn live(shared: &Arc<Shared>, handle: &Arc<Handle>) {
     let guard = Leave { shared, handle };
     let mut worker = Worker::new(Arc::clone(shared), Arc::clone(handle));
     while let Ok(message) = handle.inbox.recv() {
-        let brings_work = !matches!(message, Message::Raise(_) | Message::Fetch(..));
+        let brings_work = !matches!(message, Message::Raise(_) | Message::Want(..) | Message::Fetch(..));
         worker.take(message);
         if !brings_work {
             // There is nothing to serve, and what serving would read next may be work.

@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{RecvTimeoutError, unbounded};
 
 use super::guest::{Live, map_scratch};
 use super::{Message, Worker, demand};
@@ -120,6 +120,40 @@ impl Worker {
             demand::gather(&shared);
         }
         drop(raising);
+    }
+
+    /// Raises stages for the process of a task, whoever serves it, for the one that is `stopped`. To what nobody serves it is
+    /// attached.
+    pub(super) fn raise_in(&mut self, stopped: Tid, task: Tid, stages: Stages) {
+        let shared = Arc::clone(&self.shared);
+        if self.want(Some(stopped), task, stages) {
+            return;
+        }
+        let Some(other) = shared.listeners.task(task) else {
+            if let Err(errno) = demand::attach(&shared, task, (true, stages)) {
+                tracing::debug!(task, ?errno, "not attached to");
+            }
+            return;
+        };
+        let (reply, answer) = unbounded();
+        other.worker.interrupt(Message::Want(task, stages, reply));
+        let since = Instant::now();
+        // That one may wait for this one's answer meanwhile.
+        while answer.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout)
+            && since.elapsed() < PATIENCE
+        {
+            self.heed();
+        }
+    }
+
+    /// The same of a task of this worker's; whether it is.
+    pub(super) fn want(&mut self, stopped: Option<Tid>, task: Tid, stages: Stages) -> bool {
+        let Some(tgid) = self.tracees.get(&task).map(|tracee| tracee.tgid) else { return false };
+        for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == tgid) {
+            tracee.wanted = tracee.wanted.union(stages);
+        }
+        self.interrupt_all(stopped);
+        true
     }
 
     /// Interrupts every tracee that lacks a stage, but not the one that is stopped right now.

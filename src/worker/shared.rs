@@ -10,7 +10,7 @@ use super::labels::Labels;
 use super::listener::Listeners;
 use super::sight::Sights;
 use super::tally::Tally;
-use super::{Counters, Demand, Guardian, Pool, demand};
+use super::{Counters, Demand, Guardian, Pool};
 use crate::cred::{Credentials, View};
 use crate::ownership::Ownership;
 use crate::ptrace;
@@ -86,13 +86,14 @@ impl Shared {
         demand: Option<Demand>,
     ) -> Shared {
         let lacks = view.lacks_privilege();
+        let looks = lacks || view.is_foreign && demand.is_none();
         Shared {
             view,
             registry: Registry::default(),
-            ownership_raised: AtomicBool::new(lacks || ownership.evidence() || ownership.records_all()),
+            ownership_raised: AtomicBool::new(looks || ownership.evidence() || ownership.records_all()),
             removal_raised: AtomicBool::new(lacks || ownership.saves()),
             devices_raised: AtomicBool::new(ownership.devices().any()),
-            reading_raised: AtomicBool::new(ownership.devices().read()),
+            reading_raised: AtomicBool::new(lacks || ownership.devices().read()),
             limits: Limits::default(),
             ownership,
             sights: Sights::new(has_proc()),
@@ -116,7 +117,7 @@ impl Shared {
     /// The stages that a process starts with: those of the filter its first process installed.
     pub fn first_stages(&self) -> Stages {
         let own = if self.view.lacks_privilege() { Stage::Identity.only() } else { Stages::NONE };
-        let told = if self.demand.is_some() { demand::STAGES } else { Stages::NONE };
+        let told = self.demand.as_ref().map_or(Stages::NONE, Demand::stages);
         self.common_stages().union(own).union(told)
     }
 
@@ -136,7 +137,8 @@ impl Shared {
             | Stage::NotifyIdentity
             | Stage::NotifyIds
             | Stage::Limits
-            | Stage::NotifyBase => None,
+            | Stage::NotifyBase
+            | Stage::NotifyForeign => None,
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),

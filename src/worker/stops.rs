@@ -214,7 +214,7 @@ impl Worker {
         let on_trial = if tracee.trial.is_some() { Stage::Identity.only() } else { Stages::NONE };
         let lacking = self.missing(tid).union(on_trial);
         entry == Entry::Seccomp
-            || operation.is_told(stages.common(Stage::NotifyBase.only()), args)
+            || operation.is_told(stages.common(Stages::FIRST), args)
             || operation.stops_in(lacking, args) && !operation.stops_itself(stages, args)
     }
 

@@ -10,7 +10,7 @@ use super::arrival::Arriving;
 use super::filters::Filters;
 use super::inside::Quarters;
 use super::site::Calling;
-use super::{Shared, demand};
+use super::{Demand, Shared};
 use crate::cred::Credentials;
 use crate::ownership::Inode;
 use crate::ptrace::{self, Suspended};
@@ -159,7 +159,8 @@ impl Born {
     /// That of a task at large.
     pub fn at_large(shared: &Shared, memory: Arc<Memory>, suspect: bool) -> Born {
         let options = if suspect { ptrace::BARE_OPTIONS } else { ptrace::OPTIONS_WITH_EXEC };
-        Born { stages: demand::STAGES, memory, options, ..Born::first(shared) }
+        let stages = shared.demand.as_ref().map_or(Stages::NONE, Demand::stages);
+        Born { stages, memory, options, ..Born::first(shared) }
     }
 }
 

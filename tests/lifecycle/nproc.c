@@ -75,6 +75,67 @@ static void user(uid_t uid)
     must(wait(NULL) > 0);
 }
 
+/* One whom another has set the limit is held at once. */
+static void held_at_once(void)
+{
+    int go[2];
+    char word;
+    must(pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        must(read(go[0], &word, 1) == 1);
+        must(syscall(SYS_setresuid, 2003, 2003, 2003) == 0);
+        say_limit("set by another");
+        born(3);
+        _exit(0);
+    }
+    struct rlimit limit = {2, 50};
+    close(go[0]);
+    must(prlimit(child, RLIMIT_NPROC, &limit, NULL) == 0);
+    must(write(go[1], "x", 1) == 1);
+    say_end("held", child);
+    close(go[1]);
+}
+
+/* Who becomes a user who has too many tasks executes nothing until that has fewer. */
+static void exec_after_setuid(void)
+{
+    pid_t others[3];
+    int ready[2];
+    char word;
+    must(pipe(ready) == 0);
+    for (int i = 0; i < 3; i++)
+        if ((others[i] = fork()) == 0) {
+            must(syscall(SYS_setresuid, 2004, 2004, 2004) == 0);
+            must(write(ready[1], "x", 1) == 1);
+            for (;;)
+                pause();
+        }
+    for (int i = 0; i < 3; i++)
+        must(read(ready[0], &word, 1) == 1);
+    char *quiet[] = {"sh", "-c", "exit 7", NULL};
+    for (rlim_t soft = 1; soft <= 4; soft++) {
+        pid_t child = fork();
+        if (child == 0) {
+            must(set(soft, 100) == 0);
+            say("becoming: %s\n", strerror(syscall(SYS_setresuid, 2004, 2004, 2004) ? errno : 0));
+            execv("/bin/sh", quiet);
+            say("with %ld: %s\n", (long)soft, strerror(errno));
+            execv("/nonexistent", quiet);
+            say("what is not there: %s\n", strerror(errno));
+            must(set(50, 100) == 0);
+            execv("/bin/sh", quiet);
+            _exit(9);
+        }
+        say_end("with a limit", child);
+    }
+    for (int i = 0; i < 3; i++) {
+        kill(others[i], SIGKILL);
+        must(waitpid(others[i], NULL, 0) == others[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "higher")) {
@@ -89,6 +150,8 @@ int main(int argc, char **argv)
         born(3);
         return 0;
     }
+    held_at_once();
+    exec_after_setuid();
     must(set(8, 100) == 0);
     say_limit("root");
     born(12);
