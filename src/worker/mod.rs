@@ -132,8 +132,7 @@ impl Worker {
                 let _ = done.send(());
             }
             Message::Want(tid, stages, reply) => {
-                self.want(None, tid, stages);
-                let _ = reply.send(());
+                let _ = reply.send(self.want(None, tid, stages));
             }
             Message::Fetch(tid, stage, moves_in, reply) => {
                 let _ = reply.send(self.fetch(tid, stage, moves_in));

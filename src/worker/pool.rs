@@ -50,8 +50,8 @@ pub enum Message {
     /// Make sure that none of your tracees runs user code any more without the stages that every
     /// process must have; say when.
     Raise(Sender<()>),
-    /// Raise these stages for the process of this task, and say so.
-    Want(Tid, Stages, Sender<()>),
+    /// Raise these stages for the process of this task, and say whether it is yours.
+    Want(Tid, Stages, Sender<bool>),
     /// Have this task stop and make its call again, which the listener of this stage cannot answer, or which is to be answered
     /// inside from now on where it is made by this instruction, or once its process has these stages; say whether it is yours.
     Fetch(Tid, Stage, (Option<Calling>, Stages), Sender<bool>),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 
 use super::guest::{Live, map_scratch};
+use super::pool::Handle;
 use super::{Message, Worker, demand};
 use crate::abi::Abi;
 use crate::ownership::Evidence;
@@ -125,29 +126,40 @@ impl Worker {
     /// Raises stages for the process of a task, whoever serves it, for the one that is `stopped`. To what nobody serves it is
     /// attached.
     pub(super) fn raise_in(&mut self, stopped: Tid, task: Tid, stages: Stages) {
-        let shared = Arc::clone(&self.shared);
-        if self.want(Some(stopped), task, stages) {
-            return;
-        }
-        let Some(other) = shared.listeners.task(task) else {
-            if let Err(errno) = demand::attach(&shared, task, (true, stages)) {
-                tracing::debug!(task, ?errno, "not attached to");
+        let (shared, since) = (Arc::clone(&self.shared), Instant::now());
+        // On its way from one worker to another it is nobody's for a moment.
+        while since.elapsed() < PATIENCE && !self.want(Some(stopped), task, stages) {
+            match shared.listeners.task(task) {
+                Some(other) if self.has_want(&other.worker, task, stages) => return,
+                Some(_) => {}
+                None if demand::attach(&shared, task, (true, Stages::NONE)).is_ok() => continue,
+                None => {}
             }
-            return;
-        };
+            self.heed();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Has another worker raise them; whether the task is that one's.
+    fn has_want(&mut self, other: &Handle, task: Tid, stages: Stages) -> bool {
         let (reply, answer) = unbounded();
-        other.worker.interrupt(Message::Want(task, stages, reply));
+        other.interrupt(Message::Want(task, stages, reply));
         let since = Instant::now();
         // That one may wait for this one's answer meanwhile.
-        while answer.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout)
-            && since.elapsed() < PATIENCE
-        {
-            self.heed();
+        loop {
+            match answer.recv_timeout(Duration::from_millis(1)) {
+                Err(RecvTimeoutError::Timeout) if since.elapsed() < PATIENCE => self.heed(),
+                outcome => return outcome == Ok(true),
+            }
         }
     }
 
     /// The same of a task of this worker's; whether it is.
     pub(super) fn want(&mut self, stopped: Option<Tid>, task: Tid, stages: Stages) -> bool {
+        if let Some(born) = self.expected.get_mut(&task) {
+            born.wanted = born.wanted.union(stages);
+            return true;
+        }
         let Some(tgid) = self.tracees.get(&task).map(|tracee| tracee.tgid) else { return false };
         for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == tgid) {
             tracee.wanted = tracee.wanted.union(stages);
