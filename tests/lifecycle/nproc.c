@@ -1,6 +1,10 @@
 /* RLIMIT_NPROC: what is told of it, and whom it holds. */
 #include "guest.h"
 
+/* Users of this run's own: natively all runs of a machine share theirs. */
+static uid_t first;
+static uid_t a_user(int nth) { return first + nth; }
+
 static void say_limit(const char *who)
 {
     struct rlimit limit;
@@ -85,7 +89,7 @@ static void held_at_once(void)
     if (child == 0) {
         close(go[1]);
         must(read(go[0], &word, 1) == 1);
-        must(syscall(SYS_setresuid, 2003, 2003, 2003) == 0);
+        must(syscall(SYS_setresuid, a_user(3), a_user(3), a_user(3)) == 0);
         say_limit("set by another");
         born(3);
         _exit(0);
@@ -107,7 +111,7 @@ static void exec_after_setuid(void)
     must(pipe(ready) == 0);
     for (int i = 0; i < 3; i++)
         if ((others[i] = fork()) == 0) {
-            must(syscall(SYS_setresuid, 2004, 2004, 2004) == 0);
+            must(syscall(SYS_setresuid, a_user(4), a_user(4), a_user(4)) == 0);
             must(write(ready[1], "x", 1) == 1);
             for (;;)
                 pause();
@@ -119,7 +123,7 @@ static void exec_after_setuid(void)
         pid_t child = fork();
         if (child == 0) {
             must(set(soft, 100) == 0);
-            say("becoming: %s\n", strerror(syscall(SYS_setresuid, 2004, 2004, 2004) ? errno : 0));
+            say("becoming: %s\n", strerror(syscall(SYS_setresuid, a_user(4), a_user(4), a_user(4)) ? errno : 0));
             execv("/bin/sh", quiet);
             say("with %ld: %s\n", (long)soft, strerror(errno));
             execv("/nonexistent", quiet);
@@ -150,13 +154,14 @@ int main(int argc, char **argv)
         born(3);
         return 0;
     }
+    first = 100000 + 8 * getpid();
     held_at_once();
     exec_after_setuid();
     must(set(8, 100) == 0);
     say_limit("root");
     born(12);
-    user(2001);
-    user(2002);
+    user(a_user(1));
+    user(a_user(2));
     must(set(2, 2) == 0);
     pid_t child = fork();
     if (child == 0) {
