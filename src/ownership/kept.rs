@@ -60,6 +60,8 @@ pub(super) struct Kept {
     voice: Voice,
     /// What was said of it.
     complaint: OnceLock<String>,
+    /// Whether it was said that it has no room.
+    is_full_said: AtomicBool,
     /// Whether it was found that it cannot be used.
     useless: AtomicBool,
     /// When the run began, and until when, in nanoseconds from then, the file is taken to be absent.
@@ -80,7 +82,8 @@ impl Kept {
     pub(super) fn new(path: Option<PathBuf>, named: bool, voice: Voice) -> Kept {
         let (filesystems, copied) = (RwLock::default(), RwLock::default());
         let (table, copy) = (OnceLock::new(), OnceLock::new());
-        let (complaint, useless) = (OnceLock::new(), AtomicBool::new(false));
+        let complaint = OnceLock::new();
+        let [useless, is_full_said] = [const { AtomicBool::new(false) }; 2];
         let (born, [absent_until, copied_until]) = (Instant::now(), [const { AtomicU64::new(0) }; 2]);
         Kept {
             path,
@@ -91,6 +94,7 @@ impl Kept {
             copied,
             voice,
             complaint,
+            is_full_said,
             useless,
             born,
             absent_until,
@@ -211,6 +215,7 @@ impl Kept {
         };
         let obstacle = unusable.obstacle();
         if to_write && obstacle == Some(Obstacle::NoRoom) {
+            self.say_full();
             return Err(unusable.errno);
         }
         let copy = obstacle.filter(|_| !self.named || !to_write);
@@ -242,8 +247,24 @@ impl Kept {
                     self.say(&format!("the store {path} failed: {trouble}"));
                     if self.named { Err(errno) } else { Ok(None) }
                 }
-                errno => Err(errno),
+                errno => {
+                    if matches!(errno, Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) {
+                        self.say_full();
+                    }
+                    Err(errno)
+                }
             },
+        }
+    }
+
+    /// Says once that calls fail for want of room where the guest does not look for it.
+    fn say_full(&self) {
+        if !self.is_full_said.swap(true, Ordering::Relaxed) {
+            let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+            (self.voice.0)(&format!(
+                "the store {path} has no room, and calls that need it fail; make room there, or keep it elsewhere: \
+                 XDG_STATE_HOME=DIR, or --store=./FILE"
+            ));
         }
     }
 

@@ -90,6 +90,18 @@ impl Unusable {
         Unusable { path: path.to_owned(), cause: cause.to_owned(), errno: Errno::EIO }
     }
 
+    /// What the person can do about it.
+    pub fn cure(&self) -> &'static str {
+        match self.errno {
+            Errno::ENOSPC | Errno::EDQUOT => "make room there, or name a file elsewhere (--store=./FILE)",
+            Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::ENOTDIR => {
+                "name a file in a directory that you may write to (--store=./FILE, or XDG_STATE_HOME)"
+            }
+            Errno::EISDIR => "name a file in it",
+            _ => "move it away, or name another file (--store=./FILE)",
+        }
+    }
+
     /// What only keeps it from being written, if that is all.
     pub(super) fn obstacle(&self) -> Option<Obstacle> {
         match self.errno {
@@ -102,7 +114,9 @@ impl Unusable {
     fn io(path: &Path) -> impl Fn(io::Error) -> Unusable {
         |error| {
             let errno = Errno(error.raw_os_error().unwrap_or(Errno::EIO.0));
-            Unusable { errno, ..Unusable::new(path, &error.to_string()) }
+            let cause = error.raw_os_error().map(|raw| sys::Errno::from_raw(raw).desc().to_owned());
+            let cause = cause.unwrap_or_else(|| error.to_string());
+            Unusable { errno, ..Unusable::new(path, &cause) }
         }
     }
 
