@@ -1,10 +1,11 @@
 //! The command line.
 
+mod check;
 mod fakeroot;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,7 @@ fn command() -> Command {
         .override_usage("remainroot [OPTIONS] [--] COMMAND [ARG]...")
         .arg(flag("license", 'L', "Print the licence (GPL-3.0-or-later) and exit"))
         .arg(flag("list-syscalls", '\0', "List the syscalls that are answered, with their numbers, and exit"))
+        .args(check::arguments())
         .arg(flag("allow-real-root", '\0', "Run even as real root of the initial user namespace"))
         .arg(
             Arg::new("shim-type")
@@ -141,11 +143,12 @@ pub fn main() -> u8 {
     if matches.get_flag("list-syscalls") {
         return print(&format!("{}\nFilters\n{}", table::listing(), seccomp::sizes()));
     }
-    let failure = match plan(&matches) {
-        Ok(plan) => launch::run(plan),
-        Err(failure) => failure,
+    let failure = match check::main(&matches) {
+        Some(Ok(status)) => return status,
+        Some(Err(failure)) => failure,
+        None => plan(&matches).map_or_else(|failure| failure, launch::run),
     };
-    say(&failure.to_string());
+    say(&failure.sentence());
     failure.status()
 }
 
@@ -170,6 +173,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let load = load.map(|path| loaded(path)).transpose()?.unwrap_or_default();
     let attach_at_start = matches.get_one::<String>("attach").is_some_and(|when| when == "start");
     let verbosity = matches.get_count("verbose");
+    let quiet = check::is_quiet(matches);
     Ok(Plan {
         command,
         store,
@@ -179,6 +183,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
         attach_at_start,
         allow_real_root,
         summary,
+        quiet,
         verbosity,
         ..Plan::default()
     })
@@ -236,6 +241,11 @@ fn refuse(error: &clap::Error) -> u8 {
     let cause = cause.strip_prefix("error: ").unwrap_or(cause);
     say(&format!("{cause}; see remainroot --help, and put -- before a command that starts with a dash"));
     EXIT_OWN_FAILURE
+}
+
+/// Whether a person may be looking at what is printed.
+fn speaks_to_terminal() -> bool {
+    std::io::stdout().is_terminal()
 }
 
 fn print(text: &str) -> u8 {

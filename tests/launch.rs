@@ -1,9 +1,10 @@
 //! How a command starts: with everything its caller gave it, or not at all and with a sentence why.
-#![allow(clippy::expect_used)] // a helper of a test is a test
+#![allow(clippy::expect_used, clippy::indexing_slicing)] // a helper of a test is a test
 
 mod common;
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 use common::{Guest, How, Run, Scratch, compare, needs_root, remainroot};
 
@@ -177,6 +178,66 @@ fn a_command_that_cannot_be_executed_is_said_in_one_sentence() {
         assert_eq!(output.code(), code, "{output:?}");
         assert_eq!(output.stdout, "");
         assert!(output.stderr.lines().count() == 1 && output.stderr.contains(command), "{output:?}");
+    }
+}
+
+#[test]
+fn what_a_script_or_a_program_needs_and_lacks_is_named() {
+    let place = Scratch::new("lacks");
+    let make = |name: &str, content: &[u8], mode: u32| {
+        let path = place.path().join(name);
+        std::fs::write(&path, content).expect("the directory is writable");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    make("begin", b"#!/no/such -e\n", 0o755);
+    make("nested", format!("#! {}\n", place.file("begin")).as_bytes(), 0o755);
+    make("dos", b"#!/bin/sh\r\necho\r\n", 0o755);
+    make("plain", b"#!/no/such\n", 0o644);
+    make("of-plain", format!("#!{}\n", place.file("plain")).as_bytes(), 0o755);
+    std::os::unix::fs::symlink("/no/such", place.path().join("link")).expect("the name is free");
+    let program = std::fs::read("/bin/true").expect("it can be read");
+    let loader = b"/lib64/ld-linux-x86-64.so.2\0";
+    let at = program.windows(loader.len()).position(|bytes| bytes == loader).expect("it has a loader");
+    for (name, other) in
+        [("musl", &b"/lib/ld-musl-x86_64.so.1\0"[..]), ("narrow", b"/lib/no/ld-linux.so.2\0")]
+    {
+        let mut program = program.clone();
+        program[at..at + other.len()].copy_from_slice(other);
+        make(name, &program, 0o755);
+    }
+    let cases = [
+        ("./begin", 127, "the interpreter /no/such of the script ./begin is not found"),
+        ("begin", 127, "the interpreter /no/such of the script "),
+        ("./nested", 127, "the interpreter /no/such of the script /"),
+        (
+            "./dos",
+            127,
+            "the interpreter /bin/sh\\r of the script ./dos is not found: its lines end as on DOS",
+        ),
+        ("./link", 127, "the symbolic link leads to nothing"),
+        (
+            "./musl",
+            127,
+            "the loader /lib/ld-musl-x86_64.so.1 of the program ./musl is not found: it is made for musl",
+        ),
+        (
+            "./narrow",
+            127,
+            "the loader /lib/no/ld-linux.so.2 of the program ./narrow is not found: it is a 32-bit",
+        ),
+        ("./plain", 126, "it is not marked as executable: chmod +x ./plain"),
+        ("./of-plain", 126, "plain, which is to interpret it, may not be executed"),
+        ("/etc", 126, "it is a directory"),
+    ];
+    let path = format!("/usr/bin:/bin:{}", place.path().display());
+    for (command, code, sentence) in cases {
+        let run = Run::new(How::Remainroot, [command]).directory(place.path()).variable("PATH", &path);
+        let said = run.output();
+        assert_eq!((said.code(), said.stdout.as_str()), (code, ""), "{said:?}");
+        assert!(said.stderr.lines().count() == 1 && said.stderr.contains(sentence), "{command}: {said:?}");
+        // The status is a shell's.
+        let shell = Run::shell(How::Namespace, command).directory(place.path()).variable("PATH", &path);
+        assert_eq!(shell.output().code(), code, "{command}");
     }
 }
 

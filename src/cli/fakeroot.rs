@@ -67,7 +67,7 @@ pub(super) fn main(words: Vec<OsString>) -> u8 {
         Ok(plan) => launch::run(plan),
         Err(failure) => failure,
     };
-    say(&failure.to_string());
+    say(&failure.sentence());
     match failure.status() {
         EXIT_OWN_FAILURE => EXIT_FAILURE,
         status => status,
@@ -109,6 +109,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
         needs_root: true,
         variables,
         allow_real_root: true,
+        quiet: true, // as fakeroot, of which nobody expects what is missing
         ..Plan::default()
     })
 }

@@ -56,6 +56,8 @@ pub enum Failure {
         command: String,
         /// Why not.
         errno: Errno,
+        /// What is wrong with its file, where that is known.
+        cause: Option<String>,
     },
     /// ptrace(2) was refused.
     Ptrace(Errno),
@@ -100,6 +102,16 @@ impl Failure {
         move |errno| Failure::System { doing, source: errno.into() }
     }
 
+    /// What is said of it: also what tells more, where the place is to blame.
+    pub fn sentence(&self) -> String {
+        match self {
+            Failure::OldKernel { .. } | Failure::Denied { .. } | Failure::Ptrace(_) | Failure::Seccomp(_) => {
+                format!("{self}; remainroot --check says more")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {
@@ -128,10 +140,7 @@ impl std::fmt::Display for Failure {
                 "{name} (process {tracer}) traces this process already, and a process has only one tracer; \
                  run {name} without remainroot, or attach it to nothing that remainroot runs"
             ),
-            Failure::Exec { command, errno: Errno::ENOENT } => {
-                write!(f, "{command}: command not found; check the spelling and PATH")
-            }
-            Failure::Exec { command, errno } => write!(f, "{command}: cannot be executed: {}", errno.desc()),
+            Failure::Exec { command, errno, cause } => unexecuted(command, *errno, cause.as_deref(), f),
             Failure::Ptrace(errno) => untraceable(*errno, f),
             Failure::Denied { call, errno } => write!(
                 f,
@@ -145,7 +154,9 @@ impl std::fmt::Display for Failure {
                  profile must allow the seccomp syscall",
                 errno.desc()
             ),
-            Failure::Store(unusable) => write!(f, "{unusable}; --store=xattr goes without it"),
+            Failure::Store(unusable) => {
+                write!(f, "{unusable}; {}, or go without: --store=xattr", unusable.cure())
+            }
             Failure::Listing { path, cause } => {
                 write!(f, "{} cannot be loaded: {cause}", path.display())
             }
@@ -179,6 +190,20 @@ fn unmapped(map: &str, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         "your {map} is not mapped in this user namespace, so the kernel lets you make no file; make the namespace with \
          `unshare -Ur` instead of `unshare -U`, or write a line to /proc/PID/{map}_map from outside"
     )
+}
+
+/// Why the command was not executed.
+fn unexecuted(
+    command: &str,
+    errno: Errno,
+    cause: Option<&str>,
+    f: &mut std::fmt::Formatter<'_>,
+) -> std::fmt::Result {
+    match (errno, cause) {
+        (_, Some(cause)) => write!(f, "{command}: cannot be executed: {cause}"),
+        (Errno::ENOENT, None) => write!(f, "{command}: command not found; check the spelling and PATH"),
+        (errno, None) => write!(f, "{command}: cannot be executed: {}", errno.desc()),
+    }
 }
 
 /// Why the command cannot be traced.

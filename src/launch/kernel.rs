@@ -57,20 +57,46 @@ const NEEDS: &[Need] = &[
 /// Refuses to run on a kernel that lacks what nothing can replace.
 ///
 /// # Errors
-/// [`Failure::OldKernel`], [`Failure::Denied`]. A release that cannot be read is trusted.
+/// [`Failure::OldKernel`], [`Failure::Denied`].
 pub fn check() -> Result<(), Failure> {
-    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return denied() };
-    let release = release.trim_end();
-    match sys::process::version(release).and_then(lacking) {
-        None => denied(),
-        Some(Need { since: (major, minor), what, .. }) => {
-            Err(Failure::OldKernel { release: release.to_owned(), what, major: *major, minor: *minor })
+    age().and_then(|()| denied())
+}
+
+/// Whether it is new enough. A release that cannot be read is trusted.
+///
+/// # Errors
+/// [`Failure::OldKernel`].
+pub(super) fn age() -> Result<(), Failure> {
+    match release().and_then(|release| Some((lacking(sys::process::version(&release)?)?, release))) {
+        None => Ok(()),
+        Some((Need { since: (major, minor), what, .. }, release)) => {
+            Err(Failure::OldKernel { release, what, major: *major, minor: *minor })
         }
     }
 }
 
+/// The kernel's release.
+pub(super) fn release() -> Option<String> {
+    let release = sys::process::text("/proc/sys/kernel/osrelease")?;
+    Some(release.trim_end().to_owned())
+}
+
+/// What it lacks that something replaces, and what does.
+pub(super) fn replaced() -> Vec<String> {
+    let version = release().and_then(|release| sys::process::version(&release));
+    version.map(replaced_in).unwrap_or_default()
+}
+
+fn replaced_in(version: (u32, u32)) -> Vec<String> {
+    let lacked = NEEDS.iter().filter(|need| need.since > version);
+    lacked.filter_map(|need| Some(format!("without {}: {}", need.what, need.without?))).collect()
+}
+
 /// Whether a filter above refuses what the kernel has.
-fn denied() -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Denied`].
+pub(super) fn denied() -> Result<(), Failure> {
     match sys::files::describe(c"/", true) {
         Err(errno @ (sys::Errno::ENOSYS | sys::Errno::EPERM)) => {
             Err(Failure::Denied { call: "statx", errno })
@@ -102,6 +128,14 @@ mod tests {
         assert_eq!(lacking((5, 3)).map(|need| need.what), None);
         assert_eq!(lacking((5, 2)).map(|need| need.what), Some("PTRACE_GET_SYSCALL_INFO"));
         assert_eq!(lacking((2, 6)).map(|need| need.what), Some("PTRACE_GET_SYSCALL_INFO"));
+    }
+
+    #[test]
+    fn what_is_replaced_is_what_is_newer_and_not_required() {
+        assert!(replaced_in((6, 13)).is_empty());
+        assert_eq!(replaced_in((6, 10)).len(), 2);
+        assert_eq!(replaced_in((5, 3)).len(), 6);
+        assert!(replaced_in((6, 10)).iter().any(|text| text.contains("traced from its start")));
     }
 
     #[test]

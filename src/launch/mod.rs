@@ -8,23 +8,27 @@
 //! *Invariant:* nothing here outlives the exec in the command's process, and no policy about
 //! syscalls stands here.
 
+mod check;
 mod elsewhere;
+mod executable;
 mod failure;
 mod inner;
 mod kernel;
 mod limits;
 mod namespace;
 
+pub use check::{Need, QUIET, Report, State, report};
 pub use failure::{EXIT_OWN_FAILURE, Failure, say};
 
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType};
 
+use check::Refusal;
 use elsewhere::Children;
 
 use crate::cred::View;
@@ -65,6 +69,8 @@ pub struct Plan {
     pub allow_real_root: bool,
     /// Where to write the summary.
     pub summary: Option<File>,
+    /// Whether nothing is said of what this place lacks.
+    pub quiet: bool,
     /// How much to say: 0 errors, 1 what was chosen, 2 events, 3 every stop.
     pub verbosity: u8,
 }
@@ -93,19 +99,12 @@ pub fn run(mut plan: Plan) -> Failure {
         Some((tracer, name)) => return Failure::OtherTracer { tracer, name },
         None => {}
     }
-    let prepared = kernel::check()
-        .and_then(|()| limits::check())
-        .and_then(|()| namespace::prepare(plan.allow_real_root, plan.unknown_is_real));
-    let view = match prepared {
-        Ok(view) => view,
+    let (view, refusal) = match prepare(&plan) {
+        Ok(prepared) => prepared,
         Err(failure) => return failure,
     };
-    if plan.verbosity > 0 && view.translates() {
-        say("no user namespace can be made: every stage is up, and your own ids are shown as root's");
-    } else if plan.verbosity > 0 && view.lacks_privilege() {
-        say(
-            "root has no privilege in this user namespace: every stage is up, and real root's capabilities are shown",
-        );
+    if view.lacks_privilege() && (plan.verbosity > 0 || !plan.quiet) {
+        say(&check::helplessness(refusal));
     }
     if view.is_of_all_ids() {
         believe_nobody(&mut plan);
@@ -115,17 +114,27 @@ pub fn run(mut plan: Plan) -> Failure {
         Ok(outputs) => outputs,
         Err(failure) => return failure,
     };
-    let stages = first_stages(&view, &outputs.home);
-    let is_on_demand = !attach_at_start && stages == [Stage::Base] && worker::can_attach_on_demand();
+    begin(&view, outputs, attach_at_start).map_or_else(|failure| failure, |_| exec(&command))
+}
+
+/// Makes the place of a run, where it is not there, or tells why there can be none; also why it has no namespace.
+fn prepare(plan: &Plan) -> Result<(View, Option<Refusal>), Failure> {
+    kernel::check()?;
+    limits::check()?;
+    namespace::prepare(plan.allow_real_root, plan.unknown_is_real)
+}
+
+/// Starts the tracer and loads the filters: what this process does from then on is answered. Whether it is attached to on
+/// demand.
+fn begin(view: &View, outputs: Outputs, attach_at_start: bool) -> Result<bool, Failure> {
+    let stages = first_stages(view, &outputs.home);
+    let is_on_demand = !attach_at_start && stages == [Stage::Base] && worker::lacks_for_demand().is_none();
     let first = if view.is_foreign { Stage::NotifyForeign } else { Stage::NotifyBase };
-    let on_demand = is_on_demand.then_some(first);
-    match start_tracer(&view, outputs, on_demand) {
-        Ok(true) => exec(&command),
-        Ok(false) => {
-            load_filters(stages, view.is_foreign).map_or_else(|failure| failure, |()| exec(&command))
-        }
-        Err(failure) => failure,
+    let is_on_demand = start_tracer(view, outputs, is_on_demand.then_some(first))?;
+    if !is_on_demand {
+        load_filters(stages, view.is_foreign)?;
     }
+    Ok(is_on_demand)
 }
 
 /// A real root believes nothing that others can write, as attributes of files are, and the kernel keeps nearly all that he
@@ -179,22 +188,7 @@ fn already_traced() -> Option<(Tid, String)> {
 fn exec(command: &[CString]) -> Failure {
     let argv: Vec<&CStr> = command.iter().map(CString::as_c_str).collect();
     let Some(file) = argv.first() else { return Failure::NoCommand };
-    let errno = match sys::process::exec(file, &argv) {
-        // execvp(3) says so as well when a directory of PATH may not be searched.
-        Errno::EACCES if !is_found(file) => Errno::ENOENT,
-        errno => errno,
-    };
-    Failure::Exec { command: file.to_string_lossy().into_owned(), errno }
-}
-
-/// Whether a file of this name is there, in a directory of PATH where the name has no slash.
-fn is_found(file: &CStr) -> bool {
-    let name = Path::new(OsStr::from_bytes(file.to_bytes()));
-    if name.components().count() != 1 || file.to_bytes().contains(&b'/') {
-        return true;
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(name).exists())
+    executable::failure(file, sys::process::exec(file, &argv))
 }
 
 /// Forks the tracer away and waits until it has attached, or will `on_demand`; whether the filters are loaded.

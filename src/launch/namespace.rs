@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use super::Failure;
+use super::check::Refusal;
 use crate::cred::{Cap, CapSet, Credentials, Gid, IdMap, Securebits, Uid, View};
 use crate::sys;
 use crate::sys::process::Forked;
@@ -19,7 +20,7 @@ const ALL_IDS: &str = "4294967295";
 
 /// What a root is known by. Whoever has limited root deliberately, as container engines do, has left some of it: then real
 /// root has no more there either. A root that has none of it is a plain user who is called root.
-const OF_ROOT: CapSet = CapSet::of(&[
+pub(super) const OF_ROOT: CapSet = CapSet::of(&[
     Cap::CHOWN,
     Cap::DAC_OVERRIDE,
     Cap::FOWNER,
@@ -29,22 +30,31 @@ const OF_ROOT: CapSet = CapSet::of(&[
     Cap::SETUID,
 ]);
 
-/// Makes a one-id namespace where one is needed, and looks at what the kernel reports. Where
-/// `unknown_is_real`, what nobody has touched is shown as the caller's that it is.
+/// Makes a one-id namespace where one is needed, and looks at what the kernel reports; also why no namespace could be
+/// made, where one was needed. Where `unknown_is_real`, what nobody has touched is shown as the caller's that it is.
 ///
 /// # Errors
 /// [`Failure::RealRoot`] for real root without `allow_real_root`; [`Failure::Unmapped`] where the caller has no id.
-pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Failure> {
+pub(super) fn prepare(
+    allow_real_root: bool,
+    unknown_is_real: bool,
+) -> Result<(View, Option<Refusal>), Failure> {
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
+    let mut refusal = None;
     if uid == 0 {
         if is_initial() && !allow_real_root {
             return Err(Failure::RealRoot);
         }
-    } else if can_make_namespace(uid, gid) && sys::process::unshare_user_namespace().is_ok() {
-        map(uid, gid).map_err(Failure::io("mapping the ids of a user namespace"))?;
-        // Root may mount, in mounts of its own. Where the limit of such namespaces is reached the command goes without.
-        let _ = sys::process::unshare_mounts();
+    } else {
+        match try_namespace(uid, gid).and_then(|()| unshare()) {
+            Ok(()) => {
+                map(uid, gid).map_err(Failure::io("mapping the ids of a user namespace"))?;
+                // Root may mount, in mounts of its own. Where the limit of such namespaces is reached the command goes without.
+                let _ = sys::process::unshare_mounts();
+            }
+            Err(why) => refusal = Some(why),
+        }
     }
     for (map, id) in [("uid", nix::unistd::geteuid().as_raw()), ("gid", nix::unistd::getegid().as_raw())] {
         let text = fs::read_to_string(format!("/proc/self/{map}_map"));
@@ -53,32 +63,39 @@ pub fn prepare(allow_real_root: bool, unknown_is_real: bool) -> Result<View, Fai
         }
     }
     let untouched = unknown_is_real.then_some((Uid(uid), Gid(gid)));
-    look().map(|view| View { untouched, ..view })
+    look().map(|view| (View { untouched, ..view }, refusal))
 }
 
 /// Whether this is the initial user namespace, or one that maps as much.
-fn is_initial() -> bool {
+pub(super) fn is_initial() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().eq(["0", "0", ALL_IDS])
 }
 
-/// Whether a namespace can be made that is of use. There is no way back from one that cannot be given its ids, or whose
-/// root may do nothing, as AppArmor has it. So a process of its own tries it first.
-fn can_make_namespace(uid: u32, gid: u32) -> bool {
+/// Makes a namespace in a process of its own, to find out whether it is of use: there is no way back from one that cannot be
+/// given its ids, or whose root may do nothing, as AppArmor has it.
+fn try_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
     match sys::process::fork_unseen() {
         Ok(Forked::Child) => {
-            let is_made = sys::process::unshare_user_namespace().is_ok() && map(uid, gid).is_ok();
-            let is_of_use = is_made && !is_denied_all();
-            sys::process::exit_now(i32::from(!is_of_use))
+            let outcome = unshare().and_then(|()| map(uid, gid).map_err(|_| Refusal::Unmapped));
+            let outcome = match outcome {
+                Ok(()) if is_denied_all() => Err(Refusal::Denied),
+                outcome => outcome,
+            };
+            sys::process::exit_now(outcome.err().map_or(0, Refusal::status))
         }
-        Ok(Forked::Parent(child)) => sys::wait::one(child) == Ok(0),
-        Err(_) => false,
+        Ok(Forked::Parent(child)) => sys::wait::one(child).map_err(Refusal::Unshare).and_then(Refusal::read),
+        Err(errno) => Err(Refusal::Unshare(errno)),
     }
+}
+
+fn unshare() -> Result<(), Refusal> {
+    sys::process::unshare_user_namespace().map_err(Refusal::Unshare)
 }
 
 /// Whether a security module denies the capabilities that the kernel reports. To drop one that does not exist is asked for
 /// privilege first, and changes nothing.
-fn is_denied_all() -> bool {
+pub(super) fn is_denied_all() -> bool {
     const NONE: u64 = 63;
     let dropped = sys::process::prctl(libc::PR_CAPBSET_DROP, [NONE, 0, 0, 0]);
     kernel_caps().has(Cap::SETPCAP) && dropped == Err(sys::Errno::EPERM)

@@ -122,6 +122,20 @@ impl Home {
         }
     }
 
+    /// The file for what no attribute can hold, whether it is there or not.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Where later runs learn that there are facts on inodes, if anywhere: on the root directory, or in notes.
+    pub fn learns_from_root(&self) -> Option<bool> {
+        match self.mark.as_ref()? {
+            Mark::OnRoot(_) => Some(true),
+            Mark::Noted(_) => Some(false),
+            Mark::Nowhere => None,
+        }
+    }
+
     /// Why what no attribute can hold ends with this run, where it does.
     pub fn lacks(&self) -> Option<&str> {
         self.lacks.as_deref()

@@ -175,3 +175,20 @@ pub fn with_text(text: &[u8]) -> Result<OwnedFd> {
     let read_only = std::fs::File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok(read_only.unwrap_or(file).into())
 }
+
+/// memfd_create(2), or a file without a name in a directory (`O_TMPFILE`): it is gone with its descriptor.
+///
+/// # Errors
+/// `EOPNOTSUPP` where the filesystem has no such files; those of open(2).
+pub fn nameless(directory: Option<&CStr>) -> Result<OwnedFd> {
+    const FLAGS: i32 = libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC;
+    // SAFETY: the path or the name is a C string that lives over the call; all else is values.
+    let outcome = unsafe {
+        match directory {
+            Some(directory) => libc::open(directory.as_ptr(), FLAGS, 0o600),
+            None => libc::memfd_create(c"remainroot".as_ptr(), libc::MFD_CLOEXEC),
+        }
+    };
+    // SAFETY: the kernel has just made this descriptor for nobody else.
+    Errno::result(outcome).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -314,6 +314,16 @@ pub fn unshare_mounts() -> Result<()> {
     Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNS) }).map(drop)
 }
 
+/// unshare(2) of a user namespace with a flag that the kernel itself refuses (`EINVAL`) before it looks at who asks: every other
+/// answer is a seccomp filter's.
+pub fn unshare_wrongly() -> Errno {
+    // SAFETY: all arguments are values; the kernel does nothing.
+    match Errno::result(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_PTRACE) }) {
+        Ok(_) => Errno::UnknownErrno,
+        Err(errno) => errno,
+    }
+}
+
 /// unshare(CLONE_NEWPID): where the next child is born.
 pub fn unshare_pid_namespace() -> Result<()> {
     // SAFETY: all arguments are values.
@@ -398,6 +408,11 @@ pub fn is_nosuid(path: &CStr) -> Result<bool> {
 /// Whether the mount that holds `path` is nodev.
 pub fn is_nodev(path: &CStr) -> Result<bool> {
     Ok(mount_flags(path)? & libc::ST_NODEV != 0)
+}
+
+/// Whether the mount that holds `path` is noexec.
+pub fn is_noexec(path: &CStr) -> Result<bool> {
+    Ok(mount_flags(path)? & libc::ST_NOEXEC != 0)
 }
 
 fn mount_flags(path: &CStr) -> Result<libc::c_ulong> {

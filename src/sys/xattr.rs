@@ -1,6 +1,7 @@
 //! Extended attributes of files that the tracer itself knows by path.
 
 use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{Errno, Result};
 
@@ -69,4 +70,14 @@ pub fn set_with(path: &CStr, name: &CStr, value: &[u8], flags: i32) -> Result<()
     let outcome =
         unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags) };
     Errno::result(outcome).map(drop)
+}
+
+/// fsetxattr(2).
+///
+/// # Errors
+/// As setxattr(2).
+pub fn set_open(file: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    let (from, length) = (value.as_ptr().cast(), value.len());
+    // SAFETY: the name is a C string that lives over the call, and the kernel reads `length` bytes.
+    Errno::result(unsafe { libc::fsetxattr(file.as_raw_fd(), name.as_ptr(), from, length, 0) }).map(drop)
 }

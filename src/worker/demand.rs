@@ -225,7 +225,10 @@ impl Shared {
     }
 }
 
-/// Whether there is all that it takes: a kernel that says when a listener has ended, `/proc` to find processes in, and
+/// What is said where root may not trace whom it likes.
+pub const NO_PTRACE: &str = "root lacks CAP_SYS_PTRACE";
+
+/// What is missing for it, if anything: a kernel that says when a listener has ended, `/proc` to find processes in, and
 /// `CAP_SYS_PTRACE`.
 ///
 /// Without that capability a tracer cannot be sure to reach a process that nobody traces:
@@ -235,11 +238,16 @@ impl Shared {
 ///   time of the exec is not certain when it is told. A process that is traced already stays so.
 /// - `PR_SET_DUMPABLE` does the same, which could be told.
 /// - Under Yama a tracer attaches to its descendants only; this one is nobody's ancestor, so that nobody sees it.
-pub fn can_attach_on_demand() -> bool {
+pub fn lacks_for_demand() -> Option<&'static str> {
     const CAP_SYS_PTRACE: u32 = 19;
     let may_attach =
         sys::process::capabilities().is_ok_and(|[effective, ..]| effective >> CAP_SYS_PTRACE & 1 != 0);
-    listener::are_known() && shared::has_proc() && may_attach
+    match () {
+        () if !shared::has_proc() => Some("/proc is not there, or another pid namespace's"),
+        () if !listener::are_known() => Some("it takes Linux 6.11"),
+        () if !may_attach => Some(NO_PTRACE),
+        () => None,
+    }
 }
 
 /// Begins to answer those who are at large, and to watch for what other runs leave.

@@ -39,10 +39,10 @@ mod tally;
 mod tracee;
 
 pub use counters::{Count, Counters};
-pub use demand::{Demand, begin, can_attach_on_demand};
+pub use demand::{Demand, NO_PTRACE, begin, lacks_for_demand};
 pub use guardian::Guardian;
 pub use pool::{News, Pool};
-pub use shared::Shared;
+pub use shared::{Shared, has_proc};
 pub use tally::Tally;
 
 use std::collections::{HashMap, HashSet, VecDeque};

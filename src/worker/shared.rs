@@ -168,7 +168,7 @@ impl Shared {
 }
 
 /// Whether `/proc` is there, and is that of our own pid namespace.
-pub(super) fn has_proc() -> bool {
+pub fn has_proc() -> bool {
     let own = std::fs::read_link("/proc/self");
     own.is_ok_and(|own| own.to_str() == Some(&std::process::id().to_string()))
 }
