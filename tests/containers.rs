@@ -146,3 +146,36 @@ fn umoci_unpacks_and_packs_within_remainroot() {
         format!("{DONE}{seen}{unpacked}")
     });
 }
+
+/// What `remainroot --check` says in a container: nothing is missing, or capabilities, with this cure.
+fn check(words: &[&str], programs: &[&str], cure: Option<&str>) {
+    let expected = match cure {
+        None => "usable: a program sees what real root in this place would see\nstatus 0\n".to_owned(),
+        Some(cure) => {
+            format!("capabilities: {cure}\ndegraded: a run works, with less; see capabilities\nstatus 1\n")
+        }
+    };
+    let words = [&["check"], words].concat();
+    let Some(found) = stage::play("containers/scenes", &words, programs, &[]) else { return };
+    let found = found.unwrap_or_else(|complaint| panic!("{words:?}: {complaint}"));
+    assert!(
+        found.status.success() && found.stdout == expected,
+        "{words:?}: {found:#?}\nexpected: {expected}"
+    );
+}
+
+#[test]
+fn a_check_finds_nothing_missing_in_a_container_of_podman() {
+    check(&["podman"], &PODMAN, None);
+    check(&["podman", "--security-opt", "no-new-privileges"], &PODMAN, None);
+}
+
+#[test]
+fn a_check_names_the_cure_for_the_tool_that_has_taken_capabilities() {
+    let podman = "podman run without --cap-drop, or --cap-add for each";
+    check(&["podman", "--cap-drop", "all"], &PODMAN, Some(podman));
+    check(&["bwrap"], &["bwrap"], Some("bwrap --unshare-user --uid 0 --gid 0 --cap-add ALL"));
+    check(&["bwrap", "--cap-add", "ALL"], &["bwrap"], None);
+    let runc = "runc, crun: name the capabilities in process.capabilities of config.json";
+    check(&["runc"], &["runc"], Some(runc));
+}
