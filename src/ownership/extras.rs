@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 
 use super::home::Lasting;
 use super::{Identity, Inode, Ownership, reach};
-use crate::abi::VfsCaps;
+use crate::abi::{VfsCaps, acl};
 use crate::cred::{CapSet, FileCaps};
 
 /// Name of the attribute that holds them.
@@ -37,6 +37,27 @@ pub enum Extra {
     Beside(Vec<u8>),
     /// The guest has removed it, which the kernel would not do.
     Gone,
+}
+
+impl Extra {
+    /// The value that is shown of the attribute with this name where the kernel has `kernels`; `None` where there is none.
+    pub fn shown(&self, name: &[u8], kernels: Option<&[u8]>) -> Option<Vec<u8>> {
+        match self {
+            Extra::Whole(value) => Some(value.clone()),
+            Extra::Gone => None,
+            Extra::Beside(beside) => joined(name, kernels?, beside).or(kernels.map(<[u8]>::to_vec)),
+        }
+    }
+}
+
+/// The value of which the kernel has one part and the other was kept beside it; `None` where these do not belong together,
+/// since another run without us may have set another.
+pub fn joined(name: &[u8], kernels: &[u8], beside: &[u8]) -> Option<Vec<u8>> {
+    if name == CAPABILITY {
+        let (kernel, ours) = (VfsCaps::parse(kernels)?, VfsCaps::parse(beside)?);
+        return (VfsCaps { root: ours.root, ..kernel } == ours).then(|| ours.shown());
+    }
+    Some(acl::bytes(&acl::merge(&acl::parse(kernels)?, &acl::parse(beside)?)))
 }
 
 /// What is remembered of one inode, by the attributes' full names.

@@ -49,7 +49,7 @@ pub mod xattr;
 
 pub use attributes::{Attributes, Kernel};
 pub use devices::{Devices, READABLE};
-pub use extras::{CAPABILITY, CAPABILITY_NAME, EXTRAS, Extra, Extras};
+pub use extras::{CAPABILITY, CAPABILITY_NAME, EXTRAS, Extra, Extras, joined};
 pub use fact::{Device, Fact, Identity, Inode};
 pub use filesystem::Filesystem;
 pub use home::{Choice, Found, Home, Listing};

@@ -19,7 +19,29 @@ use crate::cred::{Gid, Uid};
 use crate::sys::files;
 
 /// The file.
-const FILE: &str = "/var/lib/remainroot/names";
+pub const FILE: &str = "/var/lib/remainroot/names";
+
+/// What a file tells, by path from the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names(BTreeMap<PathBuf, Named>);
+
+impl Names {
+    /// What the records of a file say together. What cannot be read says nothing.
+    pub fn parse(records: &[u8]) -> Names {
+        Names(parse(records))
+    }
+
+    /// What is told of the inode of this type that has this path now, and leads to `target` if it is a link.
+    pub fn fact(&self, path: &Path, file_type: u16, target: &[u8]) -> Option<Fact> {
+        let named = self.0.get(path)?;
+        (named.kind == u32::from(file_type) && named.target == target).then_some(named.fact)
+    }
+
+    /// The paths of which anything is told.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
+    }
+}
 
 /// What is told of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

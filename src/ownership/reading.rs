@@ -115,15 +115,41 @@ impl Ownership {
         let Some(lasting) = self.lasting.as_ref() else { return };
         if lasting.is_unread(identity.inode(), Some(ctime)) {
             let reading = self.begin_reading(identity, ctime);
-            if lasting.kept().wants_filesystem(identity.dev, None)
-                && let Ok(statfs) = reach::statfs(path)
-            {
-                self.know_filesystem_of(identity.dev, None, Filesystem::of(statfs, identity.dev));
-            }
-            let is_believed = kernel.is_believed(view);
-            let borne = if is_believed { lasting.borne_by(path) } else { Ok(Default::default()) };
-            let found = self.found(identity, borne);
+            let found = self.find(lasting, path, identity, (kernel, view));
             self.learn(reading, kernel, found);
         }
+    }
+
+    /// What earlier runs have left of an inode that the caller reaches by a path, whether or not there is evidence of any.
+    /// Nothing is remembered.
+    ///
+    /// # Errors
+    /// As [`Ownership::found`].
+    pub fn left_of(
+        &self,
+        path: &CStr,
+        identity: Identity,
+        (kernel, view): (Kernel, &View),
+    ) -> Result<(Fact, Extras), Errno> {
+        let Some(lasting) = self.lasting.as_ref() else { return Ok(Default::default()) };
+        let found = self.find(lasting, path, identity, (kernel, view))?;
+        Ok((found.fact.found(kernel), found.extras))
+    }
+
+    fn find(
+        &self,
+        lasting: &Lasting,
+        path: &CStr,
+        identity: Identity,
+        (kernel, view): (Kernel, &View),
+    ) -> Result<Found, Errno> {
+        if lasting.kept().wants_filesystem(identity.dev, None)
+            && let Ok(statfs) = reach::statfs(path)
+        {
+            self.know_filesystem_of(identity.dev, None, Filesystem::of(statfs, identity.dev));
+        }
+        let is_believed = kernel.is_believed(view);
+        let borne = if is_believed { lasting.borne_by(path) } else { Ok(Default::default()) };
+        self.found(identity, borne)
     }
 }

@@ -202,11 +202,6 @@ pub(super) fn remove(guest: &mut dyn Guest, request: &Request) -> SysResult {
     }
 }
 
-/// The list that the guest reads where the kernel has one without these names.
-pub(super) fn shown(kernels: &[u8], names: &[u8]) -> Option<Vec<u8>> {
-    Some(acl::bytes(&acl::merge(&acl::parse(kernels)?, &acl::parse(names)?)))
-}
-
 /// Whether a list is that of an inode of ours whose mode is remembered: the disk has other bits of its owner's.
 pub(super) fn follows(guest: &dyn Guest, request: &Request, statx: &Statx) -> bool {
     guest.view().lacks_privilege()

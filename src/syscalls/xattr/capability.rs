@@ -57,10 +57,3 @@ pub(super) fn remove(guest: &mut dyn Guest, request: &Request) -> SysResult {
         Err(errno) => Err(errno),
     }
 }
-
-/// The value that the guest reads where the kernel has `stand_in` and this was remembered beside it.
-pub(super) fn shown(stand_in: &[u8], beside: &[u8]) -> Option<Vec<u8>> {
-    let (kernel, ours) = (VfsCaps::parse(stand_in)?, VfsCaps::parse(beside)?);
-    // Another run without us may have set another.
-    (VfsCaps { root: ours.root, ..kernel } == ours).then(|| ours.shown())
-}

@@ -5,11 +5,11 @@
 
 use super::class::Class;
 use super::request::{Kind, Request};
-use super::{acl, capability, hidden, privileged, users};
+use super::{acl, hidden, privileged, users};
 use crate::abi::stat::Statx;
 use crate::abi::{Errno, SysResult};
 use crate::cred::Cap;
-use crate::ownership::{Extra, Identity};
+use crate::ownership::{Extra, Identity, joined};
 use crate::syscalls::{Guest, Verdict, inode};
 
 /// The whole call.
@@ -62,11 +62,7 @@ fn got<const FORM: u8>(guest: &mut dyn Guest, result: SysResult) -> SysResult {
         Some(Extra::Beside(_)) if result == Err(Errno::ENODATA) => result, // void
         Some(Extra::Beside(beside)) => {
             let Ok(kernels) = kernels_value(guest, &request, &statx) else { return result };
-            let shown = match class {
-                Class::Capability => capability::shown(&kernels, beside),
-                _ => acl::shown(&kernels, beside),
-            };
-            match shown {
+            match joined(&request.name, &kernels, beside) {
                 Some(shown) => request.give(guest, &shown),
                 None => unknown(guest, &request, class, result, &statx),
             }
