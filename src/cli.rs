@@ -1,7 +1,9 @@
 //! The command line.
 
 mod check;
+mod export;
 mod fakeroot;
+mod list_owners;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -67,6 +69,8 @@ fn command() -> Command {
             "save",
             "Write owners, modes and devices to a file for --load or fakeroot -i when COMMAND ends",
         ))
+        .arg(export::argument())
+        .arg(list_owners::argument())
         .arg(
             Arg::new("summary")
                 .short('c')
@@ -143,13 +147,19 @@ pub fn main() -> u8 {
     if matches.get_flag("list-syscalls") {
         return print(&format!("{}\nFilters\n{}", table::listing(), seccomp::sizes()));
     }
-    let failure = match check::main(&matches) {
-        Some(Ok(status)) => return status,
-        Some(Err(failure)) => failure,
-        None => plan(&matches).map_or_else(|failure| failure, launch::run),
+    let done = if let Some(out) = matches.get_one::<PathBuf>(export::NAME) {
+        export::run(&matches, out).map(|()| 0)
+    } else if let Some(format) = matches.get_one::<String>(list_owners::NAME) {
+        list_owners::run(&matches, format).map(|()| 0)
+    } else if let Some(done) = check::main(&matches) {
+        done
+    } else {
+        plan(&matches).and_then(|plan| Err(launch::run(plan)))
     };
-    say(&failure.sentence());
-    failure.status()
+    done.unwrap_or_else(|failure| {
+        say(&failure.sentence());
+        failure.status()
+    })
 }
 
 fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {

@@ -47,6 +47,7 @@ pub mod abi;
 pub mod cli;
 pub mod cred;
 pub mod docs;
+pub mod export;
 pub mod launch;
 pub mod ownership;
 pub mod ptrace;

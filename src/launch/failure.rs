@@ -78,6 +78,8 @@ pub enum Failure {
     Inner(Errno),
     /// The remainroot around this one has another user run it.
     NotRootInside,
+    /// An image or a list could not be made: a sentence.
+    Export(String),
     /// Options that exclude each other.
     Options(&'static str),
     /// The tracer ended before it had attached.
@@ -173,6 +175,7 @@ impl std::fmt::Display for Failure {
                 "this user is not root in the remainroot around it, and cannot become root again; run it as root \
                  there, or use the real fakeroot"
             ),
+            Failure::Export(cause) => write!(f, "{cause}; nothing was written"),
             Failure::Options(cause) => write!(f, "{cause}"),
             Failure::Place(cause) => write!(f, "{cause}"),
             Failure::TracerDied => {

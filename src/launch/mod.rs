@@ -19,6 +19,7 @@ mod namespace;
 
 pub use check::{Need, QUIET, Report, State, report};
 pub use failure::{EXIT_OWN_FAILURE, Failure, say};
+pub use namespace::prepare as enter;
 
 use std::ffi::{CStr, CString, OsString};
 use std::fs::File;

@@ -35,7 +35,7 @@ pub(super) const OF_ROOT: CapSet = CapSet::of(&[
 ///
 /// # Errors
 /// [`Failure::RealRoot`] for real root without `allow_real_root`; [`Failure::Unmapped`] where the caller has no id.
-pub(super) fn prepare(
+pub fn prepare(
     allow_real_root: bool,
     unknown_is_real: bool,
 ) -> Result<(View, Option<Refusal>), Failure> {

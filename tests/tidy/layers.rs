@@ -6,7 +6,8 @@ use super::rust::{Source, closing, identifier, split, words};
 /// other; a handler cannot reach a kernel call, since `syscalls` may not use `sys`.
 pub const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["launch", "syscalls", "seccomp", "ownership"]),
+    ("cli", &["launch", "export", "syscalls", "seccomp", "ownership", "cred"]),
+    ("export", &["ownership", "cred", "abi", "sys"]),
     (
         "launch",
         &[

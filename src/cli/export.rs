@@ -1,0 +1,63 @@
+//! `--export=OUT IN`: an image in which everybody finds the owners that are recorded in it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, value_parser};
+
+use super::store;
+use crate::cred::View;
+use crate::export::{self, Input, Report};
+use crate::launch::{self, Failure, say};
+use crate::ownership::{Choice, Home, Ownership, Voice};
+
+/// The option.
+pub(super) const NAME: &str = "export";
+
+pub(super) fn argument() -> Arg {
+    Arg::new(NAME).long(NAME).value_name("OUT").value_parser(value_parser!(PathBuf)).help(
+        "Write IN, which stands in COMMAND's place, to OUT with every owner, mode, device and capability in it, for who has \
+         no remainroot: a root directory or a layer becomes a tar archive, an image (docker or podman save, an OCI \
+         archive or directory) an image. - is stdin or stdout",
+    )
+}
+
+/// Does it.
+pub(super) fn run(matches: &ArgMatches, out: &Path) -> Result<(), Failure> {
+    let input = operand(matches, "--export=OUT needs one IN: a root directory, a layer or an image")?;
+    let failed = |error: io::Error| Failure::Export(error.to_string());
+    let report = match Input::open(&input, out).map_err(failed)? {
+        Input::Tree(top) => {
+            let (ownership, view) = place(matches)?;
+            export::pack(&top, out, (&ownership, &view)).map_err(failed)?
+        }
+        other => export::convert(&other, out).map_err(failed)?,
+    };
+    warn(&report);
+    Ok(())
+}
+
+/// What stands in the place of the command.
+pub(super) fn operand(matches: &ArgMatches, wrong: &'static str) -> Result<PathBuf, Failure> {
+    let words: Vec<&OsString> = matches.get_many("command").into_iter().flatten().collect();
+    match words.as_slice() {
+        [only] => Ok(PathBuf::from(only)),
+        _ => Err(Failure::Options(wrong)),
+    }
+}
+
+/// What is recorded on this machine, and how its ids are shown: those that a run here would show.
+pub(super) fn place(matches: &ArgMatches) -> Result<(Ownership, View), Failure> {
+    let choice: Choice = store(matches.get_one("store"))?;
+    let home = Home::prepare(choice).map_err(Failure::Store)?;
+    let (view, _) = launch::enter(true, false)?;
+    Ok((Ownership::at(home, Voice::new(say)), view))
+}
+
+/// Says what the person is to know of what was made.
+pub(super) fn warn(report: &Report) {
+    for sentence in report.sentences() {
+        say(&format!("warning: {sentence}"));
+    }
+}
