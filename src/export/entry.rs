@@ -118,6 +118,9 @@ impl Entry {
         let mut head = [0; BLOCK];
         put(&mut head, AT_MAGIC, USTAR);
         put(&mut head, AT_NAME, path.get(..path.len().min(NAME)).unwrap_or_default());
+        for at in [AT_MODE, AT_UID, AT_GID, AT_MAJOR, AT_MINOR] {
+            put_number(&mut head, at, 0);
+        }
         let mut records = Records::default();
         if path.len() > NAME {
             set_text(&mut records, b"path", path);
@@ -196,9 +199,11 @@ impl Entry {
                 }
             }
         }
-        if mode.map(|mode| mode & 0o7777) != Some(self.mode.into()) {
-            let type_bits = mode.unwrap_or(0) & u64::from(S_IFMT);
-            put_number(&mut self.head, AT_MODE, type_bits | u64::from(self.mode));
+        // Some say the type there as well.
+        let says_type = mode.is_some_and(|mode| mode & u64::from(S_IFMT) != 0);
+        let file_type = self.file_type().filter(|_| says_type).unwrap_or(0);
+        if self.kind != HARD_LINK || mode.map(|mode| mode & 0o7777) != Some(self.mode.into()) {
+            put_number(&mut self.head, AT_MODE, (file_type | self.mode).into());
         }
         if !put_number(&mut self.head, AT_SIZE, self.size) {
             self.records.set(b"size", self.size.to_string().as_bytes());

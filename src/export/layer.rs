@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::entry::{Entry, HARD_LINK};
-use super::report::Report;
+use super::report::{Report, printable};
 use super::shown::{self, Named, Shown};
 use super::stack::{self, Stack, normal};
 use super::tape::{self, Source, Tape};
 use crate::abi::stat::{PERMISSIONS, S_IFDIR, S_IFREG};
-use crate::ownership::{Extras, Fact};
+use crate::ownership::{Extra, Extras, Fact};
 
 /// A layer of a stack.
 pub(super) struct Layer<'a> {
@@ -89,6 +89,12 @@ impl Layer<'_> {
         // What is said on anything else nobody has recorded.
         let borne = if shown.is(S_IFREG) || shown.is(S_IFDIR) { fact } else { Fact::default() };
         let by_path = self.stack.fact(self.number, path, file_type, &entry.link);
+        for (name, extra) in extras.iter() {
+            if matches!(extra, Extra::Beside(_)) && !shown.attributes.contains_key(name) {
+                let name = printable(name);
+                self.report.lose(path, &format!("{name} is left out, of which the layer lacks a part"));
+            }
+        }
         shown.put(&borne.beside(by_path), extras);
         if shown.device.is_some() && entry.size > 0 {
             let bytes = entry.size;

@@ -78,13 +78,15 @@ pub fn write(
         match format {
             Format::Text => out.write_all(text(met).as_bytes()),
             Format::Mtree => out.write_all(mtree(top, met).as_bytes()),
-            Format::Mksquashfs if met.path.contains(&b'\n') => {
-                report.lose(&met.path, "is left out: mksquashfs reads no name with a line break");
+            Format::Mksquashfs | Format::MksquashfsExclude if met.path.contains(&b'\n') => {
+                if format == Format::Mksquashfs || met.shown.device.is_some() {
+                    report.lose(&met.path, "is left out: mksquashfs reads no name with a line break");
+                }
                 Ok(())
             }
             Format::Mksquashfs => out.write_all(&pseudo(met)),
             Format::MksquashfsExclude if met.shown.device.is_some() => {
-                out.write_all(&[&escaped(&met.path, b" \\"), &b"\n"[..]].concat())
+                out.write_all(&[&met.path[..], b"\n"].concat())
             }
             Format::Json => writeln!(out, "{}", object(met)),
             _ => Ok(()),
@@ -171,10 +173,12 @@ fn mtree(top: &Path, met: &Met) -> String {
         _ => "type=socket".to_owned(),
     };
     let (uid, gid, mode) = (shown.uid, shown.gid, shown.mode & PERMISSIONS);
-    let time = format!("{}.{:09}", modified.seconds, modified.nanoseconds);
+    // What stands behind the point is taken away where the seconds are negative.
+    let nanoseconds = if modified.seconds < 0 { 0 } else { modified.nanoseconds };
+    let time = format!("{}.{nanoseconds:09}", modified.seconds);
     let links = if met.statx.links > 1 && !shown.is(S_IFDIR) {
         let (dev, ino) = met.inode();
-        format!(" nlink={} resdevice=linux,{} inode={ino}", met.statx.links, dev)
+        format!(" nlink={} resdevice={} inode={ino}", met.statx.links, dev)
     } else {
         String::new()
     };

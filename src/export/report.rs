@@ -113,7 +113,11 @@ fn writers(shown: &Shown) -> Option<String> {
 /// A path for a person to read.
 pub(super) fn printable(path: &[u8]) -> String {
     let path = if path.is_empty() { b"/" } else { path };
-    String::from_utf8_lossy(path).chars().flat_map(char::escape_debug).collect()
+    let escape = |letter: char| match letter.is_control() || letter == '\\' {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    String::from_utf8_lossy(path).chars().map(escape).collect()
 }
 
 #[cfg(test)]

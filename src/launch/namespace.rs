@@ -35,7 +35,7 @@ pub(super) const OF_ROOT: CapSet = CapSet::of(&[
 ///
 /// # Errors
 /// [`Failure::RealRoot`] for real root without `allow_real_root`; [`Failure::Unmapped`] where the caller has no id.
-pub fn prepare(
+pub(super) fn prepare(
     allow_real_root: bool,
     unknown_is_real: bool,
 ) -> Result<(View, Option<Refusal>), Failure> {
@@ -113,7 +113,11 @@ fn map(uid: u32, gid: u32) -> std::io::Result<()> {
     fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
 }
 
-fn look() -> Result<View, Failure> {
+/// What the kernel reports in the namespace that this process is in.
+///
+/// # Errors
+/// Where it cannot be asked.
+pub(super) fn look() -> Result<View, Failure> {
     // Without /proc, in a bare chroot, the namespace is taken to be of the usual kind: one id, 0.
     let map = |file| IdMap::parse(&fs::read_to_string(file).unwrap_or_else(|_| "0 0 1".to_owned()));
     let (uids, gids) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
