@@ -201,9 +201,7 @@ fn bsdtar_mksquashfs_and_fakeroot_make_of_a_list_what_an_archive_says() {
     place.says("bsdtar -cf of-mtree @mtree");
     let columns = |archive: &str| {
         // bsdtar writes a device twice instead of linking it.
-        let listed = place
-            .says(&format!("A={archive}; {COLUMNS} | sed 's,^-\\(.*/hardnode\\),c\\1,' | LC_ALL=C sort"));
-        listed
+        place.says(&format!("A={archive}; {COLUMNS} | sed 's,^-\\(.*/hardnode\\),c\\1,' | LC_ALL=C sort"))
     };
     assert_eq!(columns("of-mtree"), columns("out"));
     assert!(

@@ -148,11 +148,11 @@ mod tests {
     fn lengths_count_their_own_digits() {
         let mut records = Records::default();
         records.set(b"path", b"x");
-        assert_eq!(records.bytes(), b"10 path=x\n");
+        assert_eq!(records.bytes(), b"9 path=x\n");
         records.set(b"path", b"");
         assert_eq!(records.bytes(), b"8 path=\n");
-        records.set(b"path", &[b'y'; 90]);
-        assert!(records.bytes().starts_with(b"100 path=y"), "{:?}", records.bytes());
+        records.set(b"path", &[b'y'; 91]);
+        assert!(records.bytes().starts_with(b"101 path=y"), "{:?}", records.bytes());
     }
 
     #[test]

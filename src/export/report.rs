@@ -21,6 +21,8 @@ pub struct Report {
     privileged: BTreeMap<Vec<u8>, (String, Option<String>)>,
     /// Directories in which others than root can replace a file, and why.
     open: BTreeMap<Vec<u8>, String>,
+    /// What is not root's in the layers so far.
+    owners: BTreeMap<Vec<u8>, (u32, u32)>,
 }
 
 impl Report {
@@ -35,6 +37,7 @@ impl Report {
 
     /// An inode is in the image, in place of what a lower layer had at its path.
     pub(super) fn see(&mut self, path: &[u8], shown: &Shown) {
+        self.compare_owners(path, (shown.uid, shown.gid));
         if shown.is(S_IFDIR) {
             self.privileged.remove(path);
             match writers(shown).filter(|_| shown.uid != 0 || shown.mode & S_ISVTX == 0) {
@@ -48,6 +51,21 @@ impl Report {
             Some(what) => self.privileged.insert(path.to_vec(), (what, writers(shown))),
             None => self.privileged.remove(path),
         };
+    }
+
+    /// An engine that knows one id gives root whatever it unpacks, and what is changed then goes into a layer so.
+    fn compare_owners(&mut self, path: &[u8], owner: (u32, u32)) {
+        const ROOT: (u32, u32) = (0, 0);
+        if owner != ROOT {
+            self.owners.insert(path.to_vec(), owner);
+        } else if let Some((uid, gid)) = self.owners.remove(path) {
+            self.lose(
+                path,
+                &format!(
+                    "is root's, but of {uid}:{gid} in a lower layer, which an engine with one id forgets"
+                ),
+            );
+        }
     }
 
     /// All that is to be said.
@@ -166,10 +184,20 @@ mod tests {
     fn the_last_layer_counts() {
         let all =
             [("d", inode(7, 7, 0o040_755)), ("d/x", inode(0, 0, 0o104_755)), ("d", inode(0, 0, 0o040_755))];
-        assert_eq!(said(&all), [""; 0]);
+        assert!(!said(&all).iter().any(|sentence| sentence.contains("set-uid")));
         let all =
             [("d", inode(7, 7, 0o040_755)), ("d/x", inode(0, 0, 0o104_755)), ("d/x", inode(0, 0, 0o100_755))];
-        assert_eq!(said(&all), [""; 0]);
+        assert!(!said(&all).iter().any(|sentence| sentence.contains("set-uid")));
+    }
+
+    #[test]
+    fn what_an_engine_with_one_id_has_forgotten_is_named() {
+        let all = [("shadow", inode(0, 42, 0o100_640)), ("shadow", inode(0, 0, 0o100_640))];
+        assert_eq!(
+            said(&all),
+            ["shadow: is root's, but of 0:42 in a lower layer, which an engine with one id forgets"]
+        );
+        assert_eq!(said(&[("shadow", inode(0, 42, 0o100_640)), ("shadow", inode(7, 0, 0o100_640))]), [""; 0]);
     }
 
     #[test]

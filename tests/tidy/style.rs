@@ -9,7 +9,8 @@ const FUNCTION_LINES: usize = 60;
 /// Handlers, the functions of the syscall table, may be this long.
 const HANDLER_LINES: usize = 40;
 /// The files that may write to stdout and stderr: what was asked for, and why a command cannot start.
-const PRINTERS: &[&str] = &["src/cli.rs", "src/launch/failure.rs"];
+const PRINTERS: &[&str] =
+    &["src/cli.rs", "src/cli/list_owners.rs", "src/export/output.rs", "src/launch/failure.rs"];
 
 /// `unsafe` outside `src/sys`, and there without a `// SAFETY:` above its statement. A declaration of
 /// foreign functions does nothing yet.
