@@ -3,7 +3,11 @@
 mod check;
 mod export;
 mod fakeroot;
+mod generate;
+mod help;
 mod list_owners;
+mod mistakes;
+mod store;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,23 +31,11 @@ const STDERR: &str = "/dev/stderr";
 /// The licence, whole.
 const LICENCE: &str = include_str!("../COPYING");
 
-const AFTER_HELP: &str = "\
-Examples:
-  remainroot apt-get install openssh-server    in a rootless container
-  remainroot sh -c 'chown 33:33 f; ls -ln f'   a plain user: makes the namespace
-  unshare -Ur remainroot id                    in a namespace made before
-  remainroot -c -- tar xpf layer.tar           and tell what was answered
-
-Exit status: the command's own; 125 if remainroot fails, 126 if COMMAND cannot
-be executed, 127 if it is not found.
-
-remainroot is no security boundary: the container around it is.";
-
 fn command() -> Command {
     Command::new("remainroot")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Run a program that sees what real root would see, in a namespace that maps one id")
-        .after_help(AFTER_HELP)
+        .after_help(help::after())
         .override_usage("remainroot [OPTIONS] [--] COMMAND [ARG]...")
         .arg(flag("license", 'L', "Print the licence (GPL-3.0-or-later) and exit"))
         .arg(flag("list-syscalls", '\0', "List the syscalls that are answered, with their numbers, and exit"))
@@ -60,7 +52,7 @@ fn command() -> Command {
         )
         .arg(attach_argument())
         .arg(flag("adopt", '\0', "See owners that umoci and others left on the files here, now and later"))
-        .arg(store_argument())
+        .arg(store::argument())
         .arg(file(
             "load",
             "Take owners, modes and devices over from a file that fakeroot -s or --save has written",
@@ -89,6 +81,7 @@ fn command() -> Command {
                 .action(ArgAction::Count)
                 .help("Say on stderr what was chosen; twice: what goes on"),
         )
+        .arg(generate::argument())
         .arg(
             Arg::new("command")
                 .value_name("COMMAND")
@@ -108,20 +101,6 @@ fn attach_argument() -> Arg {
         .help("Trace a process on demand, as long as no file here has an owner of its own; or from its start")
 }
 
-fn store_argument() -> Arg {
-    Arg::new("store")
-        .long("store")
-        .value_name("WHERE")
-        .value_parser(value_parser!(OsString))
-        .default_value("auto")
-        .help(
-            "Where owners, modes and devices are kept that the kernel cannot keep: auto, on the files as umoci \
-             does and, for what cannot bear it, in a file of your state directory; xattr, on the files only; \
-             memory, for this run only, as always with --load and --save; or in a file alone, where WHERE is \
-             none of these words",
-        )
-}
-
 fn file(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
 }
@@ -137,10 +116,13 @@ pub fn main() -> u8 {
     if fakeroot::is_meant(&words) {
         return fakeroot::main(words);
     }
-    let matches = match command().try_get_matches_from(words) {
+    let matches = match command().try_get_matches_from(&words) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
+    if let Some(what) = matches.get_one::<String>("generate") {
+        return print(&generate::text(what, command()));
+    }
     if matches.get_flag("license") {
         return print(LICENCE);
     }
@@ -157,7 +139,13 @@ pub fn main() -> u8 {
         plan(&matches).and_then(|plan| Err(launch::run(plan)))
     };
     done.unwrap_or_else(|failure| {
-        say(&failure.sentence());
+        let behind = matches.get_many::<OsString>("command").map_or(0, |all| all.len());
+        match mistakes::meant(&command(), &words, behind) {
+            Some(meant) if matches!(failure, Failure::Exec { .. }) => {
+                say(&format!("{}; {meant}", failure.sentence()));
+            }
+            _ => say(&failure.sentence()),
+        }
         failure.status()
     })
 }
@@ -171,7 +159,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let save = matches.get_one::<PathBuf>("save").map(|path| whole(path)).transpose()?;
     let lists = load.is_some() || save.is_some();
     let unsaid = matches.value_source("store") == Some(ValueSource::DefaultValue);
-    let store = if lists && unsaid { Choice::Memory } else { store(matches.get_one("store"))? };
+    let store = if lists && unsaid { Choice::Memory } else { store::choice(matches.get_one("store"))? };
     if lists && (store != Choice::Memory || adopt) {
         return Err(Failure::Options(
             "--load and --save are for --store=memory: other stores keep facts themselves",
@@ -211,26 +199,6 @@ fn loaded(path: &Path) -> Result<Vec<Entry>, Failure> {
     listing::entries(&text).map_err(|malformed| unusable(malformed.to_string()))
 }
 
-/// Where facts are to be kept.
-fn store(said: Option<&OsString>) -> Result<Choice, Failure> {
-    let Some(said) = said else { return Ok(Choice::Memory) };
-    match said.to_str() {
-        Some("memory") => Ok(Choice::Memory),
-        Some("xattr") => Ok(Choice::Attributes),
-        Some("auto") => {
-            let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-            let state = || match variable("HOME")? {
-                // No home at all: a directory there would lie about in the root.
-                root if root == Path::new("/") => Some(PathBuf::from("/var/lib")),
-                home => Some(home.join(".local/state")),
-            };
-            let state = variable("XDG_STATE_HOME").or_else(state).filter(|state| state.is_absolute());
-            Ok(Choice::Auto(state.map(|state| state.join("remainroot/facts"))))
-        }
-        _ => whole(Path::new(said)).map(Choice::File),
-    }
-}
-
 fn summary(path: &Path) -> Result<File, Failure> {
     let file = if path == Path::new(STDERR) {
         std::io::stderr().as_fd().try_clone_to_owned().map(File::from)
@@ -246,10 +214,7 @@ fn refuse(error: &clap::Error) -> u8 {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return if error.print().is_ok() { 0 } else { EXIT_OWN_FAILURE };
     }
-    let text = error.render().to_string();
-    let cause = text.lines().next().unwrap_or_default();
-    let cause = cause.strip_prefix("error: ").unwrap_or(cause);
-    say(&format!("{cause}; see remainroot --help, and put -- before a command that starts with a dash"));
+    say(&mistakes::sentence(&command(), error));
     EXIT_OWN_FAILURE
 }
 

@@ -252,7 +252,7 @@ fn a_wrong_command_line_is_said_and_ends_with_125() {
 
 #[test]
 fn an_option_that_would_mean_nothing_is_refused() {
-    for store in ["memory", "facts"] {
+    for store in ["memory", "./facts"] {
         let run = Run::new(How::Remainroot, ["true"]).option("--adopt").option(&format!("--store={store}"));
         let output = run.output();
         let sentence = "remainroot: --adopt is for stores on the files: auto or xattr\n";

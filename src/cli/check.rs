@@ -52,7 +52,7 @@ pub(super) fn is_quiet(matches: &ArgMatches) -> bool {
 /// Does as asked, if it is; gives the exit status.
 pub(super) fn main(matches: &ArgMatches) -> Option<Result<u8, Failure>> {
     let format = matches.get_one::<String>("check")?;
-    Some(store(matches.get_one("store")).map(|store| {
+    Some(store::choice(matches.get_one("store")).map(|store| {
         let attach_at_start = matches.get_one::<String>("attach").is_some_and(|when| when == "start");
         let found = report(store, attach_at_start, matches.get_flag("allow-real-root"));
         let text = match format.as_str() {

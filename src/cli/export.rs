@@ -49,7 +49,7 @@ pub(super) fn operand(matches: &ArgMatches, wrong: &'static str) -> Result<PathB
 
 /// What is recorded on this machine, and how its ids are shown: those that a run here would show.
 pub(super) fn place(matches: &ArgMatches) -> Result<(Ownership, View), Failure> {
-    let choice = store(matches.get_one("store"))?;
+    let choice = store::choice(matches.get_one("store"))?;
     let (view, is_shown) = launch::enter()?;
     let home = Home::prepare(if is_shown { Choice::Memory } else { choice }).map_err(Failure::Store)?;
     Ok((Ownership::at(home, Voice::new(say)), view))

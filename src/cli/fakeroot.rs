@@ -12,6 +12,8 @@ use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
 
 /// The name that this goes by.
 const NAME: &str = "fakeroot";
+/// The name in a package, where `fakeroot` may be another program.
+const NAME_IN_PACKAGE: &str = "fakeroot-remainroot";
 /// What fakeroot exits with where it fails itself.
 const EXIT_FAILURE: u8 = 1;
 /// The fakeroot whose options these are, as its `-v` says it.
@@ -21,7 +23,8 @@ const USAGE: &str = "usage: fakeroot [-l|--lib LIBRARY] [-f|--faked DAEMON] [-i 
 
 /// Whether remainroot was called by the name of fakeroot.
 pub(super) fn is_meant(words: &[OsString]) -> bool {
-    words.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new(NAME)))
+    let name = words.first().and_then(|word| Path::new(word).file_name());
+    name.is_some_and(|name| [NAME, NAME_IN_PACKAGE].iter().any(|meant| name == OsStr::new(meant)))
 }
 
 fn command() -> Command {
@@ -138,7 +141,9 @@ mod tests {
     #[test]
     fn only_the_name_itself_means_it() {
         let meant = |name: &str| is_meant(&[name.into()]);
-        assert!(meant("fakeroot") && meant("/usr/local/bin/fakeroot"));
+        assert!(
+            meant("fakeroot") && meant("/usr/local/bin/fakeroot") && meant("/usr/bin/fakeroot-remainroot")
+        );
         assert!(!meant("remainroot") && !meant("fakeroot-ng") && !meant("/fakeroot/remainroot"));
         assert!(!is_meant(&[]));
     }
