@@ -31,15 +31,15 @@ struct Leaf {
     block: Block,
 }
 
-/// The filter of `table` for `stage` on a machine with these ABIs.
-pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
+/// The filter of `table` for `stage` on a machine with these ABIs. It stops what `more` stages stop as well.
+pub fn program(table: &[Operation], abis: &[Abi], stage: Stage, more: Stages) -> Block {
     let refuse = || answer(if stage.refuses() { RET_ERRNO | Errno::ENOSYS.0 as u32 } else { RET_ALLOW });
     let x32 = || {
         if stage.refuses() { branch(JUMP_EQUAL, NONE, answer(RET_ALLOW), refuse()) } else { refuse() }
     };
     let mut block = refuse();
     for &abi in abis.iter().rev() {
-        let mut calls = tree(&mut leaves(table, abi, stage));
+        let mut calls = tree(&mut leaves(table, abi, stage, more));
         if abi == Abi::X86_64 {
             calls = branch(JUMP_AT_LEAST, X32_BIT, x32(), calls);
         }
@@ -49,13 +49,13 @@ pub fn program(table: &[Operation], abis: &[Abi], stage: Stage) -> Block {
 }
 
 /// The numbers of `abi` as leaves in ascending order, without gaps from 0 on.
-fn leaves(table: &[Operation], abi: Abi, stage: Stage) -> Vec<Leaf> {
+fn leaves(table: &[Operation], abi: Abi, stage: Stage, more: Stages) -> Vec<Leaf> {
     let stopping = |(index, operation): (usize, &Operation)| {
         let is_untold = operation.tried == Tried::Untold && Stages::LISTENING.contains(stage);
         let tests: Vec<Test> = operation
             .stops
             .iter()
-            .filter(|stop| !is_untold && stage.only().hold(stop.0))
+            .filter(|stop| !is_untold && stage.only().union(more).hold(stop.0))
             .map(|stop| stop.1)
             .collect();
         let first = operation.numbers.of(abi).filter(|_| !tests.is_empty())?;

@@ -18,7 +18,7 @@ pub use interpreter::{Data, Outcome, run};
 use std::sync::OnceLock;
 
 use crate::abi::Abi;
-use crate::syscalls::{Stage, TABLE};
+use crate::syscalls::{Stage, Stages, TABLE};
 
 /// The longest program the kernel takes (`BPF_MAXINSNS`, linux/bpf_common.h).
 pub const MAX_INSTRUCTIONS: usize = 4096;
@@ -43,5 +43,10 @@ pub fn program(stage: Stage) -> &'static [Instruction] {
         [const { OnceLock::new() }; Stage::ALL.len()];
     let [first, ..] = &PROGRAMS;
     let slot = PROGRAMS.get(stage as usize).unwrap_or(first);
-    slot.get_or_init(|| compile::program(TABLE, ABIS, stage))
+    slot.get_or_init(|| compile::program(TABLE, ABIS, stage, Stages::NONE))
+}
+
+/// The same of a run's first filter, where what happens is told to people: it stops what is [watched](Stage::Watched) as well.
+pub fn watching_program(stage: Stage) -> Vec<Instruction> {
+    compile::program(TABLE, ABIS, stage, Stage::Watched.only())
 }

@@ -156,7 +156,7 @@ fn agree(table: &[Operation], program: &[Instruction], stage: Stage, abi: Abi, n
 
 fn agree_everywhere(table: &[Operation], abis: &[Abi]) {
     for stage in Stage::ALL {
-        let program = compile::program(table, abis, stage);
+        let program = compile::program(table, abis, stage, Stages::NONE);
         for &abi in abis {
             for number in (0..600).chain([X32_BIT - 1, X32_BIT, X32_BIT + 59, u32::MAX]) {
                 for (index, &edge) in EDGES.iter().enumerate() {
@@ -183,7 +183,7 @@ fn every_test_and_every_stage_compile_to_what_they_say() {
 #[test]
 fn jumps_farther_than_255_instructions_arrive() {
     let table = sample(0..500);
-    assert!(compile::program(&table, &[Abi::X86_64, Abi::I386], Stage::Base).len() > 2 * 255);
+    assert!(compile::program(&table, &[Abi::X86_64, Abi::I386], Stage::Base, Stages::NONE).len() > 2 * 255);
     agree_everywhere(&table, &[Abi::X86_64, Abi::I386]);
 }
 
@@ -200,7 +200,7 @@ fn a_list_of_values_longer_than_a_jump_is_searched_to_its_end() {
     };
     let stops: &'static [(Stage, Test)] = &[(Stage::Base, Test::AnyOf { arg: 2, values: &VALUES })];
     let table = [Operation { stops, ..sample([7])[0] }];
-    let program = compile::program(&table, &[Abi::X86_64], Stage::Base);
+    let program = compile::program(&table, &[Abi::X86_64], Stage::Base, Stages::NONE);
     for value in 0..602 {
         agree(&table, &program, Stage::Base, Abi::X86_64, 7, &[9, 9, value, 9, 9, 9]);
     }
@@ -243,7 +243,7 @@ fn an_instruction_is_laid_out_as_the_kernel_reads_it() {
 #[test]
 fn the_comparison_notices_a_program_that_is_wrong() {
     let table = sample(0..20);
-    let right = compile::program(&table, &[Abi::X86_64], Stage::Base);
+    let right = compile::program(&table, &[Abi::X86_64], Stage::Base, Stages::NONE);
     let differs = |program: &[Instruction]| {
         (0..30).any(|number| {
             EDGES.iter().any(|&edge| {
@@ -282,7 +282,7 @@ proptest! {
         stage in prop::sample::select(Stage::ALL.to_vec()),
     ) {
         let table = sample(numbers);
-        let program = compile::program(&table, &Abi::ALL, stage);
+        let program = compile::program(&table, &Abi::ALL, stage, Stages::NONE);
         for (number, args) in &calls {
             for abi in Abi::ALL {
                 agree(&table, &program, stage, abi, *number, args);

@@ -53,6 +53,7 @@ pub mod table;
 mod undo;
 mod utimes;
 mod verdict;
+mod watched;
 mod xattr;
 
 pub use fsconfig::Planned;

@@ -34,10 +34,12 @@ pub enum Stage {
     /// The same where most files are those of ids that the namespace lacks, which the kernel shows as nobody's: looks are
     /// told too.
     NotifyForeign,
+    /// No filter of its own: what the first filter of a run stops as well where what happens is told to people.
+    Watched,
 }
 
 impl Stage {
-    /// All stages in the order of their bits.
+    /// All stages that have a filter, in the order of their bits.
     pub const ALL: [Stage; 12] = [
         Stage::Base,
         Stage::Identity,
@@ -73,6 +75,7 @@ impl Stage {
             Stage::Limits => "limits",
             Stage::NotifyBase => "notify-base",
             Stage::NotifyForeign => "notify-foreign",
+            Stage::Watched => "watched",
         }
     }
 
@@ -95,7 +98,7 @@ pub struct Stages(u16);
 impl Stages {
     /// No stage.
     pub const NONE: Stages = Stages(0);
-    /// Every stage.
+    /// Every stage that has a filter.
     pub const ALL: Stages = Stages(4095);
     /// What a process gets that may not load a filter later.
     pub const LASTING: Stages = Stages::ALL.minus(Stages::LISTENING);

@@ -7,7 +7,7 @@ use super::{Guest, Stage, Stages, Test, Verdict};
 use super::{
     bind, capabilities, chmod, chown, create, device, exec, flags, fsconfig, groups, ids, kill, limits, link,
     list, mappings, mknod, mount, mounted, moves, placed, prctl, refused, removal, sandbox, stat, statx,
-    utimes, xattr,
+    utimes, watched, xattr,
 };
 use crate::abi::{self, Abi, MARK, Numbers, WHOLE_MARK};
 
@@ -59,7 +59,9 @@ impl Operation {
 
     /// Whether the listener that a process of these stages has is told of a call with these arguments.
     pub fn is_told(&self, stages: Stages, args: &[u64; 6]) -> bool {
-        self.tried != Tried::Untold && self.stops_in(stages.common(Stages::LISTENING), args)
+        let is_first = stages.contains(Stage::NotifyBase);
+        let watched = if is_first { Stage::Watched.only() } else { Stages::NONE };
+        self.tried != Tried::Untold && self.stops_in(stages.common(Stages::LISTENING).union(watched), args)
     }
 
     /// Whether calls are told by the addresses that they are about, which the kernel may have chosen at random.
@@ -354,6 +356,21 @@ pub const TABLE: &[Operation] = &[
     markable(row("prlimit64", [302, 340, 261], limits::prlimit, limits::PRLIMIT_STOPS)),
     row("fork", [57, 2, -1], limits::birth, limits::BIRTH_STOPS),
     row("vfork", [58, 190, -1], limits::birth, limits::BIRTH_STOPS),
+    // What nothing replaces.
+    markable(row("init_module", [175, 128, 105], watched::run, watched::STOPS)),
+    markable(row("finit_module", [313, 350, 273], watched::run, watched::STOPS)),
+    markable(row("delete_module", [176, 129, 106], watched::run, watched::STOPS)),
+    markable(row("swapon", [167, 87, 224], watched::run, watched::STOPS)),
+    markable(row("swapoff", [168, 115, 225], watched::run, watched::STOPS)),
+    markable(row("reboot", [169, 88, 142], watched::run, watched::STOPS)),
+    markable(row("kexec_load", [246, 283, 104], watched::run, watched::STOPS)),
+    markable(row("settimeofday", [164, 79, 170], watched::run, watched::STOPS)),
+    markable(row("clock_settime", [227, 264, 112], watched::run, watched::STOPS)),
+    markable(row("sethostname", [170, 74, 161], watched::run, watched::STOPS)),
+    markable(row("setdomainname", [171, 121, 162], watched::run, watched::STOPS)),
+    markable(row("acct", [163, 51, 89], watched::run, watched::STOPS)),
+    markable(row("iopl", [172, 110, -1], watched::run, watched::STOPS)),
+    markable(row("ioperm", [173, 101, -1], watched::run, watched::STOPS)),
     // Sandboxes and what is refused.
     markable(row("seccomp", [317, 354, 277], sandbox::seccomp, sandbox::STOPS)),
     // What is born has the registers of who made it: there must be no mark.

@@ -447,7 +447,7 @@ impl Guest for Live<'_> {
 
     fn raise(&mut self, stage: Stage) {
         let outcome = match stage {
-            Stage::Base | Stage::NotifyBase | Stage::NotifyForeign => Ok(()),
+            Stage::Base | Stage::NotifyBase | Stage::NotifyForeign | Stage::Watched => Ok(()),
             Stage::Identity
             | Stage::Reading
             | Stage::Limits

@@ -138,7 +138,8 @@ impl Shared {
             | Stage::NotifyIds
             | Stage::Limits
             | Stage::NotifyBase
-            | Stage::NotifyForeign => None,
+            | Stage::NotifyForeign
+            | Stage::Watched => None,
             Stage::Ownership => Some(&self.ownership_raised),
             Stage::Removal => Some(&self.removal_raised),
             Stage::Devices => Some(&self.devices_raised),
