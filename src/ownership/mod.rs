@@ -114,6 +114,8 @@ pub struct Ownership {
     /// What processes may read themselves, once one wants to.
     slate: OnceLock<Option<Slate>>,
     unheard: unheard::Unheard,
+    /// Whether the tracer is to be told of each change, so that none is made by a process itself.
+    tells_changes: bool,
 }
 
 impl Default for Ownership {
@@ -142,7 +144,13 @@ impl Ownership {
             tick: Tick::default(),
             slate: OnceLock::new(),
             unheard: unheard::Unheard::default(),
+            tells_changes: false,
         }
+    }
+
+    /// From now on no process changes by itself what is known of an inode.
+    pub fn have_changes_told(&mut self) {
+        self.tells_changes = true;
     }
 
     /// No facts yet but those at home.

@@ -23,8 +23,9 @@ impl Ownership {
         };
         if is_plain && !lists && is_read && slate.is_new() {
             let almighty = [Cap::CHOWN, Cap::FOWNER, Cap::FSETID, Cap::DAC_OVERRIDE];
-            let is_almighty =
-                view.initial.fsuid == Uid::ROOT && almighty.iter().all(|&cap| view.initial.has(cap));
+            let is_almighty = !self.tells_changes
+                && view.initial.fsuid == Uid::ROOT
+                && almighty.iter().all(|&cap| view.initial.has(cap));
             if let Some(lasting) = &self.lasting {
                 lasting.tell_writers(|writers| slate.note_writers(writers));
             }
