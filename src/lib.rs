@@ -13,6 +13,7 @@
 //! main, cli                      parse, launch; nothing else knows clap
 //!   launch, supervisor           fork the tracer away, filter, exec; adopt parked children
 //!     worker/                    one thread group: wait → verdict → resume
+//!       journal/                 what happened, for people; one thread writes it
 //!       ptrace/  registry        typed stops, parking, memory; tid → Arc<Credentials>
 //!         syscalls/  seccomp/    what each syscall means; table → filter program
 //!           ownership/           who owns which inode, and where that is kept
@@ -48,6 +49,7 @@ pub mod cli;
 pub mod cred;
 pub mod docs;
 pub mod export;
+pub mod journal;
 pub mod launch;
 pub mod ownership;
 pub mod ptrace;

@@ -6,13 +6,14 @@ use super::rust::{Source, closing, identifier, split, words};
 /// other; a handler cannot reach a kernel call, since `syscalls` may not use `sys`.
 pub const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["launch", "export", "syscalls", "seccomp", "ownership", "cred"]),
+    ("cli", &["launch", "export", "journal", "syscalls", "seccomp", "ownership", "cred"]),
     ("export", &["ownership", "cred", "abi", "sys"]),
     (
         "launch",
         &[
             "supervisor",
             "worker",
+            "journal",
             "ptrace",
             "registry",
             "syscalls",
@@ -25,9 +26,21 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "supervisor",
-        &["worker", "ptrace", "registry", "syscalls", "seccomp", "ownership", "cred", "abi", "sys"],
+        &[
+            "worker",
+            "journal",
+            "ptrace",
+            "registry",
+            "syscalls",
+            "seccomp",
+            "ownership",
+            "cred",
+            "abi",
+            "sys",
+        ],
     ),
-    ("worker", &["ptrace", "registry", "syscalls", "seccomp", "ownership", "cred", "abi", "sys"]),
+    ("worker", &["journal", "ptrace", "registry", "syscalls", "seccomp", "ownership", "cred", "abi", "sys"]),
+    ("journal", &["syscalls", "cred", "abi", "sys"]),
     ("ptrace", &["seccomp", "abi", "sys"]),
     ("registry", &["cred", "sys"]),
     ("seccomp", &["syscalls", "abi"]),
