@@ -1,24 +1,29 @@
 //! The command line.
 
 mod check;
+mod explain;
 mod export;
 mod fakeroot;
 mod generate;
 mod help;
 mod list_owners;
+mod log;
 mod mistakes;
+mod output;
 mod store;
+mod timeline;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::journal::Wanted;
 use crate::launch::{self, EXIT_OWN_FAILURE, Failure, Plan, say};
 use crate::ownership::Choice;
 use crate::ownership::listing::{self, Entry};
@@ -74,12 +79,15 @@ fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Tell what was answered, how often and for which program, when COMMAND ends"),
         )
+        .arg(explain::argument())
+        .args(log::arguments())
+        .arg(timeline::argument())
         .arg(
             Arg::new("verbose")
                 .short('v')
                 .long("verbose")
                 .action(ArgAction::Count)
-                .help("Say on stderr what was chosen; twice: what goes on"),
+                .help("Say on stderr what was chosen, how the run is followed and what changes that; twice: what goes on"),
         )
         .arg(generate::argument())
         .arg(
@@ -151,7 +159,7 @@ pub fn main() -> u8 {
 }
 
 fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
-    let command = matches.get_many("command").into_iter().flatten().cloned().collect();
+    let command: Vec<OsString> = matches.get_many("command").into_iter().flatten().cloned().collect();
     let summary = matches.get_one::<PathBuf>("summary").map(|path| summary(path)).transpose()?;
     let allow_real_root = matches.get_flag("allow-real-root");
     let adopt = matches.get_flag("adopt");
@@ -172,6 +180,13 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
     let attach_at_start = matches.get_one::<String>("attach").is_some_and(|when| when == "start");
     let verbosity = matches.get_count("verbose");
     let quiet = check::is_quiet(matches);
+    let journal = Wanted {
+        log: log::target(matches)?,
+        timeline: timeline::target(matches)?,
+        explain: explain::target(matches)?,
+        modes: verbosity > 0,
+        command: Vec::clone(&command),
+    };
     Ok(Plan {
         command,
         store,
@@ -182,6 +197,7 @@ fn plan(matches: &ArgMatches) -> Result<Plan, Failure> {
         allow_real_root,
         summary,
         quiet,
+        journal,
         verbosity,
         ..Plan::default()
     })
@@ -199,12 +215,13 @@ fn loaded(path: &Path) -> Result<Vec<Entry>, Failure> {
     listing::entries(&text).map_err(|malformed| unusable(malformed.to_string()))
 }
 
+/// Another descriptor of stderr.
+fn diagnostics() -> std::io::Result<OwnedFd> {
+    std::io::stderr().as_fd().try_clone_to_owned()
+}
+
 fn summary(path: &Path) -> Result<File, Failure> {
-    let file = if path == Path::new(STDERR) {
-        std::io::stderr().as_fd().try_clone_to_owned().map(File::from)
-    } else {
-        File::create(path)
-    };
+    let file = if path == Path::new(STDERR) { diagnostics().map(File::from) } else { File::create(path) };
     file.map_err(Failure::io("creating the summary file"))
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crossbeam_channel::unbounded;
 
 use crate::cred::View;
+use crate::journal::{Journal, Wanted};
 use crate::ownership::{Home, Ownership, Voice};
 use crate::ptrace;
 use crate::sys::{self, Tid};
@@ -23,6 +24,8 @@ pub struct Outputs {
     pub home: Home,
     /// The summary.
     pub summary: Option<File>,
+    /// What is told of what happens.
+    pub journal: Wanted,
     /// Where what is known is listed in the end.
     pub save: Option<PathBuf>,
     /// How much is said on stderr.
@@ -36,7 +39,7 @@ pub struct Outputs {
 impl Outputs {
     /// Whether anything may be said on stderr.
     pub fn speak(&self) -> bool {
-        self.verbosity > 0 || self.save.is_some() || self.summary.is_some()
+        self.verbosity > 0 || self.save.is_some() || self.summary.is_some() || self.journal.calls()
     }
 }
 
@@ -50,7 +53,7 @@ pub fn run(
     attached: impl FnOnce(sys::Result<()>),
 ) {
     let watch_first = outputs.summary.is_some() || outputs.speak();
-    let Outputs { home, mut summary, mut save, verbosity, stderr, say } = outputs;
+    let Outputs { home, mut summary, journal, mut save, verbosity, stderr, say } = outputs;
     log(verbosity);
     ptrace::be_prompt();
     let guardian = match Guardian::start(listener.as_ref().map(|(listener, _)| listener)) {
@@ -59,9 +62,17 @@ pub fn run(
     };
     let (outbox, news) = unbounded();
     let pool = Pool::new(outbox);
-    let ownership = Ownership::at(home, voice(command, stderr));
+    let mut ownership = Ownership::at(home, voice(command, stderr));
+    if journal.calls() {
+        ownership.have_changes_told();
+    }
+    let journal = match Journal::start(journal, say) {
+        Ok(journal) => journal,
+        Err(errno) => return attached(Err(errno)),
+    };
     let demand = listener.as_ref().map(|&(_, stage)| Demand::of(command, stage));
-    let shared = Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first, demand);
+    let mut shared = Shared::new(view, ownership, pool, guardian, summary.is_some(), watch_first, demand);
+    shared.journal = journal;
     let shared = Arc::new(shared);
     let tried = sys::wait::install_wake_handler().and_then(|()| ptrace::try_on(command));
     let outcome = tried.and_then(|()| match listener {
@@ -81,6 +92,7 @@ pub fn run(
             News::FirstEnds(go_on) => {
                 write_summary(summary.take(), &shared, say);
                 write_listing(save.take(), &shared, say);
+                shared.journal.iter().for_each(Journal::first_ends);
                 leave_stderr();
                 drop(go_on);
             }
@@ -89,6 +101,7 @@ pub fn run(
     }
     write_summary(summary.take(), &shared, say);
     write_listing(save.take(), &shared, say);
+    shared.journal.iter().for_each(Journal::close);
     shared.ownership.close();
     shared.guardian.dismiss();
 }

@@ -20,7 +20,14 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
             "remainroot --load=owners tar cf root.tar -C root .",
         ],
     ),
+    ("Find out what this place lacks", &["remainroot --check"]),
+    ("Say in words what was done, what was refused, and why", &["remainroot --explain=why.txt make install"]),
+    ("Write each answered call down", &["remainroot --log=run.jsonl ./configure"]),
     ("Tell afterwards what was answered", &["remainroot -c -- tar xpf layer.tar"]),
+    (
+        "Give owners to an image for who has no remainroot",
+        &["podman save -o built.tar built", "remainroot --export=pushed.tar built.tar"],
+    ),
     (
         "Have the manual page and completion from the program alone",
         &["remainroot --generate=man | man -l -", "eval \"$(remainroot --generate=bash)\""],

@@ -74,6 +74,8 @@ pub enum Failure {
         /// Why not.
         cause: String,
     },
+    /// A file that is to be written to while the command runs: a sentence.
+    Output(String),
     /// The remainroot around this one loads and saves nothing for it.
     Inner(Errno),
     /// The remainroot around this one has another user run it.
@@ -177,7 +179,7 @@ impl std::fmt::Display for Failure {
             ),
             Failure::Export(cause) => write!(f, "{cause}; nothing was written"),
             Failure::Options(cause) => write!(f, "{cause}"),
-            Failure::Place(cause) => write!(f, "{cause}"),
+            Failure::Place(cause) | Failure::Output(cause) => write!(f, "{cause}"),
             Failure::TracerDied => {
                 write!(f, "the tracer ended before the command could start; out of memory?")
             }

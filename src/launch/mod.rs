@@ -32,6 +32,7 @@ use check::Refusal;
 use elsewhere::Children;
 
 use crate::cred::{IdMap, View};
+use crate::journal::Wanted;
 use crate::ownership::listing::Entry;
 use crate::ownership::{Choice, Home, Listing};
 use crate::seccomp;
@@ -71,6 +72,8 @@ pub struct Plan {
     pub summary: Option<File>,
     /// Whether nothing is said of what this place lacks.
     pub quiet: bool,
+    /// What is told of what happens.
+    pub journal: Wanted,
     /// How much to say: 0 errors, 1 what was chosen, 2 events, 3 every stop.
     pub verbosity: u8,
 }
@@ -88,9 +91,7 @@ pub fn run(mut plan: Plan) -> Failure {
     }
     match already_traced() {
         Some((_, name)) if name == NAME.to_string_lossy() => {
-            if plan.verbosity > 0 {
-                say("already inside remainroot: running the command as it is");
-            }
+            say_inside(&plan);
             if plan.needs_root && !nix::unistd::geteuid().is_root() {
                 return Failure::NotRootInside;
             }
@@ -109,7 +110,8 @@ pub fn run(mut plan: Plan) -> Failure {
     if view.is_of_all_ids() {
         believe_nobody(&mut plan);
     }
-    let attach_at_start = plan.attach_at_start;
+    // Births and ends are seen of who is traced only.
+    let attach_at_start = plan.attach_at_start || plan.journal.timeline.is_some();
     let outputs = match outputs(plan) {
         Ok(outputs) => outputs,
         Err(failure) => return failure,
@@ -127,12 +129,17 @@ fn prepare(plan: &Plan) -> Result<(View, Option<Refusal>), Failure> {
 /// Starts the tracer and loads the filters: what this process does from then on is answered. Whether it is attached to on
 /// demand.
 fn begin(view: &View, outputs: Outputs, attach_at_start: bool) -> Result<bool, Failure> {
-    let stages = first_stages(view, &outputs.home);
+    let (stages, watches) = (first_stages(view, &outputs.home), outputs.journal.calls());
+    // Of a place that lacks something it has been said.
+    let is_said = outputs.verbosity > 0 && !view.lacks_privilege();
     let is_on_demand = !attach_at_start && stages == [Stage::Base] && worker::lacks_for_demand().is_none();
     let first = if view.is_foreign { Stage::NotifyForeign } else { Stage::NotifyBase };
     let is_on_demand = start_tracer(view, outputs, is_on_demand.then_some(first))?;
+    if is_said {
+        say(mode(is_on_demand, attach_at_start, &stages));
+    }
     if !is_on_demand {
-        load_filters(stages, view.is_foreign)?;
+        load_filters(stages, view.is_foreign, watches)?;
     }
     Ok(is_on_demand)
 }
@@ -152,6 +159,31 @@ pub fn enter() -> Result<(View, bool), Failure> {
     Ok((View { kernel_uid: 0, kernel_gid: 0, uids: all.clone(), gids: all, ..view }, true))
 }
 
+/// What is to be said of a run inside another.
+fn say_inside(plan: &Plan) {
+    if plan.verbosity > 0 {
+        say("already inside remainroot: running the command as it is");
+    }
+    if plan.journal.calls() {
+        say("another remainroot is around this one: give --explain, --log and --timeline to that");
+    }
+}
+
+/// How the run is followed, for people.
+fn mode(is_at_large: bool, attach_at_start: bool, stages: &[Stage]) -> &'static str {
+    match stages {
+        _ if is_at_large => "on demand: a process is traced once it asks for more than an answer",
+        _ if attach_at_start => "every process is traced from its start, as was asked for",
+        [Stage::Base] => {
+            "every process is traced from its start: to do it on demand takes Linux 6.11, CAP_SYS_PTRACE, /proc and a \
+             seccomp listener"
+        }
+        _ => {
+            "every process is traced from its start, and its looks are answered: files here may have owners of their own"
+        }
+    }
+}
+
 /// A real root believes nothing that others can write, as attributes of files are, and the kernel keeps nearly all that he
 /// does. The rest ends with the run, unless he has named a file for it.
 fn believe_nobody(plan: &mut Plan) {
@@ -166,7 +198,7 @@ fn believe_nobody(plan: &mut Plan) {
 
 /// What the tracer writes, and the home of facts that outlast it.
 fn outputs(plan: Plan) -> Result<Outputs, Failure> {
-    let Plan { summary, save, verbosity, .. } = plan;
+    let Plan { summary, save, verbosity, journal, .. } = plan;
     let listing = match save {
         Some(_) => Listing::Saved,
         None if plan.unknown_is_real => Listing::Touched,
@@ -181,7 +213,7 @@ fn outputs(plan: Plan) -> Result<Outputs, Failure> {
     {
         say(&format!("owners of what can bear no attribute end with this run: {lacks}"));
     }
-    Ok(Outputs { home, summary, save, verbosity, stderr: failure::listener(), say })
+    Ok(Outputs { home, summary, journal, save, verbosity, stderr: failure::listener(), say })
 }
 
 fn c_strings(words: Vec<OsString>) -> Result<Vec<CString>, Failure> {
@@ -210,6 +242,7 @@ fn exec(command: &[CString]) -> Failure {
 fn start_tracer(view: &View, outputs: Outputs, on_demand: Option<Stage>) -> Result<bool, Failure> {
     let children = Children::bring_home()?;
     let command = std::process::id() as Tid;
+    let watches = outputs.journal.calls();
     let (ours, theirs) = sockets().map_err(Failure::errno("making a socket pair"))?;
     // No signal of the child's end may stay pending for the command. An orphan of pid 1 would be
     // adopted by pid 1, which might wait for it: there the tracer stays that unseen child.
@@ -226,18 +259,18 @@ fn start_tracer(view: &View, outputs: Outputs, on_demand: Option<Stage>) -> Resu
             if orphan {
                 let _ = sys::wait::one(child);
             }
-            meet_tracer(&ours, on_demand)
+            meet_tracer(&ours, on_demand, watches)
         }
     }
 }
 
 /// The command's side: learn who the tracer is, permit it, load the filter whose calls it is told of `on_demand`, and wait
 /// until it has attached; whether there is that filter. Without it the tracer attaches from the start.
-fn meet_tracer(socket: &OwnedFd, on_demand: Option<Stage>) -> Result<bool, Failure> {
+fn meet_tracer(socket: &OwnedFd, on_demand: Option<Stage>, watches: bool) -> Result<bool, Failure> {
     let tracer = receive(socket)?;
     // EINVAL: no Yama, nothing to permit.
     let _ = sys::process::allow_tracer(tracer);
-    let listener = on_demand.and_then(|stage| load_filter(stage, sys::seccomp::load_listener).ok());
+    let listener = on_demand.and_then(|stage| load_filter(stage, watches, sys::seccomp::load_listener).ok());
     let sent = match &listener {
         Some(listener) => hand_over(socket, listener),
         None => send(socket, 0),
@@ -313,6 +346,7 @@ fn become_tracer(
 fn leave_descriptors(socket: OwnedFd, outputs: &Outputs) -> OwnedFd {
     let mut kept: Vec<RawFd> = vec![socket.as_raw_fd()];
     kept.extend(outputs.summary.as_ref().map(AsRawFd::as_raw_fd));
+    kept.extend(outputs.journal.descriptors());
     kept.sort_unstable();
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         for fd in 0..=2 {
@@ -341,17 +375,21 @@ fn first_stages(view: &View, home: &Home) -> Vec<Stage> {
 
 /// Installs the filters this process and all it starts live under. `no_new_privs` is set only where
 /// the kernel demands it. Where most files `are_foreign` looks stop whatever is known.
-fn load_filters(stages: Vec<Stage>, are_foreign: bool) -> Result<(), Failure> {
+fn load_filters(stages: Vec<Stage>, are_foreign: bool, watches: bool) -> Result<(), Failure> {
     let lacks_looks = are_foreign && !stages.contains(&Stage::Ownership);
     let stages = lacks_looks.then_some(Stage::Ownership).into_iter().chain(stages);
     for stage in stages {
-        load_filter(stage, sys::seccomp::load).map_err(Failure::Seccomp)?;
+        load_filter(stage, watches, sys::seccomp::load).map_err(Failure::Seccomp)?;
     }
     Ok(())
 }
 
-fn load_filter<T>(stage: Stage, load: impl Fn(&[u8]) -> sys::Result<T>) -> sys::Result<T> {
-    let program = seccomp::bytes(seccomp::program(stage));
+fn load_filter<T>(stage: Stage, watches: bool, load: impl Fn(&[u8]) -> sys::Result<T>) -> sys::Result<T> {
+    let is_first = matches!(stage, Stage::Base | Stage::NotifyBase | Stage::NotifyForeign);
+    let program = match watches && is_first {
+        true => seccomp::bytes(&seccomp::watching_program(stage)),
+        false => seccomp::bytes(seccomp::program(stage)),
+    };
     match load(&program) {
         Err(Errno::EACCES) => sys::process::set_no_new_privs().and_then(|()| load(&program)),
         outcome => outcome,

@@ -16,6 +16,7 @@ use super::site::{Calling, Site};
 use super::tracee::Memory;
 use super::{Count, Guardian, Shared, Tally, demand};
 use crate::abi::{Abi, BRING, Call, Errno, WHOSE};
+use crate::journal::Way;
 use crate::sys::seccomp::{Notification, Response};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Operation, Stage, Stages, Verdict, table};
@@ -79,6 +80,7 @@ impl<'a> Answering<'a> {
         if !operation.may_be_tried(&call.args, dropped) {
             return self.fetch(shared, tid, (None, Stages::NONE));
         }
+        let noted = shared.note_call(tid, operation, &call, None);
         let at_large = shared.demand.is_some() && !shared.listeners.serves(tid);
         let fd = self.listener.fd.as_fd();
         let mut guest = Notified::new(shared, fd, self.notification.id, tid, call);
@@ -115,6 +117,7 @@ impl<'a> Answering<'a> {
                 if let (Some(tally), Some(since)) = (&shared.tally, since) {
                     tell(tally, tid, operation, since, matches!(verdict, Verdict::Reply(Err(_))));
                 }
+                shared.tell_notified(noted, verdict);
                 self.respond(response);
             }
             None => self.fetch(shared, tid, (None, Stages::NONE)),
@@ -259,5 +262,5 @@ fn lacks_areas(task: &Task, tid: Tid) -> bool {
 fn tell(tally: &Tally, tid: Tid, operation: &Operation, since: Instant, failed: bool) {
     let taken = since.elapsed();
     let program = sys::process::name_of(tid).into();
-    tally.add_call(&program, operation.name, taken, failed);
+    tally.add_call((&program, operation.name, Way::Notification), taken, failed);
 }

@@ -133,6 +133,7 @@ impl Worker {
 
     /// A task whose parent and first stop are both known.
     fn begin(&mut self, tid: Tid, born: Born, stop: Stop) {
+        self.tell_birth(tid, born.joins.unwrap_or(tid), born.parent);
         if let Some(tgid) = born.joins {
             self.join(tid, tgid, born, stop);
             return;

@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 use super::guest::Live;
 use super::inside::Quarters;
 use super::tracee::{Born, Group, Memory, Tracee};
-use super::{Message, Pool, Shared, Worker, listener, shared};
+use super::{Message, Pool, Shared, Worker, listener, shared, told};
 use crate::abi::WHOSE;
 use crate::ownership::Evidence;
 use crate::ptrace::{self, Intercepted, Stop, Traced};
@@ -303,7 +303,7 @@ pub(super) fn gather(shared: &Arc<Shared>) {
     let Some(demand) = shared.demand.as_ref().filter(|it| !it.has_gathered()) else {
         return;
     };
-    let (mut tried, mut since) = (HashSet::new(), Instant::now());
+    let (mut tried, mut since, mut attached) = (HashSet::new(), Instant::now(), 0);
     loop {
         let (mut found, mut held, mut ours, calm) = (false, false, false, demand.is_calm());
         for pid in sys::process::listed().unwrap_or_default() {
@@ -316,6 +316,7 @@ pub(super) fn gather(shared: &Arc<Shared>) {
                     }
                     outcome => {
                         tracing::debug!(pid, ?outcome, "gathered");
+                        attached += u64::from(outcome.is_ok());
                         found = true;
                     }
                 },
@@ -335,6 +336,7 @@ pub(super) fn gather(shared: &Arc<Shared>) {
         }
     }
     demand.gathered.store(true, Ordering::SeqCst);
+    shared.tell_mode(|| format!("{} attached to: nobody is at large any more", told::processes(attached)));
 }
 
 /// Whether a time since then is within one of those that apply.
@@ -389,6 +391,7 @@ impl Worker {
                             group.threads += 1;
                         }
                         self.insert(tid, Tracee { fresh: true, ..Tracee::new(tgid, born) });
+                        self.tell_birth(tid, tgid, None);
                         seized.push(tid);
                         outcome = Ok(());
                     }

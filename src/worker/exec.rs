@@ -50,6 +50,7 @@ impl Worker {
         if credentials != *old {
             self.publish(tgid, Arc::new(credentials.clone()));
         }
+        self.tell_exec(tgid, &old);
         if secure || self.shared.needs_identity(&credentials) {
             self.tell_auxv(&stop, &credentials, secure)?;
         }
@@ -71,12 +72,13 @@ impl Worker {
         let gone: Vec<(Tid, Tracee)> =
             self.tracees.extract_if(|&tid, tracee| tracee.tgid == tgid && tid != tgid).collect();
         for (tid, tracee) in gone {
+            self.tell_vanished(tid, tgid);
             self.forget(tid);
             self.last_dead = Some(tracee);
         }
         self.adopt_orphans(tgid);
         if let Some(tracee) = self.tracees.get_mut(&tgid) {
-            tracee.pending = None;
+            (tracee.pending, tracee.noted) = (None, None);
         }
         if let Some(group) = self.groups.get_mut(&tgid) {
             group.threads = 1;

@@ -36,6 +36,7 @@ mod sight;
 mod site;
 mod stops;
 mod tally;
+mod told;
 mod tracee;
 
 pub use counters::{Count, Counters};
@@ -232,7 +233,10 @@ impl Worker {
 
     fn report(&mut self, tid: Tid, status: i32) {
         match decode(tid, status) {
-            Report::Ended(tid, _) => self.ended(tid),
+            Report::Ended(tid, _) => {
+                self.tell_end(tid, status);
+                self.ended(tid);
+            }
             Report::Stopped(stop) if self.tracees.contains_key(&tid) => {
                 let outcome = self.stopped(tid, stop);
                 self.settle_loss(tid, outcome);
@@ -282,6 +286,7 @@ impl Worker {
         tracee.watched = self.shared.watch_first;
         self.groups.insert(tid, Group::new(&born));
         self.insert(tid, tracee);
+        self.tell_birth(tid, tid, None);
         Ok(())
     }
 

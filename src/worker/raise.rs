@@ -13,7 +13,7 @@ use crossbeam_channel::{RecvTimeoutError, unbounded};
 
 use super::guest::{Live, map_scratch};
 use super::pool::Handle;
-use super::{Message, Worker, demand};
+use super::{Message, Worker, demand, told};
 use crate::abi::Abi;
 use crate::ownership::Evidence;
 use crate::ptrace::{Intercepted, Traced, memory};
@@ -118,6 +118,7 @@ impl Worker {
             // Ends when every worker has answered, or has ended and dropped its message; or when one waits too long for
             // what a tracee may have to bring about.
             while all_done.recv_timeout(PATIENCE).is_ok() {}
+            shared.tell_mode(|| told::of_everybody(stage).to_owned());
             demand::gather(&shared);
         }
         drop(raising);
@@ -213,6 +214,7 @@ impl Worker {
         if let Some(group) = self.groups.get_mut(&tgid) {
             group.synced = group.synced.union(stage.only());
         }
+        self.tell_stage(tgid, stage);
         for tracee in self.tracees.values_mut().filter(|tracee| tracee.tgid == tgid) {
             tracee.stages = tracee.stages.union(stage.only());
             tracee.unloaded = None;

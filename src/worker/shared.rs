@@ -12,6 +12,7 @@ use super::sight::Sights;
 use super::tally::Tally;
 use super::{Counters, Demand, Guardian, Pool};
 use crate::cred::{Credentials, View};
+use crate::journal::Journal;
 use crate::ownership::Ownership;
 use crate::ptrace;
 use crate::registry::Registry;
@@ -54,6 +55,8 @@ pub struct Shared {
     pub guardian: Guardian,
     /// What was answered, where a summary was asked for.
     pub tally: Option<Tally>,
+    /// Where it is told what happens, where that was asked for.
+    pub journal: Option<Journal>,
     /// How processes at large are found and known, where there are.
     pub(super) demand: Option<Demand>,
     /// Whether the supervisor has something to do before the first process's end is seen.
@@ -107,6 +110,7 @@ impl Shared {
             guardian,
             counters: Counters::default(),
             tally: summary.then(Tally::default),
+            journal: None,
             demand,
             watch_first,
             has_proc: has_proc(),

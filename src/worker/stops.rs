@@ -8,6 +8,7 @@ use super::tracee::Group;
 use super::{Count, Tally, Worker};
 use crate::abi::{Call, Errno, KernelCall};
 use crate::cred::Credentials;
+use crate::journal::Way;
 use crate::ptrace::{self, Entry, Event, Intercepted, Stop, SyscallStop, Traced};
 use crate::sys::{self, Tid};
 use crate::syscalls::{Finish, Operation, Stage, Stages, Verdict, table};
@@ -118,7 +119,8 @@ impl Worker {
             || group.is_some_and(|group| group.threads > 1)
             || *tracee.credentials != self.shared.view.initial
             || self.shared.view.lacks_privilege()
-            || self.shared.common_stages().contains(Stage::Ownership);
+            || self.shared.common_stages().contains(Stage::Ownership)
+            || self.shared.tells_lives();
         let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
         let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { 0 };
         let forks = if leaves_children { ptrace::FORKS } else { 0 };
@@ -183,10 +185,12 @@ impl Worker {
             }
             self.stayed(&mut stop)?;
         }
+        let noted = self.note_call(tid, operation, &call);
         let mut guest = Live::new(self, &mut stop);
         let verdict = (operation.handler)(&mut guest);
         guest.outcome()?;
         tracing::trace!(tid, syscall = operation.name, args = ?call.args, ?verdict);
+        let verdict = self.tell_verdict(tid, noted, verdict);
         let stages = self.tracees.get(&tid).map_or(Stages::NONE, |tracee| tracee.stages);
         let told = stop.entry() == Entry::Syscall && operation.is_told(stages, &call.args);
         match verdict {
@@ -196,7 +200,10 @@ impl Worker {
         }
         if let Some(since) = since {
             let failed = matches!(verdict, Verdict::Reply(Err(_)));
-            self.tell(tid, |tally, program| tally.add_call(program, operation.name, since.elapsed(), failed));
+            let way = Way::Stop;
+            self.tell(tid, |tally, program| {
+                tally.add_call((program, operation.name, way), since.elapsed(), failed)
+            });
         }
         Ok(())
     }
@@ -276,6 +283,7 @@ impl Worker {
             let outcome = guest.instead(call, args);
             let result = finish(&mut guest, outcome);
             guest.outcome()?;
+            self.tell_result(tid, result, None);
             let to_syscall = self.settle(tid)?;
             return stop.reply(Errno::join(result), to_syscall);
         }
@@ -294,20 +302,25 @@ impl Worker {
     fn exit(&mut self, mut stop: Intercepted, raw: Option<i64>, finish: Finish) -> Traced<()> {
         let tid = stop.tid();
         let Some(raw) = raw else {
+            self.forget_call(tid);
             self.settle(tid)?;
             return stop.leave();
         };
-        let since = self.shared.tally.is_some().then(Instant::now);
+        let since = self.shared.measures().then(Instant::now);
         let call = *stop.call();
         let mut guest = Live::new(self, &mut stop);
         let result = finish(&mut guest, Errno::split(raw));
         guest.outcome()?;
         tracing::trace!(tid, kernel = raw, ?result, "amended");
+        self.tell_result(tid, result, since);
         let to_syscall = self.settle(tid)?;
         stop.reply(Errno::join(result), to_syscall)?;
         if let (Some(since), Some(operation)) = (since, table::lookup(call.abi, call.number)) {
             let failed = result.is_err();
-            self.tell(tid, |tally, program| tally.add_exit(program, operation.name, since.elapsed(), failed));
+            let way = Way::Stop;
+            self.tell(tid, |tally, program| {
+                tally.add_exit((program, operation.name, way), since.elapsed(), failed)
+            });
         }
         Ok(())
     }

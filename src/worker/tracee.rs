@@ -12,6 +12,7 @@ use super::inside::Quarters;
 use super::site::Calling;
 use super::{Demand, Shared};
 use crate::cred::Credentials;
+use crate::journal::Noted;
 use crate::ownership::Inode;
 use crate::ptrace::{self, Suspended};
 use crate::sys::{self, Tid};
@@ -30,6 +31,8 @@ pub struct Tracee {
     pub wanted: Stages,
     /// A call the kernel is running whose result will be corrected.
     pub pending: Option<(Suspended, Finish)>,
+    /// What is to be told of that call.
+    pub noted: Option<Box<Noted>>,
     /// Its `PTRACE_O_*`.
     pub options: i32,
     /// Whether its end is reported: the first process's, where that is watched.
@@ -173,6 +176,7 @@ impl Tracee {
             stages: born.stages,
             wanted: born.wanted,
             pending: None,
+            noted: None,
             options: born.options,
             watched: false,
             heritage: Heritage { stages: born.stages, scratch: None, inside: *born.memory.inside.lock() },

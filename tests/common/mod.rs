@@ -481,7 +481,7 @@ impl Drop for Running {
 pub fn by_chance(summary: &str) -> u64 {
     const MAPPINGS: [&str; 5] = ["munmap", "mprotect", "pkey_mprotect", "mremap", "madvise"];
     let rows = summary.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let of_mappings = rows.filter(|row| row.len() == 7 && MAPPINGS.contains(&row[5]));
+    let of_mappings = rows.filter(|row| row.len() == 8 && MAPPINGS.contains(&row[6]));
     of_mappings.map(|row| row[3].parse::<u64>().expect("a number of calls")).sum()
 }
 

@@ -114,7 +114,7 @@ pub(super) fn filters(_: &Ground) -> Need {
         (None, _) => "above it not known".to_owned(),
     };
     let load = || {
-        launch::load_filters(vec![Stage::Base], false).map_err(|failure| match failure {
+        launch::load_filters(vec![Stage::Base], false, false).map_err(|failure| match failure {
             Failure::Seccomp(errno) => errno,
             _ => Errno::EINVAL,
         })
@@ -133,13 +133,14 @@ pub(super) fn filters(_: &Ground) -> Need {
 /// Whether a filter can have somebody told.
 pub(super) fn listener(_: &Ground) -> Need {
     let _ = privilege::view();
-    let obstacle =
-        match in_child(|| launch::load_filter(Stage::NotifyBase, sys::seccomp::load_listener).map(drop)) {
-            Ok(()) => return Need::ok("can be had; none is there already"),
-            Err(Errno::EBUSY) => Obstacle::OtherListener,
-            Err(Errno::EINVAL) => Obstacle::Kernel,
-            Err(_) => Obstacle::Profile("seccomp"),
-        };
+    let obstacle = match in_child(|| {
+        launch::load_filter(Stage::NotifyBase, false, sys::seccomp::load_listener).map(drop)
+    }) {
+        Ok(()) => return Need::ok("can be had; none is there already"),
+        Err(Errno::EBUSY) => Obstacle::OtherListener,
+        Err(Errno::EINVAL) => Obstacle::Kernel,
+        Err(_) => Obstacle::Profile("seccomp"),
+    };
     Need::degraded("none can be had", "every process is traced from its start, and each look at a file stops")
         .for_want_of(obstacle)
 }
