@@ -82,13 +82,7 @@ fn command() -> Command {
         .arg(explain::argument())
         .args(log::arguments())
         .arg(timeline::argument())
-        .arg(
-            Arg::new("verbose")
-                .short('v')
-                .long("verbose")
-                .action(ArgAction::Count)
-                .help("Say on stderr what was chosen, how the run is followed and what changes that; twice: what goes on"),
-        )
+        .arg(verbose_argument())
         .arg(generate::argument())
         .arg(
             Arg::new("command")
@@ -98,6 +92,12 @@ fn command() -> Command {
                 .trailing_var_arg(true)
                 .help("The program to run, and its arguments"),
         )
+}
+
+fn verbose_argument() -> Arg {
+    Arg::new("verbose").short('v').long("verbose").action(ArgAction::Count).help(
+        "Say on stderr what was chosen, how the run is followed and what changes that; twice: what goes on",
+    )
 }
 
 fn attach_argument() -> Arg {

@@ -1,5 +1,5 @@
 //! What a process answers itself, at the first look of a run at inodes that bear owners of earlier runs or other tools.
-#![allow(clippy::expect_used, clippy::unwrap_used)] // a helper of a test is a test
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)] // a helper of a test is a test
 #![allow(clippy::print_stderr)]
 #![cfg(target_arch = "x86_64")]
 

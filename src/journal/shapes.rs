@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn every_operation_but_the_tracers_own_has_a_shape() {
-        const OWN: [&str; 11] = [
+        const OWN: [&str; 13] = [
             "sched_setaffinity",
             "sched_getaffinity",
             "munmap",
@@ -273,6 +273,8 @@ mod tests {
             "pkey_mprotect",
             "mremap",
             "madvise",
+            "mmap",
+            "epoll_ctl",
             "seccomp",
             "clone",
             "clone3",

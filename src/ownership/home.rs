@@ -1,5 +1,7 @@
 //! Where facts outlast the run, and how it is known that there may be some.
 
+mod found;
+
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+
+pub use found::Found;
 
 use super::kept::{Kept, Voice};
 use super::table::Obstacle;
@@ -209,27 +213,6 @@ struct Read {
     version: i64,
     /// Whether what is known of it stands beside it.
     beside: bool,
-}
-
-/// What was found at an inode's home.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    pub(super) fact: Fact,
-    pub(super) extras: Extras,
-    pub(super) version: i64,
-    pub(super) beside: bool,
-}
-
-impl Found {
-    /// Whether it is known now that there is nothing.
-    pub fn is_nothing(&self) -> bool {
-        self.fact.is_empty() && !self.beside
-    }
-
-    /// With this fact, which stands elsewhere.
-    pub fn beside(self, fact: Fact) -> Found {
-        Found { fact, beside: true, ..self }
-    }
 }
 
 /// Who is at an inode's home right now.

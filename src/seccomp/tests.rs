@@ -227,7 +227,9 @@ fn programs_fit_into_the_kernel_and_are_walked_in_few_steps() {
         assert!(fits, "{stage:?} does not fit into a guest's scratch");
         let steps = |number| run(program, ABIS[0].audit_arch(), number, &[0; 6]).map(|outcome| outcome.steps);
         let longest = (0..600).filter_map(steps).max().expect("some number");
-        assert!(longest <= 28, "{stage:?}: {longest} steps");
+        // On a host's root directory looks are told as well, from a run's start.
+        let most = if stage == Stage::NotifyForeign { 29 } else { 28 };
+        assert!(longest <= most, "{stage:?}: {longest} steps");
         println!("{stage:?}: {} instructions, at most {longest} steps", program.len());
     }
 }

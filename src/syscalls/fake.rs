@@ -1,12 +1,16 @@
 //! A guest for unit tests: sparse memory, credentials, and a kernel that answers by script.
 #![allow(dead_code)] // not every kind of handler needs every fixture
 
+mod memory;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CStr;
 use std::ffi::CString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub(crate) use memory::Memory;
 
 use super::inode::Place;
 use super::layers::Layers;
@@ -20,58 +24,6 @@ use crate::ownership::{Device, Ownership};
 
 /// What answers an injected call; it may read and write the guest's memory as the kernel would.
 type Kernel = Box<dyn FnMut(&mut Memory, &'static KernelCall, [u64; 6]) -> SysResult>;
-
-/// Byte-wise sparse memory: what was never mapped faults.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    bytes: BTreeMap<u64, u8>,
-    read_only: Vec<std::ops::Range<u64>>,
-}
-
-impl Memory {
-    /// Maps `bytes` at `address`, readable and writable.
-    pub(crate) fn map(&mut self, address: u64, bytes: &[u8]) {
-        self.bytes.extend((address..).zip(bytes.iter().copied()));
-    }
-
-    /// Maps `bytes` at `address` so that writes fault.
-    pub(crate) fn map_read_only(&mut self, address: u64, bytes: &[u8]) {
-        self.map(address, bytes);
-        self.read_only.push(address..address + bytes.len() as u64);
-    }
-
-    /// Fills `into` from `address`.
-    pub(crate) fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
-        for (address, byte) in (address..).zip(into) {
-            *byte = *self.bytes.get(&address).ok_or(Errno::EFAULT)?;
-        }
-        Ok(())
-    }
-
-    /// Writes `bytes` at `address`, up to the first byte that faults.
-    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
-        for (address, &byte) in (address..).zip(bytes) {
-            if self.read_only.iter().any(|area| area.contains(&address)) {
-                return Err(Errno::EFAULT);
-            }
-            *self.bytes.get_mut(&address).ok_or(Errno::EFAULT)? = byte;
-        }
-        Ok(())
-    }
-
-    /// The NUL-terminated string at `address`, without its NUL.
-    pub(crate) fn string(&self, address: u64) -> Result<Vec<u8>, Errno> {
-        let mut text = Vec::new();
-        for address in address.. {
-            match self.bytes.get(&address) {
-                Some(0) => break,
-                Some(&byte) => text.push(byte),
-                None => return Err(Errno::EFAULT),
-            }
-        }
-        Ok(text)
-    }
-}
 
 /// A [`Guest`] of values; every field is open to the test.
 pub(crate) struct FakeGuest {

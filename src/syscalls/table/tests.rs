@@ -136,7 +136,8 @@ fn numbers_are_those_of_the_system_headers() {
         let header = names(&text);
         // Only where processes answer themselves do these stop.
         let is_elsewhere = |operation: &&Operation| {
-            let is_about_memory = |stop: &(Stage, Test)| matches!(stop.1, Test::Meets { .. });
+            let is_about_memory =
+                |stop: &(Stage, Test)| matches!(stop.1, Test::Meets { .. } | Test::Over { .. });
             abi != Abi::X86_64
                 && operation.numbers.of(abi).is_none()
                 && operation.stops.iter().any(is_about_memory)
