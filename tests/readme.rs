@@ -20,12 +20,13 @@ struct Block {
 }
 
 /// The blocks of README.md. Each is named in a test below.
-const BLOCKS: [&str; 12] = [
+const BLOCKS: [&str; 14] = [
     "remainroot 1 console",
     "Install 1 console",
     "In a Containerfile 1 dockerfile",
     "In a Containerfile 2 console",
-    "In a Containerfile 3 toml",
+    "In a Containerfile 3 console",
+    "In a Containerfile 4 toml",
     "podman, buildah, docker run 1 console",
     "CI 1 yaml",
     "CI 2 yaml",
@@ -33,6 +34,7 @@ const BLOCKS: [&str; 12] = [
     "Packages and images 1 console",
     "bubblewrap, runc, Charliecloud, HPC 1 console",
     "When it does not work 1 console",
+    "When it does not work 2 console",
 ];
 
 fn blocks() -> Vec<Block> {
@@ -118,25 +120,28 @@ const PODMAN: [&str; 3] = ["podman", "buildah", "crun"];
 #[test]
 fn images_are_built_from_a_containerfile() {
     let (commands, said) = session("In a Containerfile 2 console");
-    let (file, storage) = (text("In a Containerfile 1 dockerfile"), text("In a Containerfile 3 toml"));
+    let (file, storage) = (text("In a Containerfile 1 dockerfile"), text("In a Containerfile 4 toml"));
+    let (export, _) = session("In a Containerfile 3 console");
     let files = [
         ("commands", commands.as_str()),
+        ("export", export.as_str()),
         ("context/Containerfile", file.as_str()),
         ("storage.conf", storage.as_str()),
     ];
+    let said = format!("{said}0/101 usr/bin/ssh-agent\n");
     play("containerfile", &PODMAN, &files, &said);
 }
 
 #[test]
 fn a_container_is_run() {
     let (commands, _) = session("podman, buildah, docker run 1 console");
-    let storage = text("In a Containerfile 3 toml");
+    let storage = text("In a Containerfile 4 toml");
     play("run", &PODMAN, &[("commands", &commands), ("storage.conf", &storage)], "installed\n");
 }
 
 #[test]
 fn a_job_of_gitlab_installs_packages() {
-    let (commands, storage) = (below(&text("CI 1 yaml"), "script:"), text("In a Containerfile 3 toml"));
+    let (commands, storage) = (below(&text("CI 1 yaml"), "script:"), text("In a Containerfile 4 toml"));
     play("gitlab", &PODMAN, &[("commands", &commands), ("storage.conf", &storage)], "root:_ssh\n");
 }
 
@@ -207,5 +212,11 @@ fn other_containers_install_packages() {
 #[test]
 fn what_a_place_lacks_is_said() {
     let (commands, _) = session("When it does not work 1 console");
-    play("user", &[], &[("commands", &commands)], "");
+    play("user", &[], &[("commands", &commands)], "usable\n");
+}
+
+#[test]
+fn what_was_done_and_refused_is_said() {
+    let (commands, _) = session("When it does not work 2 console");
+    play("explain", &[], &[("commands", &commands)], "explained\n");
 }

@@ -59,8 +59,7 @@ impl Operation {
 
     /// Whether the listener that a process of these stages has is told of a call with these arguments.
     pub fn is_told(&self, stages: Stages, args: &[u64; 6]) -> bool {
-        let is_first = stages.contains(Stage::NotifyBase);
-        let watched = if is_first { Stage::Watched.only() } else { Stages::NONE };
+        let watched = if stages.is_first() { Stage::Watched.only() } else { Stages::NONE };
         self.tried != Tried::Untold && self.stops_in(stages.common(Stages::LISTENING).union(watched), args)
     }
 
