@@ -11,6 +11,7 @@
 //!
 //! ```text
 //! main, cli                      parse, launch; nothing else knows clap
+//!   export/                      images with every owner in them, and lists of owners
 //!   launch, supervisor           fork the tracer away, filter, exec; adopt parked children
 //!     worker/                    one thread group: wait → verdict → resume
 //!       journal/                 what happened, for people; one thread writes it
