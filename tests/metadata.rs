@@ -191,12 +191,13 @@ fn a_change_that_the_kernel_may_make_stops_once_or_is_told_once() {
     change_that_the_kernel_may_make(How::Remainroot, "notifications");
 }
 
+/// In a root directory of the user's own: on one of others' looks are answered from a run's start.
 fn change_that_the_kernel_may_make(how: How, told: &str) {
-    let place = Scratch::new("metadata");
+    let (place, root) = (Scratch::new("metadata"), Scratch::new("metadata-root"));
     let summary = place.file("summary");
     let script = "mkdir d; cd d; : > 1; for i in 2 3 4 5 6 7 8 9; do : > $i; done; \
                   chown 0:0 *; chmod 640 *; touch -c -d @5 *; stat -c '%a %Y' *";
-    let run = Run::shell(how, script).directory(place.path()).option("--store=memory");
+    let run = Run::shell(how, script).directory(place.path()).own_root(root.path()).option("--store=memory");
     let said = run.option(&format!("--summary={summary}")).output().success();
     assert_eq!(said, "640 5\n".repeat(9));
     let summary = fs::read_to_string(&summary).unwrap();

@@ -27,7 +27,8 @@ impl Worker {
             return Ok(());
         };
         let options = tracee.options | libc::PTRACE_O_TRACEEXIT;
-        let has_siblings = self.groups.get(&tid).is_some_and(|group| group.threads > 1);
+        // Of a thread that has just been made only its maker's stop may be known.
+        let has_siblings = self.groups.get(&tid).is_some_and(|group| group.threads > 1 || group.is_crowded());
         if has_siblings && options != tracee.options {
             ptrace::set_options(tid, options)?;
             tracee.options = options;
