@@ -30,9 +30,6 @@ use crate::ownership::listing::{self, Entry};
 use crate::seccomp;
 use crate::syscalls::table;
 
-/// What `--summary` without a file stands for.
-const STDERR: &str = "/dev/stderr";
-
 /// The licence, whole.
 const LICENCE: &str = include_str!("../COPYING");
 
@@ -75,7 +72,7 @@ fn command() -> Command {
                 .value_name("FILE")
                 .num_args(0..=1)
                 .require_equals(true)
-                .default_missing_value(STDERR)
+                .default_missing_value(output::STDERR)
                 .value_parser(value_parser!(PathBuf))
                 .help("Tell what was answered, how often and for which program, when COMMAND ends"),
         )
@@ -221,7 +218,7 @@ fn diagnostics() -> std::io::Result<OwnedFd> {
 }
 
 fn summary(path: &Path) -> Result<File, Failure> {
-    let file = if path == Path::new(STDERR) { diagnostics().map(File::from) } else { File::create(path) };
+    let file = if output::is_stderr(path) { diagnostics().map(File::from) } else { File::create(path) };
     file.map_err(Failure::io("creating the summary file"))
 }
 

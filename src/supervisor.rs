@@ -66,7 +66,7 @@ pub fn run(
     if journal.calls() {
         ownership.have_changes_told();
     }
-    let journal = match Journal::start(journal, say) {
+    let journal = match Journal::start(journal, view.initial.effective, say) {
         Ok(journal) => journal,
         Err(errno) => return attached(Err(errno)),
     };

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use common::{How, Place, Run, Scratch};
 
-/// A block between fences: its heading, the how manieth there and its language are its name.
+/// A block between fences: its heading, its number below that heading and its language are its name.
 #[derive(Debug)]
 struct Block {
     name: String,

@@ -11,6 +11,11 @@ use crate::launch::Failure;
 pub(super) const STDERR: &str = "/dev/stderr";
 const DASH: &str = "-";
 
+/// Whether a path stands for stderr.
+pub(super) fn is_stderr(path: &Path) -> bool {
+    [STDERR, DASH].iter().any(|name| path == Path::new(name))
+}
+
 /// Such an option.
 pub(super) fn argument(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
@@ -28,11 +33,8 @@ pub(super) fn target(
     what: &'static str,
 ) -> Result<Option<Target>, Failure> {
     let Some(path) = matches.get_one::<PathBuf>(name) else { return Ok(None) };
-    let opened = if [STDERR, DASH].iter().any(|name| path == Path::new(name)) {
-        super::diagnostics().and_then(Target::stderr)
-    } else {
-        Target::create(path)
-    };
+    let opened =
+        if is_stderr(path) { super::diagnostics().and_then(Target::stderr) } else { Target::create(path) };
     opened.map(Some).map_err(|error| {
         let path = path.display();
         Failure::Output(format!("{path} cannot be written, which {what} was to go to: {error}"))

@@ -22,6 +22,8 @@ const MOST: usize = 50_000;
 #[derive(Debug)]
 pub struct Explanation {
     command: String,
+    /// The capabilities that the run's root began with.
+    roots: CapSet,
     /// Who is becoming somebody else, by process and program.
     changing: HashMap<(Tid, String), Change>,
     /// As which program each of them did so last.
@@ -90,9 +92,10 @@ struct Example {
 
 impl Explanation {
     /// Of this command, of which nothing has been seen yet.
-    pub fn of(command: String) -> Explanation {
+    pub fn of(command: String, roots: CapSet) -> Explanation {
         Explanation {
             command,
+            roots,
             changing: HashMap::new(),
             latest: HashMap::new(),
             gained: BTreeMap::new(),
@@ -196,7 +199,7 @@ impl Explanation {
         }
         let [who, _] = &call.credentials;
         let cause = match call.kind {
-            Kind::Privileged if who.effective != CapSet::FULL => Cause::Task,
+            Kind::Privileged if !self.roots.is_subset(who.effective) => Cause::Task,
             Kind::Privileged => Cause::Container,
             _ if is_device => Cause::Container,
             _ if errno == Errno::EACCES && who.has(Cap::DAC_OVERRIDE) => Cause::Stranger,

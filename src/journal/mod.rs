@@ -36,7 +36,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Sender, bounded};
 
 use crate::abi::{Call, SysResult};
-use crate::cred::Credentials;
+use crate::cred::{CapSet, Credentials};
 use crate::sys::{self, Tid};
 use crate::syscalls::Operation;
 use shapes::Shape;
@@ -45,8 +45,8 @@ use writer::Item;
 /// How many events may wait to be written.
 const MOST: usize = 4096;
 /// How long the command's end waits for the files of its run.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// And how long the tracer does, for which nobody waits any more.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the tracer waits for its files once the last process has ended.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a log is written.
@@ -182,7 +182,7 @@ impl Journal {
     ///
     /// # Errors
     /// `EAGAIN` where no thread can be made.
-    pub fn start(wanted: Wanted, say: fn(&str)) -> sys::Result<Option<Journal>> {
+    pub fn start(wanted: Wanted, roots: CapSet, say: fn(&str)) -> sys::Result<Option<Journal>> {
         let (calls, lives) = (wanted.calls(), wanted.timeline.is_some());
         if !calls && !wanted.modes {
             return Ok(None);
@@ -191,7 +191,7 @@ impl Journal {
         let left_out = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&left_out);
         let thread = std::thread::Builder::new().stack_size(256 << 10);
-        let write = move || writer::live(&inbox, wanted, &counter, say);
+        let write = move || writer::live(&inbox, (wanted, roots), &counter, say);
         thread.spawn(write).map_err(|_| sys::Errno::EAGAIN)?;
         Ok(Some(Journal { outbox, left_out, calls, lives }))
     }

@@ -83,7 +83,7 @@ const SHAPES: &[(&str, Kind, &str)] = &[
     ("prlimit", Kind::Change, "uuaa"),
     ("getrlimit ugetrlimit", Kind::Look, "ua"),
     ("io_uring_setup", Kind::Change, "ua"),
-    ("mount", Kind::Privileged, "sppxa"),
+    ("mount", Kind::Privileged, "spsxa"),
     ("fsopen", Kind::Privileged, "sx"),
     ("fsconfig", Kind::Privileged, "fxsau"),
     ("fsmount", Kind::Privileged, "fxx"),

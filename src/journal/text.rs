@@ -1,7 +1,7 @@
 //! The log in strace's notation: `PID TIME PROGRAM CALL(ARGUMENTS) = RESULT`.
 
 use super::event::{Event, What};
-use super::words::{quoted, word};
+use super::words::{quoted, shown, word};
 use crate::abi::{Errno, SysResult};
 
 /// One line; none of what only a timeline shows.
@@ -18,7 +18,7 @@ pub fn line(event: &Event) -> Option<String> {
         }
         What::Born { .. } => return None,
         What::Ended(status) => format!("+++ {} +++", ended(*status)),
-        What::Mode(sentence) => format!("+++ {sentence} +++"),
+        What::Mode(sentence) => format!("+++ {} +++", shown(sentence.as_bytes())),
     };
     let program = if event.program.is_empty() { "-".to_owned() } else { event.program.replace(' ', "\\040") };
     let seconds = format!("{}.{:06}", event.at.as_secs(), event.at.subsec_micros());

@@ -64,13 +64,15 @@ impl Timeline {
 
     /// What ends it.
     pub fn end(&mut self) -> String {
-        if self.begun { "\n]\n".to_owned() } else { "[]\n".to_owned() }
+        // Nothing is said behind the end.
+        if std::mem::take(&mut self.begun) { "\n]\n".to_owned() } else { "[]\n".to_owned() }
     }
 
     /// What says that so many events were left out.
     pub fn left_out(&self, count: u64) -> String {
         let text = format!(
-            "{{\"name\":\"{count} events left out\",\"ph\":\"i\",\"s\":\"g\",\"ts\":0,\"pid\":0,\"tid\":0}}"
+            "{{\"name\":\"{count} events left out\",\"ph\":\"i\",\"s\":\"g\",\"ts\":{},\"pid\":0,\"tid\":0}}",
+            micros(super::now())
         );
         if self.begun { format!(",\n{text}") } else { String::new() }
     }

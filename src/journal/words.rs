@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// Characters that change how others are shown: marks of direction, and the invisible ones beside them.
 fn misleads(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A name or a path: UTF-8 stays, all that is not, and what does not show as itself, is written as strace(1) does.

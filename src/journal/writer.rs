@@ -11,6 +11,7 @@ use super::explain::Explanation;
 use super::outlet::Outlet;
 use super::timeline::Timeline;
 use super::{Format, Wanted, json, text, typed};
+use crate::cred::CapSet;
 
 /// How often a file is tried that is behind.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -80,12 +81,12 @@ struct Writer<'a> {
 }
 
 /// The thread's life.
-pub fn live(inbox: &Receiver<Item>, wanted: Wanted, missed: &AtomicU64, say: fn(&str)) {
+pub fn live(inbox: &Receiver<Item>, (wanted, roots): (Wanted, CapSet), missed: &AtomicU64, say: fn(&str)) {
     let Wanted { log, timeline, explain, modes, command } = wanted;
     let sink = |target, notation, what| Sink { outlet: Outlet::new(target), notation, what, told: 0 };
     let log = log.map(|(target, format)| sink(target, Notation::Log(format), "log"));
     let timeline = timeline.map(|target| sink(target, Notation::Timeline(Timeline::default()), "timeline"));
-    let explanation = explain.map(|target| (Explanation::of(typed(&command)), Outlet::new(target)));
+    let explanation = explain.map(|target| (Explanation::of(typed(&command), roots), Outlet::new(target)));
     let sinks = log.into_iter().chain(timeline).collect();
     let mut writer = Writer { sinks, explanation, modes, missed, say };
     loop {
@@ -100,7 +101,12 @@ pub fn live(inbox: &Receiver<Item>, wanted: Wanted, missed: &AtomicU64, say: fn(
         };
         for item in first.into_iter().chain(inbox.try_iter().take(TOGETHER)) {
             match item {
-                Item::Event(event) => writer.note(&event),
+                Item::Event(event) => {
+                    writer.note(&event);
+                    if writer.sinks.iter().any(|sink| !sink.outlet.has_room()) {
+                        writer.flush();
+                    }
+                }
                 Item::FirstEnds(done) => {
                     writer.first_ends();
                     drop(done);
@@ -205,6 +211,7 @@ impl Writer<'_> {
     }
 
     fn close(&mut self) {
+        self.flush_all();
         for sink in &mut self.sinks {
             if let Notation::Timeline(timeline) = &mut sink.notation {
                 sink.outlet.push(timeline.end());

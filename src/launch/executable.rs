@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -126,7 +126,9 @@ enum Needed {
 }
 
 fn needed(path: &Path) -> Option<Needed> {
-    let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
+    // Nobody may ever come to the other end of a FIFO.
+    let open = || File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok();
+    let file = path.metadata().is_ok_and(|found| found.is_file()).then(open).flatten()?;
     let mut head = [0; LINE];
     let length = file.read_at(&mut head, 0).ok()?;
     let head = head.get(..length)?;

@@ -1,6 +1,6 @@
 //! Why the command could not be started: sentences for the person, and exit statuses.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::ownership::Unusable;
@@ -237,7 +237,17 @@ pub fn listener() -> Option<(u64, u64)> {
 }
 
 /// Says one sentence on stderr. Nothing else in the crate prints.
-#[expect(clippy::print_stderr, reason = "the one place that speaks to the person")]
+/// A name of a guest's in it moves no cursor.
 pub fn say(sentence: &str) {
-    eprintln!("remainroot: {sentence}");
+    let mut line = String::from("remainroot: ");
+    for character in sentence.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    // One write, so that no other line gets into it. Where nobody listens nobody can be told so.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

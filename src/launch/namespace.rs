@@ -77,6 +77,7 @@ pub(super) fn is_initial() -> bool {
 fn try_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
     match sys::process::fork_unseen() {
         Ok(Forked::Child) => {
+            let _ = sys::process::set_parent_death_signal(libc::SIGKILL);
             let outcome = unshare().and_then(|()| map(uid, gid).map_err(|_| Refusal::Unmapped));
             let outcome = match outcome {
                 Ok(()) if is_denied_all() => Err(Refusal::Denied),

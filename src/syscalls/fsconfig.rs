@@ -93,7 +93,11 @@ fn note(guest: &mut dyn Guest, descriptor: u64, key: &[u8], value: &[u8]) {
         None => planned.with_userxattr |= key == mount::USERXATTR,
     }
     if planned.kind == OVERLAY {
-        planned.layers.extend(layers::named(guest, key, value));
+        for filesystem in layers::named(guest, key, value) {
+            if !planned.layers.contains(&filesystem) {
+                planned.layers.push(filesystem);
+            }
+        }
     }
     if planned != old {
         guest.plan(descriptor, planned);

@@ -31,12 +31,14 @@ impl Layers {
     /// The filesystems of which an inode on this one may be shown. A number may have been an overlay's that is unmounted, and
     /// be that of another's layer: so an overlay's own layers come first, then all others'.
     fn of(&self, guest: &dyn Guest, dev: u64) -> Vec<u64> {
-        let all = self.0.lock();
-        let (own, others): (Vec<_>, Vec<_>) = all.iter().partition(|overlay| overlay.dev == dev);
-        if all.is_empty() || own.is_empty() && guest.is_mounted(dev) {
-            return Vec::new();
-        }
-        own.iter().chain(&others).flat_map(|overlay| overlay.layers.iter().copied()).collect()
+        let (is_own, found): (bool, Vec<u64>) = {
+            let all = self.0.lock();
+            let (own, others): (Vec<_>, Vec<_>) = all.iter().partition(|overlay| overlay.dev == dev);
+            let layers = own.iter().chain(&others).flat_map(|overlay| overlay.layers.iter().copied());
+            (!own.is_empty(), layers.collect())
+        };
+        // The list of mounts is read without the lock.
+        if found.is_empty() || !is_own && guest.is_mounted(dev) { Vec::new() } else { found }
     }
 }
 

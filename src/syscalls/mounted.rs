@@ -20,6 +20,8 @@ use crate::cred::{Gid, Uid};
 /// `EPOLL_CTL_ADD`.
 const ADD: u32 = 1;
 const O_CLOEXEC: u64 = 0o2_000_000;
+const O_NONBLOCK: u64 = 0o4000;
+const O_NOCTTY: u64 = 0o400;
 
 /// Stops of epoll_ctl(epoll, operation, descriptor, event).
 pub const WATCH_STOPS: &[(Stage, Test)] = &[(Stage::Reading, Test::AnyOf { arg: 1, values: &[ADD] })];
@@ -201,11 +203,10 @@ pub fn given(guest: &dyn Guest, device: u64) {
     }
     let DeviceNumber { major, minor } = DeviceNumber::decode(device as u32);
     let number = format!("{major}:{minor}");
-    let all = guest.mounted().0.lock();
-    let Some(kind) = all.iter().find_map(|given| given.deaf.as_ref().filter(|_| given.device == number))
-    else {
-        return;
-    };
+    let deaf = |given: &Given| given.deaf.clone().filter(|_| given.device == number);
+    // Nobody waits for this lock while a sentence is written.
+    let kind = guest.mounted().0.lock().iter().find_map(deaf);
+    let Some(kind) = kind else { return };
     guest.ownership().say_unheard(&format!(
         "owners do not pass the FUSE server inside ({kind}): what is given away there is stored as root's, \
          and what others own is shown as root's and cannot be written"
@@ -227,9 +228,9 @@ pub fn opened(guest: &mut dyn Guest, descriptor: u64) -> Result<(), Errno> {
 fn put(guest: &mut dyn Guest, new: u64, descriptor: u64) -> Result<(), Errno> {
     const F_GETFD: u64 = 1;
     const FD_CLOEXEC: u64 = 1;
-    let flags = guest.inject(&kernel::FCNTL, [descriptor, F_GETFD, 0, 0, 0, 0])?;
-    let how = if flags & FD_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
-    let placed = guest.inject(&kernel::DUP3, [new, descriptor, how, 0, 0, 0]);
+    let flags = guest.inject(&kernel::FCNTL, [descriptor, F_GETFD, 0, 0, 0, 0]);
+    let how = |flags| if flags & FD_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
+    let placed = flags.and_then(|flags| guest.inject(&kernel::DUP3, [new, descriptor, how(flags), 0, 0, 0]));
     guest.inject(&kernel::CLOSE, [new, 0, 0, 0, 0, 0])?;
     placed.map(drop)
 }
@@ -237,13 +238,19 @@ fn put(guest: &mut dyn Guest, new: u64, descriptor: u64) -> Result<(), Errno> {
 /// epoll_ctl(2) that adds a descriptor: a file of memory cannot be waited for, the list itself can.
 pub fn watched(guest: &mut dyn Guest) -> Verdict {
     let descriptor = guest.call().arg(2);
-    if let Some(path) = guest.copied_list(descriptor)
+    // Anybody may name a file of memory as a copy is named, so that the path may be of a FIFO or a terminal.
+    const CAREFULLY: u64 = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    if guest.mounted().any()
+        && let Some(path) = guest.copied_list(descriptor)
         && let Some(inode::Place::Path { directory, path, .. }) =
             inode::place_in_scratch(guest, AT_FDCWD, &path, 0)
+        && let Ok(opened) = guest.inject(&kernel::OPENAT, [directory, path, CAREFULLY, 0, 0, 0])
     {
-        let opened = guest.inject(&kernel::OPENAT, [directory, path, O_CLOEXEC, 0, 0, 0]);
         // What cannot be had stays as it is.
-        let _ = opened.and_then(|opened| put(guest, opened, descriptor));
+        let _ = match guest.listed(opened) {
+            Some(_) => put(guest, opened, descriptor),
+            None => guest.inject(&kernel::CLOSE, [opened, 0, 0, 0, 0, 0]).map(drop),
+        };
     }
     Verdict::Run
 }

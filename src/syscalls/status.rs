@@ -12,6 +12,7 @@ use crate::cred::{CapSet, Credentials};
 
 const O_ACCMODE: u32 = 3;
 const O_CREAT: u32 = 0o100;
+const O_TRUNC: u32 = 0o1000;
 const O_CLOEXEC: u32 = 0o2_000_000;
 /// The name of such a file.
 const NAME: &[u8] = b"status";
@@ -19,7 +20,7 @@ const NAME: &[u8] = b"status";
 /// Whether an open of the path at `path` with `flags` may open one that says something else than the kernel.
 pub fn is_asked(guest: &mut dyn Guest, path: u64, flags: u32) -> bool {
     guest.view().lacks_privilege()
-        && flags & (O_ACCMODE | O_CREAT | device::INERT) == 0
+        && flags & (O_ACCMODE | O_CREAT | O_TRUNC | device::INERT) == 0
         && inode::string(guest, path).is_ok_and(|path| path.ends_with(NAME))
 }
 
@@ -37,6 +38,11 @@ pub fn opened(guest: &mut dyn Guest, result: SysResult, flags: u32) -> SysResult
 fn told(guest: &mut dyn Guest, descriptor: u64) -> Option<String> {
     let text = guest.proc_text(descriptor)?;
     let id = text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+    // All tasks of a run have the kernel's own id.
+    let uid = text.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?;
+    if uid.parse() != Ok(guest.view().kernel_uid) {
+        return None;
+    }
     let who = guest.credentials_of(id)?;
     Some(amended(&text, &who)).filter(|new| *new != text)
 }

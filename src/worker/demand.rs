@@ -201,6 +201,12 @@ enum Standing {
     Held,
 }
 
+/// Whether a task is none of this run's: nobody traces it, and it has not the filter of those at large.
+pub(super) fn is_strange(shared: &Shared, tid: Tid) -> bool {
+    let is_traced = status(tid, "TracerPid:").is_some_and(|tracer| tracer != "0");
+    !is_traced && shared.demand.as_ref().is_none_or(|demand| demand.standing(tid) != Standing::AtLarge)
+}
+
 /// Whether a tracer is one of another remainroot's threads, or has ended since: then its tracees are at large, or about to be.
 fn is_another_runs(tracer: &str) -> bool {
     let own = format!("/proc/self/task/{tracer}");
@@ -310,10 +316,7 @@ pub(super) fn gather(shared: &Arc<Shared>) {
             match demand.standing(pid) {
                 Standing::AtLarge if tried.insert(pid) => match attach(shared, pid, (false, Stages::NONE)) {
                     // Another run may have been faster.
-                    Err(Errno::EPERM) => {
-                        held |= tried.remove(&pid);
-                        ours |= descends(pid, demand.command);
-                    }
+                    Err(Errno::EPERM) => held |= tried.remove(&pid),
                     outcome => {
                         tracing::debug!(pid, ?outcome, "gathered");
                         attached += u64::from(outcome.is_ok());

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::Shared;
@@ -210,10 +211,18 @@ impl Eyes {
 
     /// See [`Guest::proc_text`](crate::syscalls::Guest::proc_text).
     pub fn proc_text(&self, shared: &Shared, descriptor: u64) -> Option<String> {
+        const MOST: u64 = 64 << 10;
         let path = self.open_file(shared, descriptor)?;
         let open = files::name(files::CWD, &path, true, 0).ok()?;
-        let is_proc = shared.sights.mounts().kind(self.tid, open.as_fd()) == Kind::Proc;
-        if is_proc { std::fs::read_to_string(path.to_str().ok()?).ok() } else { None }
+        // What is looked at is what is read: at the task's descriptor another file may be open by then.
+        let link = format!("/proc/self/fd/{}", open.as_raw_fd());
+        let is_status = std::fs::read_link(&link).ok()?.file_name().is_some_and(|name| name == "status");
+        if !is_status || shared.sights.mounts().kind(self.tid, open.as_fd()) != Kind::Proc {
+            return None;
+        }
+        let mut text = String::new();
+        std::fs::File::open(link).ok()?.take(MOST).read_to_string(&mut text).ok()?;
+        Some(text)
     }
 
     /// See [`Guest::has_devices`](crate::syscalls::Guest::has_devices).

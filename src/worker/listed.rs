@@ -34,8 +34,11 @@ pub fn of(sights: &Sights, tid: Tid, descriptor: u64) -> Option<Listed> {
     (&open).read_to_string(&mut text).ok()?;
     let info = || {
         let is_ours = std::fs::metadata("/proc").ok()?.dev() == open.metadata().ok()?.dev();
-        let beside = path.with_file_name("mountinfo");
-        let theirs = is_ours.then(|| std::fs::read_to_string(beside).ok()).flatten();
+        // The same filesystem knows the task by the same number, wherever the guest has mounted it.
+        let whose = path.parent().and_then(|it| it.file_name()?.to_str()?.parse::<Tid>().ok());
+        let theirs = whose
+            .filter(|_| is_ours)
+            .and_then(|whose| sys::process::text(&format!("/proc/{whose}/mountinfo")));
         theirs.or_else(|| sys::process::text(&format!("/proc/{tid}/mountinfo")))
     };
     let info = if is_info { None } else { Some(info()?) };

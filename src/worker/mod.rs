@@ -53,6 +53,7 @@ use std::time::{Duration, Instant};
 
 use crate::ptrace::{self, Lost, Report, Stop, Traced, decode};
 use crate::sys::{self, Errno, Tid};
+use crate::syscalls::Stage;
 use listener::Task;
 use parking_lot::Mutex;
 use pool::{Handle, Message};
@@ -304,7 +305,8 @@ impl Worker {
         let image = group.and_then(|group| group.image);
         let (worker, filters) = (Arc::clone(&self.handle), tracee.filters.clone());
         let ([looks, asides, sent_back], tried) = ([0; 3].map(AtomicU32::new), Mutex::default());
-        let knows_foreign = AtomicBool::new(false);
+        let stages = self.shared.common_stages().union(tracee.stages).union(tracee.wanted);
+        let knows_foreign = AtomicBool::new(stages.contains(Stage::Ownership));
         let task = Task { worker, looks, asides, sent_back, knows_foreign, tried, memory, image, filters };
         self.shared.listeners.adopt(tid, task);
     }

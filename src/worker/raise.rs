@@ -133,8 +133,9 @@ impl Worker {
             match shared.listeners.task(task) {
                 Some(other) if self.has_want(&other.worker, task, stages) => return,
                 Some(_) => {}
-                None if demand::attach(&shared, task, (true, Stages::NONE)).is_ok() => continue,
-                None => {}
+                None if demand::is_strange(&shared, task) => return,
+                // What came of it is seen at the next look.
+                None => drop(demand::attach(&shared, task, (false, Stages::NONE))),
             }
             self.heed();
             std::thread::sleep(Duration::from_millis(1));

@@ -26,11 +26,12 @@ pub(super) fn of_everybody(stage: Stage) -> &'static str {
             "the first file has an owner of its own: from now on every process is traced, and looks are answered"
         }
         Stage::Devices => {
-            "the first device was made: from now on directories that are listed, and files that are opened to be \
-             written, are looked at"
+            "there may be devices, or files that are frozen: from now on directories that are listed, and files that \
+             are opened to be written, are looked at"
         }
         Stage::Reading => {
-            "a device was made that can be read: from now on files that are opened to be read are looked at"
+            "a device can be read, or a list of mounts must say other ids: from now on files that are opened to be \
+             read are looked at"
         }
         Stage::Removal => "from now on names that are taken away are looked at",
         _ => "one more filter is on every process",

@@ -30,7 +30,10 @@ pub(super) fn kernel(_: &Ground) -> Need {
 /// What an errno says that a trial's process ended with; `ENOTRECOVERABLE` where it was killed.
 fn in_child(trial: impl FnOnce() -> sys::Result<()>) -> sys::Result<()> {
     match process::fork_unseen()? {
-        Forked::Child => process::exit_now(trial().err().map_or(0, |errno| errno as i32)),
+        Forked::Child => {
+            let _ = process::set_parent_death_signal(libc::SIGKILL);
+            process::exit_now(trial().err().map_or(0, |errno| errno as i32))
+        }
         Forked::Parent(child) => match sys::wait::one(child)? {
             0 => Ok(()),
             status if libc::WIFEXITED(status) => Err(Errno::from_raw(libc::WEXITSTATUS(status))),
@@ -47,6 +50,7 @@ fn attach() -> sys::Result<()> {
     let own = process::thread_id();
     match process::fork_unseen()? {
         Forked::Child => {
+            let _ = process::set_parent_death_signal(libc::SIGKILL);
             drop(ours);
             let permitted = descriptor::receive(&theirs).map(drop);
             let outcome = permitted.and_then(|()| tracer::try_on(own));
