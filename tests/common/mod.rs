@@ -479,7 +479,7 @@ impl Drop for Running {
 /// How many of the calls that a summary counts have come by chance: those about mappings, of which a filter tells by
 /// addresses, and the kernel chooses these at random.
 pub fn by_chance(summary: &str) -> u64 {
-    const MAPPINGS: [&str; 5] = ["munmap", "mprotect", "pkey_mprotect", "mremap", "madvise"];
+    const MAPPINGS: [&str; 6] = ["mmap", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise"];
     let rows = summary.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let of_mappings = rows.filter(|row| row.len() == 8 && MAPPINGS.contains(&row[6]));
     of_mappings.map(|row| row[3].parse::<u64>().expect("a number of calls")).sum()

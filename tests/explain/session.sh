@@ -1,4 +1,3 @@
-
 umask 022; touch f g many1 many2 many3 many4 many5; mkdir d; chown 33:42 f; chown 5:6 many?; chmod 4755 f
 perl -e 'use POSIX; setgid(42); setuid(42); print setuid(0) ? "regained\n" : "kept out\n"'
 perl -e '$( = $) = "42 42"; $< = $> = 42; chown 0, 0, "f" or print "refused\n"; chmod 0777, "g" or print "refused\n"'
