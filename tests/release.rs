@@ -208,7 +208,7 @@ fn a_stranger_installs_uses_and_removes_the_package() {
          EXIT STATUS\nNOTES\nSEE ALSO\n\
          == completion\ncomplete -F _remainroot remainroot\n\
          == used\nremainroot {0}\n0\n33:34\n\
-         == beside fakeroot\n/usr/bin/fakeroot-sysv\n/usr/bin/fakeroot-remainroot - priority 10\n  \
+         == beside fakeroot\n/usr/bin/fakeroot-sysv\n/usr/bin/fakeroot-remainroot - priority 1\n  \
          slave fakeroot.1.gz: /usr/share/man/man1/fakeroot-remainroot.1.gz\n\
          fakeroot version 1.31 (remainroot {0})\n5:6\n/usr/share/man/man1/fakeroot-remainroot.1.gz\n/usr/bin/fakeroot-sysv\n\
          == instead of fakeroot\n/usr/bin/fakeroot-remainroot\n\
