@@ -11,8 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use common::{How, Lack, Run, Scratch, has, needs_root, skip};
+use common::{How, Lack, Output, PATIENCE, Run, Scratch, has, needs_root, skip};
 
 /// Seconds that the files are dated with.
 const EPOCH: &str = "1700000000";
@@ -50,7 +51,7 @@ fn release() -> Option<&'static Path> {
         copy_sources(&place.join("source"));
         let (sysroot, home) = toolchain();
         let script = format!("PATH={sysroot}/bin:$PATH CARGO_HOME={home} scripts/release \"$PWD/../files\"");
-        let run = Run::shell(How::Native, &script).directory(&place.join("source")).seconds(1500);
+        let run = Run::shell(How::Native, &script).directory(&place.join("source")).seconds(400);
         run.variable("SOURCE_DATE_EPOCH", EPOCH).output().success();
         place.join("files")
     }))
@@ -83,7 +84,7 @@ fn a_release_is_the_same_whoever_makes_it_where_and_when() {
          TZ=Asia/Tokyo PATH={0}/toolchain/bin:$PATH scripts/release {0}/files",
         scratch.path().display()
     );
-    let run = Run::new(How::Native, ["unshare", "-m", "sh", "-c", &script]).seconds(1500);
+    let run = Run::new(How::Native, ["unshare", "-m", "sh", "-c", &script]).seconds(400);
     run.variable("SOURCE_DATE_EPOCH", EPOCH).output().success();
     let (first, second) = (contents(first), contents(&scratch.path().join("files")));
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
@@ -201,7 +202,7 @@ fn a_stranger_installs_uses_and_removes_the_package() {
     let deb = files.join(format!("remainroot_{}-1_amd64.deb", env!("CARGO_PKG_VERSION")));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/release/stranger");
     let words = [Path::new("sh"), &script, scratch.path(), &deb];
-    let said = Run::new(How::Native, words).seconds(1500).output().success();
+    let said = Run::new(How::Native, words).seconds(400).output().success();
     let expected = format!(
         "== manual\n/usr/share/man/man1/remainroot.1.gz\n/usr/share/man/man1/fakeroot-remainroot.1.gz\n\
          REMAINROOT(1) User Commands REMAINROOT(1)\nNAME\nSYNOPSIS\nDESCRIPTION\nOPTIONS\nEXAMPLES\nFILES\nENVIRONMENT\n\
@@ -234,6 +235,15 @@ fn demo(scratch: &Scratch, script: &str) -> Run {
     run.variable("TMPDIR", scratch.file("tmp")).variable("CACHE", scratch.file("cache"))
 }
 
+/// Whether a run of the demo says that this machine cannot do it, which is a skip.
+fn cannot(output: &Output) -> bool {
+    let cannot = output.code() == 2 && output.stderr.contains("scripts/demo: this machine cannot do it: ");
+    if cannot {
+        skip(Lack::Kernel, &output.stderr);
+    }
+    cannot
+}
+
 /// What a run left of its directories.
 fn left(scratch: &Scratch) -> Vec<String> {
     let entries = fs::read_dir(scratch.path().join("tmp")).expect("it is there").flatten();
@@ -244,8 +254,7 @@ fn left(scratch: &Scratch) -> Vec<String> {
 fn a_demo_that_fails_says_so_and_names_its_log() {
     let scratch = Scratch::new("demo");
     let output = demo(&scratch, "echo it is broken >&2; exit 3").output();
-    if output.code() == 2 {
-        skip(Lack::Kernel, &output.stderr);
+    if cannot(&output) {
         return;
     }
     let last = output.stdout.lines().next_back().unwrap_or_default();
@@ -261,24 +270,26 @@ fn a_demo_that_fails_says_so_and_names_its_log() {
 fn a_demo_that_is_interrupted_leaves_nothing_behind() {
     let scratch = Scratch::new("demo");
     let begun = scratch.file("begun");
-    let running = demo(&scratch, &format!("sleep 86396 & echo > {begun}; wait")).start();
+    // No other process sleeps for exactly this long.
+    let sleep = format!("sleep 86396.{}", std::process::id());
+    let running = demo(&scratch, &format!("{sleep} & echo > {begun}; wait")).start();
     let pid = running.pid();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(240);
-    while !Path::new(&begun).exists() && !running.processes().is_empty() && std::time::Instant::now() < until
-    {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    let until = Instant::now() + Duration::from_secs(240) * PATIENCE;
+    while !Path::new(&begun).exists() && !running.processes().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
     }
     if fs::remove_file(&begun).is_err() {
-        skip(Lack::Kernel, &running.finish().stderr);
+        let output = running.finish();
+        assert!(cannot(&output), "the program never began: {output:?}");
         return;
     }
     let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("ids are small"));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
     let output = running.finish();
     assert_eq!(output.code(), 143, "{output:?}");
-    let sleeps = |entry: &fs::DirEntry| {
-        fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x0086396\0")
-    };
+    let asleep = format!("{}\0", sleep.replace(' ', "\0")).into_bytes();
+    let sleeps =
+        |entry: &fs::DirEntry| fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == asleep);
     assert!(!fs::read_dir("/proc").expect("it is mounted").flatten().any(|entry| sleeps(&entry)));
     assert!(
         output.stderr.ends_with(" s\n") && output.stderr.contains("FAIL: interrupted after "),
