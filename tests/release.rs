@@ -74,14 +74,14 @@ fn a_release_is_the_same_whoever_makes_it_where_and_when() {
     }
     let Some(first) = release() else { return };
     let scratch = Scratch::new("another-place-with-a-longer-name");
-    copy_sources(&scratch.path().join("deep/below/source"));
+    copy_sources(&scratch.path().join("deep/below/the source"));
     let (sysroot, home) = toolchain();
-    // Another user, who finds the toolchain and the crates elsewhere, and has other habits.
+    // Another user, who finds the toolchain and the crates elsewhere, and has other habits: blanks in paths, for one.
     let script = format!(
         "chown -R 65534:65534 {0} && mkdir {0}/toolchain {0}/crates && mount --bind {sysroot} {0}/toolchain && \
-         mount --bind {home} {0}/crates && cd {0}/deep/below/source && umask 077 && \
+         mount --bind {home} {0}/crates && cd {0}/deep && umask 077 && \
          exec setpriv --reuid=65534 --regid=65534 --clear-groups env HOME={0} TMPDIR={0} CARGO_HOME={0}/crates \
-         TZ=Asia/Tokyo PATH={0}/toolchain/bin:$PATH scripts/release {0}/files",
+         TZ=Asia/Tokyo PATH={0}/toolchain/bin:$PATH 'below/the source/scripts/release' ../files",
         scratch.path().display()
     );
     let run = Run::new(How::Native, ["unshare", "-m", "sh", "-c", &script]).seconds(400);
@@ -90,6 +90,7 @@ fn a_release_is_the_same_whoever_makes_it_where_and_when() {
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     let differ: Vec<&String> = first.keys().filter(|name| first[*name] != second[*name]).collect();
     assert!(differ.is_empty(), "these differ: {differ:?}");
+    assert!(!scratch.path().join(".rpmdb").exists(), "rpmbuild left a database in its user's home");
 }
 
 #[test]
