@@ -24,6 +24,7 @@ mod tape;
 mod tree;
 mod walk;
 
+pub use output::is_whole;
 pub use report::Report;
 
 use std::collections::HashMap;
