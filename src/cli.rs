@@ -149,6 +149,7 @@ pub fn main() -> u8 {
             Some(meant) if matches!(failure, Failure::Exec { .. }) => {
                 say(&format!("{}; {meant}", failure.sentence()));
             }
+            _ if matches!(failure, Failure::Unread) => {}
             _ => say(&failure.sentence()),
         }
         failure.status()

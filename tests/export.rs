@@ -287,10 +287,7 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
     for (line, cause) in [
         ("$R --export=layer layer", "layer is what is read: name another file; nothing was written"),
         ("$R --export=kept oci", "kept: it is there already: name a new directory; nothing was written"),
-        (
-            "$R --export=- oci",
-            "an image in a directory becomes a directory: name one instead of -; nothing was written",
-        ),
+        ("$R --export=- oci", "an image in a directory becomes a directory: name one instead of -"),
         ("$R --export=d layer", "d: it is a directory, and a file is to be written; nothing was written"),
         ("$R --export=new none", "none: No such file or directory (os error 2); nothing was written"),
         ("$R --export=no/new layer", "no/new: No such file or directory (os error 2); nothing was written"),
@@ -319,6 +316,28 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
     let said = place.with_variables(run).output().success();
     assert_eq!(said.matches("No space left on device").count(), 4, "{said}");
     assert_eq!(said.lines().count(), 4, "{said}");
+}
+
+#[test]
+fn what_stands_at_the_place_is_written_to_where_it_is_no_file_and_followed_where_it_is_a_link() {
+    let Some(place) = Place::new(&["mkfifo"]) else { return };
+    place.says("mkdir d; echo x >d/f; $R --export=out d");
+    place.says(
+        "mkfifo fifo; cat fifo >read & $R --export=fifo d; wait $!; test -p fifo; cmp read out; \
+         $R --export=/dev/stdout d >stdout; cmp stdout out; $R --export=/dev/stdout d | cmp - out",
+    );
+    place.says(
+        "mkdir other; echo old >other/file; ln -s other/file there; ln -s other/new dangling; \
+         for link in there dangling; do $R --export=$link d; test -L $link; cmp $link out; done; \
+         test -f other/file; test -f other/new; ls -A other",
+    );
+    let loops = place.user("ln -s loop loop; $R --export=loop d").output();
+    assert!(loops.stderr.contains("loop: Too many levels of symbolic links"), "{loops:?}");
+    // Who reads no further knows it.
+    let unread = place
+        .user("trap '' PIPE; head -c 3000000 /dev/zero >d/big; $R --export=- d | head -c 1 >one")
+        .output();
+    assert_eq!((unread.stderr.as_str(), unread.status.code()), ("", Some(0)));
 }
 
 #[test]

@@ -26,7 +26,12 @@ pub(super) fn argument() -> Arg {
 /// Does it.
 pub(super) fn run(matches: &ArgMatches, out: &Path) -> Result<(), Failure> {
     let input = operand(matches, "--export=OUT needs one IN: a root directory, a layer or an image")?;
-    let failed = |error: io::Error| Failure::Export(error.to_string());
+    let failed = |error: io::Error| match failure(&error) {
+        Failure::Export(cause) if export::is_whole(out) => {
+            Failure::Export(format!("{cause}; nothing was written"))
+        }
+        failure => failure,
+    };
     let report = match Input::open(&input, out).map_err(failed)? {
         Input::Tree(top) => {
             let (ownership, view) = place(matches)?;
@@ -36,6 +41,14 @@ pub(super) fn run(matches: &ArgMatches, out: &Path) -> Result<(), Failure> {
     };
     warn(&report);
     Ok(())
+}
+
+/// Why nothing, or but a part, was made.
+pub(super) fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::Export(error.to_string()),
+    }
 }
 
 /// What stands in the place of the command.

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use clap::{Arg, ArgMatches};
 
-use super::export::{operand, place, warn};
+use super::export::{failure, operand, place, warn};
 use crate::export::list::{self, Format};
 use crate::launch::Failure;
 
@@ -32,7 +32,7 @@ pub(super) fn run(matches: &ArgMatches, format: &str) -> Result<(), Failure> {
         Format::ALL.into_iter().find(|(name, _)| *name == format).unwrap_or(("text", Format::Text));
     let (ownership, view) = place(matches)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let failed = |error: io::Error| Failure::Export(error.to_string());
+    let failed = |error: io::Error| failure(&error);
     let report = list::write(&top, format, (&ownership, &view), &mut out).map_err(failed)?;
     out.flush().map_err(failed)?;
     warn(&report);

@@ -82,6 +82,8 @@ pub enum Failure {
     NotRootInside,
     /// An image or a list could not be made: a sentence.
     Export(String),
+    /// Nobody reads what is written, and nobody is to be told.
+    Unread,
     /// Options that exclude each other.
     Options(&'static str),
     /// The tracer ended before it had attached.
@@ -177,9 +179,9 @@ impl std::fmt::Display for Failure {
                 "this user is not root in the remainroot around it, and cannot become root again; run it as root \
                  there, or use the real fakeroot"
             ),
-            Failure::Export(cause) => write!(f, "{cause}; nothing was written"),
             Failure::Options(cause) => write!(f, "{cause}"),
-            Failure::Place(cause) | Failure::Output(cause) => write!(f, "{cause}"),
+            Failure::Place(cause) | Failure::Output(cause) | Failure::Export(cause) => write!(f, "{cause}"),
+            Failure::Unread => write!(f, "nobody reads what is written"),
             Failure::TracerDied => {
                 write!(f, "the tracer ended before the command could start; out of memory?")
             }
