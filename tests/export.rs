@@ -341,6 +341,44 @@ fn what_stands_at_the_place_is_written_to_where_it_is_no_file_and_followed_where
 }
 
 #[test]
+fn real_root_takes_no_owner_from_what_users_can_write() {
+    let Some(place) = Place::new(&["mkfifo"]) else { return };
+    place.says(
+        "mkdir -p d/var/lib/remainroot; cd d; $R sh -c 'touch f; chown 7:8 f; chmod 4755 f'; mkfifo p; \
+         printf '+10000 5 6 - - /p\\0\\0' >var/lib/remainroot/names",
+    );
+    let list = "LC_ALL=C tar --numeric-owner -tvf out | awk '/[fp]$/ {print $1, $2, $6}'";
+    let users =
+        place.user(&format!("$R --export=out d 2>log; {list}; $R --list-owners d")).output().success();
+    assert!(users.contains("-rwsr-xr-x 7/8 f") && users.contains(" 5/6 p"), "{users}");
+    assert_eq!(users.lines().count(), 4, "{users}");
+    let id = NOBODY;
+    assert_eq!(
+        place.root(&format!("$R --export=out $T/w/d; {list}; $R --list-owners $T/w/d")),
+        format!("-rwsr-xr-x {id}/{id} f\nprw-r--r-- {id}/{id} p\n")
+    );
+}
+
+#[test]
+fn a_tree_s_file_of_owners_is_read_from_the_tree_alone() {
+    let Some(place) = Place::new(&["mkfifo"]) else { return };
+    place
+        .says("mkdir -p d/var/lib/remainroot else; mkfifo d/p; printf '+10000 5 6 - - /p\\0\\0' >else/names");
+    let seen = |laid: &str| {
+        place.says(&format!("rm -rf d/var; mkdir -p d/var/lib; {laid}; timeout 60 $R --list-owners d"))
+    };
+    let names = "mkdir d/var/lib/remainroot; cd d/var/lib/remainroot";
+    assert_eq!(seen(&format!("({names}; cp $OLDPWD/else/names .)")).lines().count(), 1);
+    for elsewhere in [
+        &format!("({names}; ln -s $OLDPWD/else/names .)"),
+        "ln -s $PWD/else d/var/lib/remainroot",
+        &format!("({names}; mkfifo names)"),
+    ] {
+        assert_eq!(seen(elsewhere), "", "{elsewhere}");
+    }
+}
+
+#[test]
 fn twenty_warnings_are_said_and_the_rest_is_counted() {
     let Some(place) = Place::new(&[]) else { return };
     place.says("mkdir d; $R sh -c 'umask 022; cd d; for i in $(seq 10 33); do echo x >$i; chmod 4777 $i; done; echo y >fine; chmod 4755 fine'");

@@ -9,8 +9,8 @@ use clap::{Arg, ArgMatches, value_parser};
 use super::store;
 use crate::cred::View;
 use crate::export::{self, Input, Report};
-use crate::launch::{self, Failure, say};
-use crate::ownership::{Choice, Home, Ownership, Voice};
+use crate::launch::{self, Belief, Failure, say};
+use crate::ownership::{Home, Ownership, Voice};
 
 /// The option.
 pub(super) const NAME: &str = "export";
@@ -34,8 +34,8 @@ pub(super) fn run(matches: &ArgMatches, out: &Path) -> Result<(), Failure> {
     };
     let report = match Input::open(&input, out).map_err(failed)? {
         Input::Tree(top) => {
-            let (ownership, view) = place(matches)?;
-            export::pack(&top, out, (&ownership, &view)).map_err(failed)?
+            let (ownership, view, believes) = place(matches)?;
+            export::pack(&top, out, (&ownership, &view, believes)).map_err(failed)?
         }
         other => export::convert(&other, out).map_err(failed)?,
     };
@@ -60,12 +60,13 @@ pub(super) fn operand(matches: &ArgMatches, wrong: &'static str) -> Result<PathB
     }
 }
 
-/// What is recorded on this machine, and how its ids are shown: those that a run here would show.
-pub(super) fn place(matches: &ArgMatches) -> Result<(Ownership, View), Failure> {
+/// What is recorded on this machine, and how its ids are shown: those that a run here would show; and whether what a tree
+/// itself says of owners counts.
+pub(super) fn place(matches: &ArgMatches) -> Result<(Ownership, View, bool), Failure> {
     let choice = store::choice(matches.get_one("store"))?;
-    let (view, is_shown) = launch::enter()?;
-    let home = Home::prepare(if is_shown { Choice::Memory } else { choice }).map_err(Failure::Store)?;
-    Ok((Ownership::at(home, Voice::new(say)), view))
+    let (view, belief) = launch::enter()?;
+    let home = Home::prepare(belief.limit(choice)).map_err(Failure::Store)?;
+    Ok((Ownership::at(home, Voice::new(say)), view, belief != Belief::Nobody))
 }
 
 /// Says what the person is to know of what was made.

@@ -30,10 +30,10 @@ pub(super) fn run(matches: &ArgMatches, format: &str) -> Result<(), Failure> {
     let top = operand(matches, "--list-owners needs one directory")?;
     let (_, format) =
         Format::ALL.into_iter().find(|(name, _)| *name == format).unwrap_or(("text", Format::Text));
-    let (ownership, view) = place(matches)?;
+    let (ownership, view, believes) = place(matches)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let failed = |error: io::Error| failure(&error);
-    let report = list::write(&top, format, (&ownership, &view), &mut out).map_err(failed)?;
+    let report = list::write(&top, format, (&ownership, &view, believes), &mut out).map_err(failed)?;
     out.flush().map_err(failed)?;
     warn(&report);
     Ok(())

@@ -44,18 +44,18 @@ impl Format {
     ];
 }
 
-/// Writes the list of the tree below a directory, and gives what it cannot say.
+/// Writes the list of the tree below a directory, and gives what it cannot say. `believes`: as with [`pack`](super::pack).
 ///
 /// # Errors
 /// What keeps the tree from being read or the list from being written.
 pub fn write(
     top: &Path,
     format: Format,
-    (ownership, view): (&Ownership, &View),
+    (ownership, view, believes): (&Ownership, &View, bool),
     out: &mut dyn Write,
 ) -> io::Result<Report> {
     let mut report = Report::default();
-    let (tree, root) = Tree::open(top, ownership, view)?;
+    let (tree, root) = Tree::open(top, (ownership, view, believes))?;
     if format == Format::Fakeroot {
         // Times of birth stand behind all the rest.
         let (mut entries, mut known) = (vec![], HashSet::new());

@@ -154,15 +154,20 @@ pub fn convert(input: &Input, out: &Path) -> io::Result<Report> {
     Ok(report)
 }
 
-/// Writes to `out` an archive of the tree below a directory, or to stdout where that is `-`.
+/// Writes to `out` an archive of the tree below a directory, or to stdout where that is `-`. Whoever `believes` it takes owners
+/// from the file in the tree that names them by path.
 ///
 /// # Errors
 /// As [`convert`].
-pub fn pack(top: &Path, out: &Path, (ownership, view): (&Ownership, &View)) -> io::Result<Report> {
+pub fn pack(
+    top: &Path,
+    out: &Path,
+    (ownership, view, believes): (&Ownership, &View, bool),
+) -> io::Result<Report> {
     let mut report = Report::default();
     let mut sink = begin(out, None)?;
     let own = sink.inode()?;
-    let (tree, root) = Tree::open(top, ownership, view)?;
+    let (tree, root) = Tree::open(top, (ownership, view, believes))?;
     let mut writer = BufWriter::with_capacity(CHUNK, &mut sink);
     let mut packer = Packer { out: &mut writer, own, report: &mut report, met: HashMap::new() };
     tree.walk(root, &mut |met| packer.add(met))?;

@@ -20,7 +20,7 @@ const HIDES: &[u8] = b".wh.";
 /// The rest of the name of a file that hides all that lower layers have in its directory.
 const OPAQUE: &[u8] = b".wh..opq";
 /// Most bytes that are read of a file of owners by path.
-const MOST: u64 = 256 << 20;
+pub(super) const MOST: u64 = 256 << 20;
 
 /// What a layer has at a path.
 const PRESENT: u8 = 1;
@@ -135,7 +135,8 @@ impl Stack {
             || self.0.iter().filter_map(|other| other.names.as_ref()).any(|names| names.paths().any(has))
     }
 
-    /// What is recorded by path of what a layer has there: what the last layer says that has not another file at the path.
+    /// What is recorded by path of what a layer has there: the last layer counts, up to the first one that
+    /// replaces the file.
     pub(super) fn fact(&self, layer: usize, path: &[u8], file_type: u16, target: &[u8]) -> Option<Fact> {
         let (to, above) = self.0.split_at_checked(layer + 1)?;
         let seen = above.iter().take_while(|upper| !upper.covers(path));

@@ -5,14 +5,15 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::report::printable;
 use super::shown::{self, Named, Shown};
-use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, Statx};
+use super::stack::MOST;
+use crate::abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Statx};
 use crate::abi::{Errno, VfsCaps};
 use crate::cred::View;
 use crate::ownership::names::{self, Names};
@@ -72,21 +73,16 @@ fn by(fd: &OwnedFd) -> CString {
 }
 
 impl<'a> Tree<'a> {
-    /// The tree below a directory, whose root is `top`'s descriptor.
+    /// The tree below a directory, whose root is `top`'s descriptor. Whoever `believes` it takes owners from its file of them.
     pub(super) fn open(
         top: &Path,
-        ownership: &'a Ownership,
-        view: &'a View,
+        (ownership, view, believes): (&'a Ownership, &'a View, bool),
     ) -> io::Result<(Tree<'a>, OwnedFd)> {
         let path = CString::new(top.as_os_str().as_bytes())?;
         let fd = files::name(files::CWD, &path, true, 0)?;
         let dev = look(&fd)?.dev;
-        let inside = top.join(names::FILE.trim_start_matches('/'));
-        let names = match fs::read(inside) {
-            Ok(records) => Names::parse(&records),
-            Err(_) => Names::default(),
-        };
-        Ok((Tree { ownership, view, names, dev }, fd))
+        let records = if believes { records(&fd)? } else { vec![] };
+        Ok((Tree { ownership, view, names: Names::parse(&records), dev }, fd))
     }
 
     /// Shows `visit` every inode, a directory before what is in it, and this by name.
@@ -140,7 +136,7 @@ impl<'a> Tree<'a> {
         let left = self.ownership.left_of(&by(&fd), Identity::of(&statx), (kernel, self.view));
         let (fact, extras) = match left {
             Ok(left) => left,
-            // Of links nobody reads attributes, and some filesystems have none.
+            // A link cannot bear `user.*` attributes, and some filesystems have none.
             Err(Errno::ENODATA | Errno::EPERM | Errno::EACCES | Errno::EOPNOTSUPP) => Default::default(),
             Err(errno) => return Err(failed(errno)),
         };
@@ -181,6 +177,25 @@ fn is_wanted(name: &[u8]) -> bool {
     let is_portable = name == CAPABILITY
         || [&b"user."[..], b"trusted.", b"system.posix_acl_"].iter().any(|begin| name.starts_with(begin));
     is_portable && !shown::is_ours(name) && !OF_OVERLAYS.iter().any(|begin| name.starts_with(begin))
+}
+
+/// What the tree's file of owners by path has, if it is one and can be read. A link may lead out of the tree.
+fn records(top: &OwnedFd) -> io::Result<Vec<u8>> {
+    let path = CString::new(names::FILE.trim_start_matches('/'))?;
+    let Ok(fd) = files::name(top.as_raw_fd(), &path, false, files::NO_LINKS | files::BENEATH) else {
+        return Ok(vec![]);
+    };
+    if look(&fd)?.mode & S_IFMT != S_IFREG {
+        return Ok(vec![]);
+    }
+    let mut records = vec![];
+    if let Ok(file) = fs::File::open(OsStr::from_bytes(by(&fd).to_bytes())) {
+        file.take(MOST + 1).read_to_end(&mut records)?;
+    }
+    if records.len() as u64 > MOST {
+        return Err(at(path.to_bytes(), &io::Error::other("it is too large")));
+    }
+    Ok(records)
 }
 
 fn look(fd: &OwnedFd) -> io::Result<Statx> {

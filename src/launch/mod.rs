@@ -144,19 +144,42 @@ fn begin(view: &View, outputs: Outputs, attach_at_start: bool) -> Result<bool, F
     Ok(is_on_demand)
 }
 
+/// What of what is recorded is to be read by who looks at files as a run here would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    /// All of it.
+    All,
+    /// Nothing, for another remainroot shows this process what is recorded in attributes and in the state file.
+    Shown,
+    /// What nobody else can write: this is real root.
+    Nobody,
+}
+
+impl Belief {
+    /// Where what is recorded is to be looked for, of where the person wants it to be.
+    pub fn limit(self, choice: Choice) -> Choice {
+        match (self, choice) {
+            (Belief::Shown, _) | (Belief::Nobody, Choice::Auto(_) | Choice::Attributes) => Choice::Memory,
+            (_, choice) => choice,
+        }
+    }
+}
+
 /// How ids are shown to who looks at files as a run here would, in a namespace of the caller's own where one is of use; and
-/// whether another remainroot shows this process all that is recorded, so that nothing is to be read.
+/// what is to be read of what is recorded.
 ///
 /// # Errors
 /// Where the namespace cannot be looked at.
-pub fn enter() -> Result<(View, bool), Failure> {
+pub fn enter() -> Result<(View, Belief), Failure> {
     let is_shown = already_traced().is_some_and(|(_, name)| name == NAME.to_string_lossy());
     if !is_shown {
-        return namespace::prepare(true, false).map(|(view, _)| (view, false));
+        let (view, _) = namespace::prepare(true, false)?;
+        let belief = if view.is_of_all_ids() { Belief::Nobody } else { Belief::All };
+        return Ok((view, belief));
     }
     let all = IdMap::parse("0 0 4294967295");
     let view = namespace::look()?;
-    Ok((View { kernel_uid: 0, kernel_gid: 0, uids: all.clone(), gids: all, ..view }, true))
+    Ok((View { kernel_uid: 0, kernel_gid: 0, uids: all.clone(), gids: all, ..view }, Belief::Shown))
 }
 
 /// What is to be said of a run inside another.
@@ -190,9 +213,7 @@ fn believe_nobody(plan: &mut Plan) {
     if plan.adopt {
         say("--adopt is not for real root: others can write such owners");
     }
-    if matches!(plan.store, Choice::Auto(_) | Choice::Attributes) {
-        plan.store = Choice::Memory;
-    }
+    plan.store = Belief::Nobody.limit(std::mem::take(&mut plan.store));
     plan.adopt = false;
 }
 
