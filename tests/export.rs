@@ -289,6 +289,13 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
         ("$R --export=kept oci", "kept: it is there already: name a new directory; nothing was written"),
         ("$R --export=- oci", "an image in a directory becomes a directory: name one instead of -"),
         ("$R --export=d layer", "d: it is a directory, and a file is to be written; nothing was written"),
+        (
+            "gzip -k layer; $R --export=layer.gz layer.gz",
+            "layer.gz is what is read: name another file; nothing was written",
+        ),
+        ("$R --export=layer - </dev/null", "stdin: it is empty; nothing was written"),
+        (":>empty; $R --export=layer empty", "empty: it is empty; nothing was written"),
+        ("gzip -k empty; $R --export=layer empty.gz", "empty.gz: it is empty; nothing was written"),
         ("$R --export=new none", "none: No such file or directory (os error 2); nothing was written"),
         ("$R --export=no/new layer", "no/new: No such file or directory (os error 2); nothing was written"),
         ("$R --export=new", "--export=OUT needs one IN: a root directory, a layer or an image"),
@@ -299,6 +306,7 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
     }
     let damaged = refused("head -c 100000 layer >cut; $R --export=new cut");
     assert!(damaged.contains("cut short") && damaged.ends_with("nothing was written\n"), "{damaged}");
+    place.says("tar -df layer && gzip -t layer.gz");
     refused("head -c 3000 /dev/urandom >noise; $R --export=new noise");
     refused(
         "printf '[{\"Config\":\"../x\",\"Layers\":[]}]' >manifest.json; tar -cf bad manifest.json; $R --export=new bad",
@@ -375,6 +383,17 @@ fn a_tree_s_file_of_owners_is_read_from_the_tree_alone() {
         &format!("({names}; mkfifo names)"),
     ] {
         assert_eq!(seen(elsewhere), "", "{elsewhere}");
+    }
+}
+
+#[test]
+fn a_layer_with_a_file_that_is_called_like_the_list_of_an_image_is_a_layer() {
+    let Some(place) = Place::new(&[]) else { return };
+    for text in ["{}", "[]", "[{\"name\": \"an app\"}]", "no list", ""] {
+        let made = place.says(&format!(
+            "printf '%s' '{text}' >manifest.json; tar -cf layer manifest.json; $R --export=out layer; tar -tf out; tar -xOf out"
+        ));
+        assert_eq!(made, format!("manifest.json\n{text}"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use flate2::Compression;
@@ -48,11 +48,6 @@ impl Span {
             (Some(start), Some(end)) => Ok(Span { file: Arc::clone(&self.file), start, end }),
             _ => Err(cut_short()),
         }
-    }
-
-    /// Which file it is of.
-    pub(super) fn inode(&self) -> io::Result<(u64, u64)> {
-        self.file.metadata().map(|file| (file.dev(), file.ino()))
     }
 
     pub(super) fn length(&self) -> u64 {

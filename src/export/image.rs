@@ -283,6 +283,15 @@ impl<'a> Image<'a> {
     }
 }
 
+/// Whether it is docker's list of images.
+pub(super) fn is_list(text: &[u8]) -> bool {
+    let list: Value = serde_json::from_slice(text).unwrap_or(Value::Null);
+    let is_image = |image: &Value| {
+        image.get("Config").is_some_and(Value::is_string) && image.get("Layers").is_some_and(Value::is_array)
+    };
+    list.as_array().is_some_and(|images| !images.is_empty() && images.iter().all(is_image))
+}
+
 /// Has a layer's descriptor say what the new one is.
 fn describe(layer: &mut Value, blob: &Blob) {
     put(layer, "digest", blob.digest.clone().into());

@@ -29,7 +29,7 @@ pub use report::Report;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,11 @@ pub enum Input {
 
 /// A part of a file.
 #[derive(Debug)]
-pub struct Part(Span);
+pub struct Part {
+    span: Span,
+    /// The file that was named, of which it may be what was kept.
+    inode: (u64, u64),
+}
 
 impl Input {
     /// Looks what is at a path; `-` is stdin. `out` is where the image will be, in whose directory temporary files are made.
@@ -73,7 +77,7 @@ impl Input {
     /// # Errors
     /// Where it cannot be read; where it is none of all.
     pub fn open(path: &Path, out: &Path) -> io::Result<Input> {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", called(path)));
         if path.is_dir() {
             let has = |name: &str| path.join(name).is_file();
             let is_layout = has(image::LAYOUT) && has(image::INDEX);
@@ -83,6 +87,7 @@ impl Input {
             true => File::from(io::stdin().as_fd().try_clone_to_owned()?),
             false => File::open(path).map_err(named)?,
         };
+        let inode = file.metadata().map(|file| (file.dev(), file.ino())).map_err(named)?;
         let is_whole = file.metadata().is_ok_and(|file| file.is_file()) && file.stream_position()? == 0;
         let mut span = match is_whole {
             true => Span::of(file).map_err(named)?,
@@ -91,9 +96,18 @@ impl Input {
         if span.squeeze().map_err(named)? != Squeeze::None {
             span = spool(&mut span.open()?, out)?;
         }
+        if span.length() == 0 {
+            return Err(named(io::Error::new(io::ErrorKind::InvalidData, "it is empty")));
+        }
         let is_image = is_image(&span).map_err(named)?;
-        Ok(if is_image { Input::Image(Part(span)) } else { Input::Layer(Part(span)) })
+        let part = Part { span, inode };
+        Ok(if is_image { Input::Image(part) } else { Input::Layer(part) })
     }
+}
+
+/// What an input is called in sentences.
+fn called(path: &Path) -> std::path::Display<'_> {
+    if path == Path::new("-") { Path::new("stdin").display() } else { path.display() }
 }
 
 /// Keeps what can be read but once in a file without a name.
@@ -111,7 +125,13 @@ fn is_image(span: &Span) -> io::Result<bool> {
         let path = normal(&entry.path);
         layout |= path == image::LAYOUT.as_bytes();
         index |= path == image::INDEX.as_bytes();
-        if (layout && index) || path == image::MANIFEST.as_bytes() {
+        // A root may have a file of that name.
+        let is_list = path == image::MANIFEST.as_bytes() && {
+            let mut text = vec![];
+            tape.data().take(shelf::MOST).read_to_end(&mut text)?;
+            image::is_list(&text)
+        };
+        if (layout && index) || is_list {
             return Ok(true);
         }
     }
@@ -135,14 +155,14 @@ pub fn convert(input: &Input, out: &Path) -> io::Result<Report> {
             Image::new(&shelf, rack, &mut report, out).rewrite()?;
             tree.finish()?;
         }
-        Input::Image(Part(span)) => {
-            let mut sink = begin(out, Some(span))?;
+        Input::Image(Part { span, inode }) => {
+            let mut sink = begin(out, Some(*inode))?;
             let shelf = Shelf::of_archive(span)?;
             Image::new(&shelf, Rack::archive(&mut sink), &mut report, out).rewrite()?;
             sink.finish()?;
         }
-        Input::Layer(Part(span)) => {
-            let mut sink = begin(out, Some(span))?;
+        Input::Layer(Part { span, inode }) => {
+            let mut sink = begin(out, Some(*inode))?;
             let stack = Stack(vec![Surface::of(span.open()?)?]);
             let mut writer = BufWriter::with_capacity(CHUNK, &mut sink);
             Layer { stack: &stack, number: 0, report: &mut report }.rewrite(span.open()?, &mut writer)?;
@@ -179,12 +199,9 @@ pub fn pack(
 }
 
 /// Begins what will stand at `out`, which is not what is read.
-fn begin(out: &Path, from: Option<&Span>) -> io::Result<Sink> {
+fn begin(out: &Path, from: Option<(u64, u64)>) -> io::Result<Sink> {
     let there = std::fs::metadata(out).ok().map(|file| (file.dev(), file.ino()));
-    if let Some(from) = from
-        && there.is_some()
-        && there == from.inode().ok()
-    {
+    if from.is_some() && there == from {
         return Err(io::Error::other(format!("{} is what is read: name another file", out.display())));
     }
     Sink::begin(out)

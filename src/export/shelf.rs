@@ -13,7 +13,7 @@ use super::stack::normal;
 use super::tape::{self, Source, Tape};
 
 /// Most bytes of a file that is read whole.
-const MOST: u64 = 64 << 20;
+pub(super) const MOST: u64 = 64 << 20;
 /// Most links that lead to a file.
 const LINKS: usize = 8;
 
