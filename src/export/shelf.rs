@@ -1,21 +1,27 @@
 //! Where the files of an image are: in an archive, or in a directory; and where those of a new one go.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::blob::Span;
+use super::blob::{Span, Tally};
 use super::entry::{Entry, HARD_LINK, LINK, REGULAR};
 use super::output::Sink;
 use super::stack::normal;
 use super::tape::{self, Source, Tape};
+use crate::sys::{Errno, files};
 
 /// Most bytes of a file that is read whole.
 pub(super) const MOST: u64 = 64 << 20;
 /// Most links that lead to a file.
 const LINKS: usize = 8;
+/// What names of files begin with that say the digest.
+const BLOBS: &str = "blobs/sha256/";
+const SHA256: &str = "sha256:";
 
 /// The files of an image.
 #[derive(Debug)]
@@ -76,17 +82,37 @@ impl Shelf {
                 if path.components().any(|part| !matches!(part, Component::Normal(_))) {
                     return Err(missing());
                 }
-                match File::open(top.join(path)) {
+                match beneath(top, path) {
                     Ok(file) => Span::of(file),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
-                    Err(error) => Err(error),
+                    Err(error) => {
+                        Err(io::Error::new(error.kind(), format!("the image's file {name}: {error}")))
+                    }
                 }
             }
         }
     }
 
+    /// Whether it is there, be it something that is not read.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.open(name).is_ok()
+        !matches!(self.open(name), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether one is what its name says; where that says nothing, whether it stands for what has this digest.
+    pub(super) fn check(&self, name: &str, content: Option<&str>) -> io::Result<()> {
+        let span = self.open(name)?;
+        let (mut source, wanted): (Box<dyn Read>, _) = match (name.strip_prefix(BLOBS), content) {
+            (Some(hex), _) => (Box::new(span.bytes()), hex),
+            (None, Some(digest)) => match digest.strip_prefix(SHA256) {
+                Some(hex) => (Box::new(span.open()?), hex),
+                None => return Ok(()),
+            },
+            (None, None) => return Ok(()),
+        };
+        let mut tally = Tally::new(io::sink());
+        io::copy(&mut source, &mut tally)?;
+        let (_, digest, _) = tally.finish();
+        if digest.strip_prefix(SHA256) == Some(wanted) { Ok(()) } else { Err(damaged(name)) }
     }
 
     /// The content of one.
@@ -100,8 +126,33 @@ impl Shelf {
         }
         let mut bytes = vec![];
         span.bytes().read_to_end(&mut bytes)?;
+        self.check(name, None)?;
         Ok(bytes)
     }
+}
+
+fn damaged(name: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the image's file {name} is damaged: its content has another digest"),
+    )
+}
+
+/// Opens a regular file below a directory.
+fn beneath(top: &Path, path: &Path) -> io::Result<File> {
+    let [top, path] = [top, path].map(|path| CString::new(path.as_os_str().as_bytes()));
+    let top = files::name(files::CWD, &top?, true, 0)?;
+    let fd = files::name(top.as_raw_fd(), &path?, true, files::BENEATH)
+        .map_err(|errno| if errno == Errno::EXDEV { leads_out() } else { errno.into() })?;
+    let by = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    if !fs::metadata(&by)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    File::open(by)
+}
+
+fn leads_out() -> io::Error {
+    io::Error::other("it leads out of the image's directory")
 }
 
 /// A path without steps back.
