@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use common::{How, NOBODY, Output, Run, Scratch};
 
 const TOOLS: [&str; 7] = ["tar", "getfattr", "setfattr", "setfacl", "setcap", "gzip", "setpriv"];
@@ -384,6 +386,84 @@ fn a_tree_s_file_of_owners_is_read_from_the_tree_alone() {
     ] {
         assert_eq!(seen(elsewhere), "", "{elsewhere}");
     }
+}
+
+/// Puts a blob into the image `oci`, and gives its descriptor.
+fn put(place: &Place, kind: &str, bytes: &[u8]) -> serde_json::Value {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(place.scratch.path().join("w/oci/blobs/sha256").join(&hex), bytes).unwrap();
+    serde_json::json!({"mediaType": kind, "digest": format!("sha256:{hex}"), "size": bytes.len()})
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_no_layer_in_an_image_stays_and_what_names_the_image_names_the_new_one() {
+    let Some(place) = Place::new(&[]) else { return };
+    place.says(IMAGE);
+    let at = |name: &str| place.scratch.path().join("w").join(name);
+    let mut index = json(&at("oci/index.json"));
+    let old = index["manifests"][0].clone();
+    index["manifests"][0]["data"] = "e30=".into();
+    let statement = put(&place, "application/vnd.in-toto+json", b"{\"predicate\": 1}");
+    let config =
+        serde_json::json!({"rootfs": {"type": "layers", "diff_ids": [statement["digest"]]}}).to_string();
+    let config = put(&place, "application/vnd.oci.image.config.v1+json", config.as_bytes());
+    let manifest =
+        serde_json::json!({"schemaVersion": 2, "config": config, "layers": [statement], "subject": old});
+    let mut attestation =
+        put(&place, "application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes());
+    attestation["annotations"] = serde_json::json!({"vnd.docker.reference.digest": old["digest"]});
+    index["manifests"].as_array_mut().unwrap().push(attestation);
+    fs::write(at("oci/index.json"), index.to_string()).unwrap();
+    place.says("$R --export=new oci");
+    let index = json(&at("new/index.json"));
+    let [image, attestation] = [0, 1].map(|number| index["manifests"][number].clone());
+    let blob = |descriptor: &serde_json::Value| {
+        let digest = descriptor["digest"].as_str().unwrap().replace(':', "/");
+        at("new/blobs").join(digest)
+    };
+    assert_ne!(image["digest"], old["digest"]);
+    assert_eq!(image.get("data"), None);
+    assert_eq!(image["size"], fs::metadata(blob(&image)).unwrap().len());
+    assert_eq!(attestation["annotations"]["vnd.docker.reference.digest"], image["digest"]);
+    let manifest = json(&blob(&attestation));
+    assert_eq!([&manifest["layers"][0], &manifest["config"]], [&statement, &config]);
+    for key in ["digest", "size"] {
+        assert_eq!(manifest["subject"][key], image[key]);
+    }
+    assert_eq!(fs::read(blob(&statement)).unwrap(), b"{\"predicate\": 1}");
+    assert!(blob(&config).is_file());
+}
+
+#[test]
+fn a_damaged_image_and_one_that_leads_elsewhere_are_refused() {
+    let Some(place) = Place::new(&["mkfifo"]) else { return };
+    place.says("mkdir d; echo x >d/f; tar -cf layer d; bash $T/image layer; mv oci whole; cp -r whole/blobs out; gzip -nk layer");
+    let layer = "sha256/$(sha256sum <layer.gz | cut -c1-64)";
+    let refused = |line: &str, cause: &str| {
+        let line = format!("rm -rf oci; cp -r whole oci; blob=oci/blobs/{layer}; {line}");
+        let output = place.user(&line).output();
+        assert_eq!(output.status.code(), Some(125), "{line}: {}", output.stderr);
+        let said = output.stderr.trim_end();
+        assert!(said.ends_with(&format!("{cause}; nothing was written")), "{line}: {said}");
+    };
+    let damaged = "is damaged: its content has another digest";
+    refused("echo >>$blob; $R --export=new oci", damaged);
+    refused("for blob in oci/blobs/sha256/*; do echo >>$blob; done; $R --export=new oci", damaged);
+    refused("echo >>$blob; tar -C oci -cf tar .; $R --export=new tar", damaged);
+    refused(
+        "mkdir docker; tar -C docker -xf docker.tar; echo y >>d/f; tar -cf $(echo docker/*/layer.tar) d; \
+         tar -C docker -cf tar .; $R --export=new tar",
+        damaged,
+    );
+    let out = "it leads out of the image's directory";
+    refused(&format!("ln -sf $PWD/out/{layer} $blob; $R --export=new oci"), out);
+    refused("rm -r oci/blobs; ln -s ../out oci/blobs; $R --export=new oci", out);
+    refused("rm $blob; mkfifo $blob; timeout 60 $R --export=new oci", "it is no regular file");
+    place.says("rm -rf oci; cp -r whole oci; mv oci/blobs/sha256 oci/there; ln -s ../there oci/blobs/sha256; $R --export=new oci");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A layer in which nothing changes stays byte for byte, so that registries know it again. An image in which none does
 //! stays what it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Seek};
 use std::path::Path;
@@ -40,9 +40,11 @@ pub(super) struct Image<'a> {
     /// What the new image will stand at: temporary files are in the same directory.
     pub(super) out: &'a Path,
     /// What was made of images, by their configuration and layers.
-    made: HashMap<Vec<String>, Made>,
-    /// New digests by old ones.
-    digests: HashMap<String, String>,
+    made: HashMap<(Vec<String>, bool), Made>,
+    /// Digests of the manifests and indexes that were looked at.
+    met: HashSet<String>,
+    /// New digests and sizes by old digests.
+    digests: HashMap<String, (String, u64)>,
 }
 
 /// What was made of an image.
@@ -67,7 +69,7 @@ struct Blob {
 
 impl<'a> Image<'a> {
     pub(super) fn new(shelf: &'a Shelf, rack: Rack<'a>, report: &'a mut Report, out: &'a Path) -> Image<'a> {
-        Image { shelf, rack, report, out, made: HashMap::new(), digests: HashMap::new() }
+        Image { shelf, rack, report, out, made: HashMap::new(), met: HashSet::new(), digests: HashMap::new() }
     }
 
     /// Writes the new image.
@@ -80,7 +82,11 @@ impl<'a> Image<'a> {
             self.rack.add_bytes(INDEX, &text(&index)?)?;
         }
         if self.shelf.has(MANIFEST) {
-            let mut list = parse(MANIFEST, &self.shelf.read(MANIFEST)?)?;
+            let bytes = self.shelf.read(MANIFEST)?;
+            if !self.is_layout() && !is_list(&bytes) {
+                return Err(malformed("manifest.json lists no image"));
+            }
+            let mut list = parse(MANIFEST, &bytes)?;
             for image in list.as_array_mut().into_iter().flatten() {
                 self.docker(image)?;
             }
@@ -100,7 +106,7 @@ impl<'a> Image<'a> {
         for layer in image.get("Layers").and_then(Value::as_array).into_iter().flatten() {
             layers.push(string(Some(layer), "a layer of manifest.json")?);
         }
-        let made = self.make(&config, &layers)?;
+        let made = self.make(&config, &layers, true)?;
         if let Some(config) = &made.config {
             put(image, "Config", config.name.clone().into());
         }
@@ -124,9 +130,15 @@ impl<'a> Image<'a> {
             if !self.shelf.has(&name) {
                 continue; // of a platform that was not fetched
             }
+            if !self.met.insert(digest.clone()) {
+                continue; // it is done, and `rename` says what it is; or it is around this one
+            }
             let old = self.shelf.read(&name)?;
             let mut manifest = parse(&name, &old)?;
-            if manifest.get("manifests").is_some() && depth < DEEPEST {
+            if manifest.get("manifests").is_some() {
+                if depth == DEEPEST {
+                    return Err(malformed("its indexes stand too deep in one another"));
+                }
                 self.manifests(&mut manifest, depth + 1)?;
             } else {
                 self.manifest(&mut manifest)?;
@@ -139,9 +151,7 @@ impl<'a> Image<'a> {
             let new = text(&manifest)?;
             let new_digest = blob::digest(&new);
             self.rack.add_bytes(&blob_name(&new_digest)?, &new)?;
-            put(descriptor, "size", new.len().into());
-            put(descriptor, "digest", new_digest.clone().into());
-            self.digests.insert(digest, new_digest);
+            self.digests.insert(digest, (new_digest, new.len() as u64));
         }
         Ok(())
     }
@@ -156,7 +166,8 @@ impl<'a> Image<'a> {
         for layer in manifest.get("layers").and_then(Value::as_array).into_iter().flatten() {
             names.push(blob_name(&string(layer.get("digest"), "the digest of a layer")?)?);
         }
-        let made = self.make(&config, &names)?;
+        let is_image = manifest.get("layers").and_then(Value::as_array).into_iter().flatten().all(is_layer);
+        let made = self.make(&config, &names, is_image)?;
         for (layer, blob) in
             manifest.get_mut("layers").and_then(Value::as_array_mut).into_iter().flatten().zip(&made.layers)
         {
@@ -165,29 +176,27 @@ impl<'a> Image<'a> {
             }
         }
         if let (Some(config), Some(blob)) = (manifest.get_mut("config"), &made.config) {
-            put(config, "size", blob.size.into());
-            put(config, "digest", blob.digest.clone().into());
-            if config.get("data").is_some() {
-                config.as_object_mut().map(|config| config.remove("data"));
-            }
+            redirect(config, &blob.digest, blob.size);
         }
         Ok(())
     }
 
-    /// Writes the files of an image with this configuration and these layers, once.
-    fn make(&mut self, config: &str, layers: &[String]) -> io::Result<Made> {
-        let key: Vec<String> =
-            std::iter::once(config).chain(layers.iter().map(String::as_str)).map(str::to_owned).collect();
+    /// Writes the files of an image with this configuration and these layers, once; or copies them, if it is no image.
+    fn make(&mut self, config: &str, layers: &[String], is_image: bool) -> io::Result<Made> {
+        let names = std::iter::once(config).chain(layers.iter().map(String::as_str)).map(str::to_owned);
+        let key = (names.collect(), is_image);
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }
         let bytes = self.shelf.read(config)?;
         let mut value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        let is_image = value
-            .pointer("/rootfs/diff_ids")
-            .and_then(Value::as_array)
-            .is_some_and(|ids| ids.len() == layers.len());
-        let new = if is_image { self.layers(layers)? } else { vec![None; layers.len()] };
+        let ids = value.pointer("/rootfs/diff_ids").and_then(Value::as_array);
+        let ids = ids.filter(|ids| is_image && ids.len() == layers.len());
+        for (number, name) in layers.iter().enumerate().filter(|(_, name)| self.shelf.has(name)) {
+            let id = ids.and_then(|ids| ids.get(number)).and_then(Value::as_str);
+            self.shelf.check(name, id)?;
+        }
+        let new = if ids.is_some() { self.layers(layers)? } else { vec![None; layers.len()] };
         for (name, blob) in layers.iter().zip(&new) {
             if blob.is_none() && self.shelf.has(name) {
                 self.copy(name)?;
@@ -218,7 +227,7 @@ impl<'a> Image<'a> {
     fn layers(&mut self, names: &[String]) -> io::Result<Vec<Option<Blob>>> {
         let mut stack = Stack::default();
         for name in names {
-            // What is not there somebody else has, and it was not made here.
+            // A layer that the archive lacks is in a registry, so no run here made it.
             let is_there = self.shelf.has(name);
             stack.0.push(if is_there {
                 Surface::of(self.shelf.open(name)?.open()?)?
@@ -228,11 +237,10 @@ impl<'a> Image<'a> {
         }
         let mut new = vec![];
         for (number, name) in names.iter().enumerate() {
-            let blob = match self.shelf.open(name) {
-                Ok(span) => self.layer(&span, &stack, number)?,
-                Err(_) => None,
-            };
-            new.push(blob);
+            new.push(match self.shelf.has(name) {
+                true => self.layer(&self.shelf.open(name)?, &stack, number)?,
+                false => None,
+            });
         }
         Ok(new)
     }
@@ -270,9 +278,13 @@ impl<'a> Image<'a> {
 
     /// Has whatever names something by an old digest name it by the new one.
     fn rename(&self, value: &mut Value) {
+        let digest = value.get("digest").and_then(Value::as_str);
+        if let Some((new, size)) = digest.and_then(|digest| self.digests.get(digest)) {
+            redirect(value, new, *size);
+        }
         match value {
             Value::String(text) => {
-                if let Some(new) = self.digests.get(text) {
+                if let Some((new, _)) = self.digests.get(text) {
                     text.clone_from(new);
                 }
             }
@@ -292,10 +304,22 @@ pub(super) fn is_list(text: &[u8]) -> bool {
     list.as_array().is_some_and(|images| !images.is_empty() && images.iter().all(is_image))
 }
 
+/// Whether a descriptor is of a layer, which is a tar archive that can be read, as those of attestations are not.
+fn is_layer(descriptor: &Value) -> bool {
+    let kind = descriptor.get("mediaType").and_then(Value::as_str);
+    kind.is_none_or(|kind| kind.contains("tar") && !kind.ends_with("+encrypted"))
+}
+
+/// Has a descriptor name another file, whose content does not stand in it.
+fn redirect(descriptor: &mut Value, digest: &str, size: u64) {
+    put(descriptor, "digest", digest.into());
+    put(descriptor, "size", size.into());
+    descriptor.as_object_mut().map(|descriptor| descriptor.remove("data"));
+}
+
 /// Has a layer's descriptor say what the new one is.
 fn describe(layer: &mut Value, blob: &Blob) {
-    put(layer, "digest", blob.digest.clone().into());
-    put(layer, "size", blob.size.into());
+    redirect(layer, &blob.digest, blob.size);
     if blob.squeeze == Squeeze::Gzip
         && let Some(kind) = layer.get("mediaType").and_then(Value::as_str)
     {
@@ -323,9 +347,11 @@ fn text(value: &Value) -> io::Result<Vec<u8>> {
 }
 
 fn string(value: Option<&Value>, what: &str) -> io::Result<String> {
-    let wrong =
-        || io::Error::new(io::ErrorKind::InvalidData, format!("the image is malformed: {what} is no text"));
-    value.and_then(Value::as_str).map(str::to_owned).ok_or_else(wrong)
+    value.and_then(Value::as_str).map(str::to_owned).ok_or_else(|| malformed(&format!("{what} is no text")))
+}
+
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the image is malformed: {what}"))
 }
 
 /// Where a layout has the file with this digest.
@@ -335,10 +361,7 @@ fn blob_name(digest: &str) -> io::Result<String> {
         Some((algorithm, hex)) if is_plain(algorithm) && is_plain(hex) => {
             Ok(format!("blobs/{algorithm}/{hex}"))
         }
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("the image is malformed: {digest} is no digest"),
-        )),
+        _ => Err(malformed(&format!("{digest} is no digest"))),
     }
 }
 
