@@ -5,6 +5,9 @@ const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 /// The same of libarchive's, in which values are base64.
 const OF_LIBARCHIVE: &[u8] = b"LIBARCHIVE.xattr.";
 
+/// Most records of a header.
+const MOST: usize = 4096;
+
 /// Records in their order; of two with one key the later counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Records(Vec<(Vec<u8>, Vec<u8>)>);
@@ -13,6 +16,7 @@ impl Records {
     /// The records of a header's data; `None` where it is malformed.
     pub(super) fn parse(mut bytes: &[u8]) -> Option<Records> {
         let mut records = Records::default();
+        let mut count = 0;
         while !bytes.is_empty() && bytes.first() != Some(&0) {
             let blank = bytes.iter().position(|&byte| byte == b' ')?;
             let length: usize = std::str::from_utf8(bytes.get(..blank)?).ok()?.parse().ok()?;
@@ -22,6 +26,10 @@ impl Records {
             let (key, value) = record.split_at_checked(equals)?;
             records.set(key, value.get(1..)?);
             bytes = rest;
+            count += 1;
+            if count > MOST {
+                return None;
+            }
         }
         Some(records)
     }
@@ -165,6 +173,13 @@ mod tests {
         assert_eq!(all, [(b"user.a=b".to_vec(), vec![0, 1, 255]), (b"user.c".to_vec(), b"\x00\n=".to_vec())]);
         records.set_attributes([(&b"user.d"[..], &b"e"[..])].into_iter());
         assert_eq!(records.bytes(), b"13 mtime=1.5\n25 SCHILY.xattr.user.d=e\n");
+    }
+
+    #[test]
+    fn a_header_has_so_many_records_and_no_more() {
+        let most = b"6 a=b\n".repeat(MOST);
+        assert!(Records::parse(&most).is_some());
+        assert_eq!(Records::parse(&[&most[..], b"6 a=b\n"].concat()), None);
     }
 
     proptest! {

@@ -7,6 +7,8 @@ use super::pax::Records;
 
 /// Most bytes of what stands before an entry: names, attributes.
 const MOST: u64 = 16 << 20;
+/// Most bytes of all that stands before one.
+const MOST_IN_ALL: usize = 32 << 20;
 /// Where a header in GNU's older form says that its map goes on, and where a block of a map does.
 const MAP_GOES_ON: [usize; 2] = [482, 504];
 
@@ -59,6 +61,9 @@ impl<S: Source> Tape<S> {
                 return if raw.is_empty() { Ok(None) } else { Err(cut_short()) };
             };
             raw.extend(head);
+            if raw.len() > MOST_IN_ALL {
+                return Err(malformed("what stands before an entry"));
+            }
             let [name, link] = &mut long;
             match entry::kind(&head) {
                 b'x' | b'X' => {
@@ -177,4 +182,38 @@ pub(super) fn end(out: &mut dyn Write) -> io::Result<()> {
 
 pub(super) fn cut_short() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "it is no tar archive, or cut short")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same header with its data again and again.
+    struct Endless(Vec<u8>, usize);
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let rest = &self.0[self.1 % self.0.len()..];
+            let count = rest.len().min(into.len());
+            into[..count].copy_from_slice(&rest[..count]);
+            self.1 += count;
+            Ok(count)
+        }
+    }
+
+    impl Source for Endless {}
+
+    #[test]
+    fn headers_without_an_entry_end() {
+        for kind in [b'x', b'L', b'K'] {
+            let mut entry = Entry::new(b"f", kind);
+            entry.size = 1 << 20;
+            entry.seal();
+            let all = [entry.raw, vec![0; 1 << 20]].concat();
+            let mut tape = Tape::new(Endless(all, 0));
+            assert_eq!(tape.next().unwrap_err().kind(), io::ErrorKind::InvalidData);
+            let read = tape.source().1;
+            assert!((MOST_IN_ALL..MOST_IN_ALL + (2 << 20)).contains(&read), "{read}");
+        }
+    }
 }
