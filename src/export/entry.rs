@@ -81,7 +81,7 @@ impl Entry {
         let field = |at: Field| head.get(at).unwrap_or_default();
         for (key, long) in [(&b"path"[..], name), (b"linkpath", link)] {
             if let Some(long) = long.filter(|_| records.get(key).is_none()) {
-                records.set(key, &long);
+                set_text(&mut records, key, &long);
             }
         }
         let told = |key: &[u8], at: Field, what| -> io::Result<u64> {
@@ -97,6 +97,9 @@ impl Entry {
         let has_data = !matches!(kind, HARD_LINK | LINK | CHARACTER | BLOCK_DEVICE | DIRECTORY | FIFO);
         // Some say how long a linked file is, which does not follow.
         let size = if has_data { told(b"size", AT_SIZE, "the size of an entry")? } else { 0 };
+        if i64::try_from(size).is_err() {
+            return Err(malformed("the size of an entry"));
+        }
         let link = records.get(b"linkpath").map_or_else(|| until_nul(field(AT_LINK)), <[u8]>::to_vec);
         Ok(Entry {
             path,
@@ -189,7 +192,7 @@ impl Entry {
             (&b"uid"[..], AT_UID, (AT_USER, &b"uname"[..]), self.uid, uid),
             (b"gid", AT_GID, (AT_GROUP, b"gname"), self.gid, gid),
         ] {
-            if was != Some(id.into()) && self.records.number(key) != Some(id.into()) {
+            if self.records.number(key).or(was) != Some(id.into()) {
                 // A name would count for more than the number.
                 put(&mut self.head, user.0, b"");
                 self.records.remove(user.1);
@@ -340,4 +343,57 @@ fn close(head: &mut [u8; BLOCK]) {
     put(head, AT_SUM, b"        ");
     let sum: u64 = head.iter().map(|&byte| u64::from(byte)).sum();
     put(head, AT_SUM, format!("{sum:06o}\0 ").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry as it is read from an archive.
+    fn read(entry: &Entry, records: Records, name: Option<&[u8]>) -> io::Result<Entry> {
+        Entry::read(vec![], entry.head, vec![], records, [name.map(<[u8]>::to_vec), None])
+    }
+
+    fn sealed(uid: u32) -> Entry {
+        let mut entry = Entry::new(b"f", REGULAR);
+        entry.uid = uid;
+        entry.seal();
+        entry
+    }
+
+    #[test]
+    fn sizes_that_no_file_has_are_refused() {
+        for (size, is_read) in [(i64::MAX as u64, true), (i64::MAX as u64 + 1, false), (u64::MAX, false)] {
+            let mut records = Records::default();
+            records.set(b"size", size.to_string().as_bytes());
+            assert_eq!(read(&sealed(0), records, None).is_ok(), is_read, "{size}");
+            let mut entry = sealed(0);
+            put_number(&mut entry.head, AT_SIZE, size);
+            assert_eq!(read(&entry, Records::default(), None).is_ok(), is_read, "{size} in the header");
+        }
+    }
+
+    #[test]
+    fn an_owner_replaces_that_of_a_record_though_the_header_says_it() {
+        let mut records = Records::default();
+        records.set(b"uid", b"5");
+        records.set(b"uname", b"five");
+        for (uid, kept) in [(7, None), (5, Some(&b"5"[..]))] {
+            let mut entry = read(&sealed(7), records.clone(), None).unwrap();
+            assert_eq!(entry.uid, 5);
+            entry.uid = uid;
+            entry.seal();
+            assert_eq!(entry.records.get(b"uid"), kept);
+            let head = entry.raw[entry.raw.len() - BLOCK..].try_into().unwrap();
+            assert_eq!(Entry::read(vec![], head, vec![], entry.records, [None, None]).unwrap().uid, uid);
+        }
+    }
+
+    #[test]
+    fn names_of_gnus_that_are_no_text_are_said_to_be_none() {
+        for (name, charset) in [(&b"\xff"[..], Some(&b"BINARY"[..])), (b"\xc3\xbc", None)] {
+            let entry = read(&sealed(0), Records::default(), Some(name)).unwrap();
+            assert_eq!((entry.path.as_slice(), entry.records.get(b"hdrcharset")), (name, charset));
+        }
+    }
 }
