@@ -222,7 +222,7 @@ impl<'a> Rack<'a> {
                     |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
                 path.parent().map_or(Ok(()), fs::create_dir_all).map_err(in_it)?;
                 let mut file = File::create(&path).map_err(in_it)?;
-                io::copy(content, &mut file).map_err(in_it).map(drop)
+                io::copy(content, &mut file).and_then(|_| file.sync_all()).map_err(in_it)
             }
         }
     }
