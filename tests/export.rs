@@ -295,6 +295,7 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
             "gzip -k layer; $R --export=layer.gz layer.gz",
             "layer.gz is what is read: name another file; nothing was written",
         ),
+        ("$R --export=- layer >>layer", "stdout is what is read: name another file"),
         ("$R --export=layer - </dev/null", "stdin: it is empty; nothing was written"),
         (":>empty; $R --export=layer empty", "empty: it is empty; nothing was written"),
         ("gzip -k empty; $R --export=layer empty.gz", "empty.gz: it is empty; nothing was written"),

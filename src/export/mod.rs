@@ -200,9 +200,15 @@ pub fn pack(
 
 /// Begins what will stand at `out`, which is not what is read.
 fn begin(out: &Path, from: Option<(u64, u64)>) -> io::Result<Sink> {
+    let refused = |name: &str| Err(io::Error::other(format!("{name} is what is read: name another file")));
     let there = std::fs::metadata(out).ok().map(|file| (file.dev(), file.ino()));
     if from.is_some() && there == from {
-        return Err(io::Error::other(format!("{} is what is read: name another file", out.display())));
+        return refused(&out.display().to_string());
     }
-    Sink::begin(out)
+    let sink = Sink::begin(out)?;
+    // What stdin and stdout are may be one socket.
+    if sink.is_file()? && from == Some(sink.inode()?) {
+        return refused("stdout");
+    }
+    Ok(sink)
 }

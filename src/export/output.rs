@@ -85,6 +85,11 @@ impl Sink {
         Ok(Sink { file, place: None, name })
     }
 
+    /// Whether it is a regular file.
+    pub(super) fn is_file(&self) -> io::Result<bool> {
+        self.file.metadata().map(|file| file.is_file())
+    }
+
     /// Which inode it is.
     pub(super) fn inode(&self) -> io::Result<(u64, u64)> {
         self.file.metadata().map(|file| (file.dev(), file.ino()))
