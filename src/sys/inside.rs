@@ -103,7 +103,7 @@ mod code {
     use super::{
         AREA, AREA_BITS, AREA_SHIFT, AREAS, Arrival, BEGIN, BITS, CALLS, CODE, DEVICE_BITS, FACTOR,
         HEAD_WORDS, HINT_BITS, HINT_WORDS, Inside, LACKED, LIBRARY_BITS, LIBRARY_SITES, LIBRARY_SIZE,
-        LIBRARY_WORDS, LOOKS, MAGIC, PAGE, PLAIN_BITS, PLAIN_WORDS, THUNKS, WANTED_AT, WAYS,
+        LIBRARY_WORDS, LOOKS, MAGIC, OTHERS, PAGE, PLAIN_BITS, PLAIN_WORDS, THUNKS, WANTED_AT, WAYS,
     };
 
     std::arch::global_asm!(
@@ -123,6 +123,7 @@ mod code {
         looks = const LOOKS,
         lacked_at = const LACKED,
         wanted_at = const WANTED_AT,
+        others_at = const OTHERS,
         calls = const CALLS,
         thunks = const THUNKS,
         entries = const HEAD_WORDS * 8,
@@ -178,9 +179,16 @@ mod code {
         unsafe { std::slice::from_raw_parts(begin.cast(), end.addr() - begin.addr()) }
     }
 
-    /// What a new image is to run that maps the file at `base` and goes on at `first`, and wants these sites of libraries; by
-    /// the call of the number `says` it says that it has failed.
-    pub fn arrival(inside: &Inside, base: u64, first: u64, wanted: u64, says: u32) -> Arrival {
+    /// What a new image is to run that maps the file at `base` and goes on at `first`, and wants these sites of libraries.
+    /// Whether it is not root's stands in the file's first page before it makes a call; by the call of the number `says` it
+    /// says that it has failed.
+    pub fn arrival(
+        inside: &Inside,
+        [base, first]: [u64; 2],
+        wanted: u64,
+        is_other: bool,
+        says: u32,
+    ) -> Arrival {
         let [begin, start, end] = [
             &raw const remainroot_arrival_begin,
             &raw const remainroot_arrival_start,
@@ -190,7 +198,7 @@ mod code {
         // SAFETY: as above.
         let code: &[u8] = unsafe { std::slice::from_raw_parts(start.cast(), end.addr() - start.addr()) };
         let [device, inode] = inside.identity;
-        let words = [base, first, device, inode, wanted].map(u64::to_le_bytes);
+        let words = [base, first, device, inode, wanted, u64::from(is_other)].map(u64::to_le_bytes);
         let mut bytes = [words.as_flattened(), code].concat();
         let numbers = [
             (&raw const remainroot_arrival_process, std::process::id()),
@@ -225,7 +233,7 @@ mod code {
         0
     }
 
-    pub fn arrival(_inside: &Inside, _base: u64, _first: u64, _wanted: u64, _says: u32) -> Arrival {
+    pub fn arrival(_: &Inside, _: [u64; 2], _wanted: u64, _is_other: bool, _says: u32) -> Arrival {
         Arrival { bytes: Vec::new(), start: 0, failed: 0 }
     }
 }

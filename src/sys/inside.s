@@ -1984,6 +1984,8 @@ inode:
     .quad 0
 wanted_there:
     .quad 0
+others_there:
+    .quad 0
 remainroot_arrival_start:
 remainroot_arrival_process:
     mov edi, 0                          # the tracer; this and other numbers are written when they are known
@@ -2042,6 +2044,12 @@ remainroot_arrival_descriptor:
     mov edx, eax
     test eax, eax
     jnz 1f
+    # Who is root and wants what all do changes nothing, so that the page stays the file's.
+    mov rcx, [rip + others_there]
+    test rcx, rcx
+    jz 4f
+    mov [rdi + {begin} + {others_at}], rcx
+4:
     mov rcx, [rip + wanted_there]
     cmp rcx, [rdi + {begin} + {wanted_at}]
     je 1f

@@ -113,11 +113,12 @@ impl Worker {
             return None;
         }
         book.search(tid, &text);
-        let says = stopping(self.tracees.get(&tid)?.stages);
+        let tracee = self.tracees.get(&tid)?;
+        let (says, is_other) = (stopping(tracee.stages), shared.needs_identity(&tracee.credentials));
         let place = window::place(text.range.start);
         let quarters = Quarters::of(place);
         let (file, wanted) = (shared.ownership.slate()?.inside(), book.wanted(program));
-        let arrival = inside::arrival(file, place, first, wanted, says);
+        let arrival = inside::arrival(file, [place, first], wanted, is_other, says);
         let sites: Vec<Site> = book.sites(tid, &text, says).into_iter().take(MOST).collect();
         let length = arrival.bytes.len().next_multiple_of(THUNK) + sites.len() * THUNK;
         let place = text.range.end - length as u64;
