@@ -18,7 +18,7 @@ pub struct Event {
     pub tgid: Tid,
     /// The name of its program (`/proc/PID/comm`), as [`super::words::shown`] makes it.
     pub program: String,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 

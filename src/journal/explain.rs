@@ -34,7 +34,7 @@ pub struct Explanation {
     refused: BTreeMap<Refusal, Example>,
     /// How many calls of each program changed what the kernel could not, and looked at that.
     emulated: BTreeMap<String, [u64; 2]>,
-    /// How many calls of each program the kernel ran as they were, of those that change something.
+    /// How many calls the kernel ran as they were, of those that change something.
     by_kernel: u64,
     /// What does not exist here.
     absent: BTreeMap<(&'static str, String), u64>,
@@ -81,7 +81,7 @@ struct Refusal {
     program: String,
 }
 
-/// One of them.
+/// The first call that was refused so, and how often it was.
 #[derive(Debug)]
 struct Example {
     times: u64,
@@ -198,10 +198,13 @@ impl Explanation {
             return;
         }
         let [who, _] = &call.credentials;
+        let is_bind = matches!(call.name, "bind" | "socketcall");
         let cause = match call.kind {
             Kind::Privileged if !self.roots.is_subset(who.effective) => Cause::Task,
             Kind::Privileged => Cause::Container,
             _ if is_device => Cause::Container,
+            // Root may write to a socket's directory: it is the port.
+            _ if errno == Errno::EACCES && is_bind && who.has(Cap::DAC_OVERRIDE) => Cause::Container,
             _ if errno == Errno::EACCES && who.has(Cap::DAC_OVERRIDE) => Cause::Stranger,
             _ => Cause::Task,
         };

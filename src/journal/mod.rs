@@ -149,7 +149,7 @@ impl Noted {
         self.by_kernel = is_left;
     }
 
-    /// The same.
+    /// Whether the kernel runs the call unchanged.
     pub fn is_kernels(&self) -> bool {
         self.by_kernel
     }

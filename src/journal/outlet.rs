@@ -11,9 +11,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// So many bytes wait for who reads at most.
 const MOST: usize = 1 << 20;
-/// So many are written to a pipe at once: all of them or none (`PIPE_BUF`).
+/// The most bytes of one write to a pipe (`PIPE_BUF`): all of them or none.
 const ATOMIC: usize = 4096;
-/// And so many to a file of a disk.
+/// The most bytes of one write to a regular file.
 const MANY: usize = 64 << 10;
 
 /// A file that was opened to be written to.

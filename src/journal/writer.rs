@@ -198,10 +198,11 @@ impl Writer<'_> {
                 .take_while(|line| outlet.push((*line).to_owned()) && outlet.has_room())
                 .for_each(drop);
             outcome = outlet.flush();
-            if !outlet.is_behind() {
+            if outlet.is_behind() {
+                std::thread::sleep(AGAIN / 10);
+            } else if lines.clone().next().is_none() {
                 break;
             }
-            std::thread::sleep(AGAIN / 10);
         }
         if let Err(error) = outcome {
             complain(self.say, "explanation", &outlet.name(), &error);

@@ -12,7 +12,8 @@
 # would go else. What is to be remembered stands in an area that a task takes for one call. A handler that interrupts it takes
 # another one, as does another thread. One that never returns, as longjmp(3) has it, leaves an area taken, until a call is made
 # with the same stack pointer, which no two calls that are to go on have, or the tracer finds that nobody goes back there
-# (worker/areas.rs). Where none is left the site's own call is made. The address of a subroutine's caller stands there as well, so none may call itself.
+# (worker/areas.rs). Where none is left the site's own call is made. The address of a subroutine's caller stands there as well,
+# so none may call itself.
     .pushsection .rodata.inside, "a", @progbits
     .balign 4096
     .globl remainroot_inside_begin, remainroot_inside_end, remainroot_inside_calls

@@ -122,7 +122,10 @@ impl Worker {
             || self.shared.common_stages().contains(Stage::Ownership)
             || self.shared.tells_lives();
         let exec = if reports_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
-        let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { 0 };
+        // What an injected call has set stays as long as there are siblings.
+        let has_siblings = group.is_some_and(|group| group.threads > 1);
+        let kept = if has_siblings { tracee.options & libc::PTRACE_O_TRACEEXIT } else { 0 };
+        let exit = if tracee.watched { libc::PTRACE_O_TRACEEXIT } else { kept };
         let forks = if leaves_children { ptrace::FORKS } else { 0 };
         let options = match group.is_some_and(|group| group.suspect) {
             true => ptrace::BARE_OPTIONS,

@@ -1,23 +1,14 @@
 /* kills thread|process COMMAND...: a filter of somebody else's, of which the command knows nothing, kills for linkat(2).
  * kills leader|sibling|process: tasks that make a device, for which somebody may have them call linkat(2), and what is left then. */
 #include "../lifecycle/guest.h"
+#include "../lifecycle/filter.h"
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 static int filtered(unsigned action, char **command)
 {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+    must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !load(SYS_linkat, action, 0));
     execvp(command[0], command);
     return 127;
 }

@@ -1,21 +1,7 @@
 /* Filters of the guest's own: they refuse and kill as they would natively, they may forbid seccomp(2)
  * itself, and who may load one is decided by what the program believes to be. */
 #include "guest.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-
-static int load(long number, uint32_t action, unsigned flags)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-}
+#include "filter.h"
 
 static void said(const char *what, long result)
 {

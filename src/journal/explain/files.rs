@@ -33,7 +33,7 @@ pub struct Known {
     pub inode: Option<Inode>,
 }
 
-/// All of them.
+/// What is known of each file, by its path.
 #[derive(Debug, Default)]
 pub struct Files(BTreeMap<Vec<u8>, Known>);
 

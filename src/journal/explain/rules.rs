@@ -42,7 +42,8 @@ const RULES: &[Row] = &[
     ("open openat openat2 creat truncate", Some(Errno::EPERM), "open(2)", "the file is immutable or append-only, O_NOATIME is the owner's, or it is a device that this container has not", "may_open, fs/namei.c"),
     ("unlink unlinkat rmdir rename renameat renameat2", Some(Errno::EPERM), "unlink(2), rename(2)", "in a sticky directory only the owner of a file or of the directory, or a process with CAP_FOWNER, may take its name away", "may_delete, fs/namei.c"),
     ("link linkat", Some(Errno::EPERM), "link(2), proc(5)", "fs.protected_hardlinks lets only the owner of a file, or who may read and write it, give it another name", "may_linkat, fs/namei.c"),
-    ("mkdir mkdirat symlink symlinkat mknod mknodat link linkat unlink unlinkat rmdir rename renameat renameat2 bind", Some(Errno::EACCES), "path_resolution(7)", "the mode of the directory does not let this user write to it", "may_create, fs/namei.c"),
+    ("mkdir mkdirat symlink symlinkat mknod mknodat link linkat unlink unlinkat rmdir rename renameat renameat2", Some(Errno::EACCES), "path_resolution(7)", "the mode of the directory does not let this user write to it", "may_create, fs/namei.c"),
+    ("bind socketcall", Some(Errno::EACCES), "bind(2), ip(7)", "a port below net.ipv4.ip_unprivileged_port_start takes CAP_NET_BIND_SERVICE in the user namespace of its network, and a socket's file the right to write to its directory", "__inet_bind, net/ipv4/af_inet.c"),
     ("ioctl file_setattr", None, "ioctl_iflags(2)", "the immutable and append-only flags take CAP_LINUX_IMMUTABLE, the others the owner or CAP_FOWNER", "vfs_fileattr_set, fs/file_attr.c"),
     ("mount fsopen fsconfig fsmount umount umount2 pivot_root", None, "mount(2)", "only a process with CAP_SYS_ADMIN in the user namespace of its mount namespace may mount, and what reads a disk's blocks only the machine's root", "may_mount, fs/namespace.c"),
     ("chroot", None, "chroot(2)", "only a process with CAP_SYS_CHROOT may change its root directory", "ksys_chroot, fs/open.c"),
@@ -96,6 +97,11 @@ const CURES: &[(&str, &str)] = &[
     (
         "sethostname setdomainname",
         "what would allow it: docker, podman: --hostname NAME; else `unshare -Uru remainroot COMMAND`",
+    ),
+    (
+        "bind socketcall",
+        "what would allow it: a port that is not below net.ipv4.ip_unprivileged_port_start, which outside may be set to 80; or a \
+         network of its own, `unshare -Urn remainroot COMMAND`",
     ),
     (
         "open openat openat2 creat",

@@ -61,6 +61,7 @@ impl Refusal {
             }
             Refusal::Unshare(Errno::ENOSPC | Errno::EUSERS) => Obstacle::TooManyNamespaces,
             Refusal::Unshare(Errno::EINVAL | Errno::ENOSYS) => Obstacle::NoNamespacesInKernel,
+            Refusal::Unshare(Errno::EAGAIN) => Obstacle::NoProcesses,
             _ if set("kernel/unprivileged_userns_clone", "0") => Obstacle::NoClone,
             _ if set("kernel/apparmor_restrict_unprivileged_userns", "1") => Obstacle::AppArmor,
             Refusal::Unshare(Errno::EPERM) if place::is_chroot() => Obstacle::Chroot,
@@ -83,6 +84,8 @@ pub(in crate::launch) enum Obstacle {
     TooManyNamespaces,
     /// The kernel has none.
     NoNamespacesInKernel,
+    /// The user has as many processes as may be (`EAGAIN`).
+    NoProcesses,
     /// `kernel.unprivileged_userns_clone` is 0.
     NoClone,
     /// `kernel.apparmor_restrict_unprivileged_userns` is 1.
@@ -131,6 +134,7 @@ impl fmt::Display for Obstacle {
                 "there are as many as user.max_user_namespaces allows, or 33 within each other"
             }
             Obstacle::NoNamespacesInKernel => "the kernel is built without user namespaces",
+            Obstacle::NoProcesses => "no more processes may be made",
             Obstacle::NoClone => "kernel.unprivileged_userns_clone is 0",
             Obstacle::AppArmor => "kernel.apparmor_restrict_unprivileged_userns is 1",
             Obstacle::Chroot => "this is a chroot, where the kernel makes none",
@@ -198,6 +202,7 @@ impl Obstacle {
                 &[(Engine::Any, "sysctl -w user.max_user_namespaces=15000")]
             }
             Obstacle::NoNamespacesInKernel => &[(Engine::Any, "a kernel with CONFIG_USER_NS=y")],
+            Obstacle::NoProcesses => NO_PROCESSES,
             Obstacle::NoClone => &[(Engine::Any, "sysctl -w kernel.unprivileged_userns_clone=1")],
             Obstacle::AppArmor => &[
                 (Engine::Any, "a profile in /etc/apparmor.d that grants this program `userns,`"),
@@ -268,6 +273,12 @@ const PTRACE: &[(Engine, &str)] = &[
     (Engine::Buildah, "buildah build --cap-add SYS_PTRACE"),
     (Engine::Kubernetes, "Kubernetes: securityContext.capabilities.add: [SYS_PTRACE]"),
     (Engine::Oci, "runc, crun: CAP_SYS_PTRACE in process.capabilities of config.json"),
+];
+const NO_PROCESSES: &[(Engine, &str)] = &[
+    (Engine::Any, "ulimit -u with a higher number, before"),
+    (Engine::Docker, "docker run --pids-limit with a higher number"),
+    (Engine::Podman, "podman run --pids-limit with a higher number"),
+    (Engine::Systemd, "systemd: TasksMax= with a higher number"),
 ];
 const PROC: &[(Engine, &str)] = &[
     (Engine::Bubblewrap, "bwrap --proc /proc"),
